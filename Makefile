@@ -1,0 +1,28 @@
+# Everything that one does with estop. `make dev` serves it here; `make test` checks all of it.
+.DEFAULT_GOAL := help
+.PHONY: help dev test build openapi deploy setup
+
+sources := $(shell find src -type f) Cargo.toml Cargo.lock openapi.json
+
+help: ## This list
+	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+dev: build ## Serve on http://127.0.0.1:8787 with an embedded database (PORT=, STATE=)
+	@exec scripts/dev
+
+test: ## Format, lints, docs, native tests, HTTP tests against the Worker in workerd
+	@scripts/test
+
+build: build/index_bg.wasm ## Build the Worker into build/
+
+build/index_bg.wasm: $(sources) scripts/build scripts/setup
+	@scripts/build
+
+openapi: ## Write openapi.json from the Rust types
+	@cargo run --quiet --example openapi > openapi.json.new && mv openapi.json.new openapi.json
+
+deploy: build ## Put it on your Cloudflare account: database, schema, admin token, cron
+	@scripts/deploy
+
+setup: ## Install the pinned tools, which the others do by themselves
+	@scripts/setup

@@ -1,0 +1,140 @@
+//! What changes a run: register, claim, heartbeat, finish, cancel.
+
+use super::{Api, Reply, Route};
+use crate::error::ApiError;
+use crate::host::Host;
+use crate::run::State;
+use crate::store::run::{
+    self as store, Caller, CancelOutcome, ClaimOutcome, FinishOutcome, Found, HeartbeatOutcome, RegisterOutcome,
+};
+use crate::wire::answers::{
+    Beat, Claimed, Finished, FinishedRun, Lease, LeaseExpiry, Registered, RunState, StopOrder, Trigger,
+};
+use crate::wire::requests::{CancelRequest, ClaimRequest, FinishRequest, HeartbeatRequest, RegisterRequest};
+
+pub(super) async fn write<H: Host>(api: &Api<'_, H>, caller: &Caller<'_>) -> Result<Reply, ApiError> {
+    match api.request.route {
+        Route::Cancel => cancel(api, caller).await,
+        Route::Register => register(api, caller).await,
+        Route::Claim => claim(api, caller).await,
+        Route::Heartbeat => heartbeat(api, caller).await,
+        Route::Finish => finish(api, caller).await,
+        _ => Err(ApiError::NoSuchRoute),
+    }
+}
+
+async fn cancel<H: Host>(api: &Api<'_, H>, caller: &Caller<'_>) -> Result<Reply, ApiError> {
+    let id = api.id()?;
+    let request_id = api.request_id()?;
+    let reason = api.body::<CancelRequest>()?.checked()?;
+    let outcome = store::cancel(api.host, caller, id, &request_id, reason.as_deref()).await?;
+    Ok(match outcome {
+        CancelOutcome::Cancelled { at, by } => {
+            Reply::message(200, "cancelled", &format!("Test run {id} is cancelled: {by} stopped it at {at}."))
+        }
+        CancelOutcome::AlreadyOver(found) => Reply::message(412, "already_over", &why_over(id, &found)),
+    }
+    .about(id))
+}
+
+/// Why a run takes no more changes, for the 412 of cancel, claim and finish.
+fn why_over(id: i64, found: &Found) -> String {
+    let at = found.ended_at.or(found.cancelled_at).map(|at| format!(" at {at}")).unwrap_or_default();
+    match (found.state, found.result, found.error_code, &found.cancel_by) {
+        (State::Ended, Some(result), ..) => format!("Test run {id} is over: it ended ({}){at}.", result.name()),
+        (State::Error, _, Some(code), _) => format!("Test run {id} is over: it broke ({}){at}.", code.name()),
+        (State::Cancelled, _, _, Some(by)) => format!("Test run {id} is over: {by} cancelled it{at}."),
+        (state, ..) => format!("Test run {id} is {}.", state.name()),
+    }
+}
+
+async fn register<H: Host>(api: &Api<'_, H>, caller: &Caller<'_>) -> Result<Reply, ApiError> {
+    let request_id = api.request_id()?;
+    let run = api.body::<RegisterRequest>()?.checked()?;
+    match store::register(api.host, caller, &request_id, &run).await? {
+        RegisterOutcome::Registered(test_run) => {
+            let id = test_run.id;
+            let registered = Registered { trigger: Trigger { success: true }, test_run };
+            Ok(Reply::data("registered", registered).about(id))
+        }
+        RegisterOutcome::UnknownEnvironment(known) => Err(ApiError::Invalid(if known.is_empty() {
+            format!(
+                "Field `environment`: there is no `{}`, nor any other environment in this project yet.",
+                run.environment
+            )
+        } else {
+            format!(
+                "Field `environment`: there is no `{}` in this project; known are {}.",
+                run.environment,
+                known.join(", ")
+            )
+        })),
+    }
+}
+
+async fn claim<H: Host>(api: &Api<'_, H>, caller: &Caller<'_>) -> Result<Reply, ApiError> {
+    let id = api.id()?;
+    let request_id = api.request_id()?;
+    let runner = api.body::<ClaimRequest>()?.checked()?;
+    let outcome = store::claim(api.host, caller, id, &request_id, api.config.lease, runner.as_deref()).await?;
+    Ok(match outcome {
+        ClaimOutcome::Claimed { state, token, expires_at } => {
+            let lease = Lease { token, expires_at, heartbeat_seconds: api.config.heartbeat_seconds };
+            Reply::data("claimed", Claimed { test_run: RunState { id, state }, lease })
+        }
+        ClaimOutcome::NotQueued(found) => match (found.state, found.started_at) {
+            (State::Started, Some(at)) => {
+                Reply::message(412, "already_started", &format!("Test run {id} has a runner already, since {at}."))
+            }
+            (State::Pending, _) => {
+                Reply::message(412, "pending", &format!("Test run {id} is pending: another run goes first."))
+            }
+            _ => Reply::message(412, "already_over", &why_over(id, &found)),
+        },
+    }
+    .about(id))
+}
+
+async fn heartbeat<H: Host>(api: &Api<'_, H>, caller: &Caller<'_>) -> Result<Reply, ApiError> {
+    let id = api.id()?;
+    let token = api.body::<HeartbeatRequest>()?.checked()?;
+    match store::heartbeat(api.host, caller, id, &token, api.config.lease).await? {
+        HeartbeatOutcome::Held(found) => {
+            let stop = match (found.cancel_cause, found.cancel_by, found.cancelled_at) {
+                (Some(cause), Some(by), Some(at)) => Some(StopOrder {
+                    reason: found.cancel_reason,
+                    cause,
+                    by,
+                    at,
+                    grace_seconds: api.config.stop_grace_seconds,
+                }),
+                _ => None,
+            };
+            let outcome = if stop.is_some() { "told_to_stop" } else { "alive" };
+            let expires_at = found.lease_expires_at.unwrap_or(api.request.now);
+            Ok(Reply::data(outcome, Beat { state: found.state, lease: LeaseExpiry { expires_at }, stop }).about(id))
+        }
+        HeartbeatOutcome::NotHeld(state) => Err(not_the_holder(id, state)),
+    }
+}
+
+async fn finish<H: Host>(api: &Api<'_, H>, caller: &Caller<'_>) -> Result<Reply, ApiError> {
+    let id = api.id()?;
+    let request_id = api.request_id()?;
+    let finished = api.body::<FinishRequest>()?.checked()?;
+    match store::finish(api.host, caller, id, &request_id, &finished).await? {
+        FinishOutcome::Finished(found) => {
+            let test_run = FinishedRun { id, state: found.state, result: found.result };
+            Ok(Reply::data("finished", Finished { test_run }).about(id))
+        }
+        FinishOutcome::AlreadyOver(found) => Ok(Reply::message(412, "already_over", &why_over(id, &found)).about(id)),
+        FinishOutcome::NotHeld(state) => Err(not_the_holder(id, state)),
+    }
+}
+
+fn not_the_holder(id: i64, state: State) -> ApiError {
+    ApiError::NotTheHolder(format!(
+        "This lease does not hold test run {id}, which is {}. Stop what it started; only the run's own runner may go on.",
+        state.name()
+    ))
+}

@@ -1,0 +1,98 @@
+//! What an operator can set. Every number has a default that suits most, and bounds that keep a slip harmless.
+
+/// The longest request body, in bytes. What is longer is not read.
+pub const BODY_LIMIT: usize = 64 * 1024;
+
+/// The settings of one Worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// `LEASE_SECONDS`: how long a runner is believed to live after its last renewal. Milliseconds.
+    pub lease: i64,
+    /// `HEARTBEAT_SECONDS`: how often a runner is asked to send one.
+    pub heartbeat_seconds: i64,
+    /// `STOP_GRACE_SECONDS`: how long a runner gives the tests to end by themselves before it kills them.
+    pub stop_grace_seconds: i64,
+    /// `D1_DEADLINE_SECONDS`: how long a request waits for the database in all. Milliseconds.
+    pub d1_deadline: i64,
+    /// `UNCLAIMED_AFTER_SECONDS`: a run that waited this long for a runner is stale. Milliseconds.
+    pub unclaimed_after: i64,
+    /// `LAPSED_AFTER_SECONDS`: a run whose lease ran out this long ago is stale. Milliseconds.
+    pub lapsed_after: i64,
+    /// `OVER_AGE_AFTER_SECONDS`: a run that started this long ago is stale, however alive. Milliseconds.
+    pub over_age_after: i64,
+    /// `UNCONFIRMED_AFTER_SECONDS`: a cancelled run's runner is lost this long after its lease ran out. Milliseconds.
+    pub unconfirmed_after: i64,
+    /// `SWEEP_ROWS`: how many runs one statement of the sweeper changes at most.
+    pub sweep_rows: i64,
+    /// `ADMIN_TOKEN`, a secret; unset or empty closes the admin routes.
+    pub admin_token: Option<String>,
+    /// `ESTOP_LOCAL=1`: a laptop, where the public demo key is let in. No deployment sets it.
+    pub local: bool,
+}
+
+impl Config {
+    /// Reads the settings through `var`, and gives a sentence for each that could not be used as it stands.
+    pub fn read(var: impl Fn(&str) -> Option<String>) -> (Self, Vec<String>) {
+        let mut complaints = Vec::new();
+        let mut number = |name: &str, default: i64, least: i64, most: i64| match var(name) {
+            None => default,
+            Some(text) => match text.trim().parse::<i64>() {
+                Ok(n) if (least..=most).contains(&n) => n,
+                _ => {
+                    complaints.push(format!(
+                        "{name} must be a whole number from {least} to {most}; {default} is used instead."
+                    ));
+                    default
+                }
+            },
+        };
+        const WEEK: i64 = 7 * 24 * 3600;
+        let config = Self {
+            lease: 1000 * number("LEASE_SECONDS", 120, 1, 24 * 3600),
+            heartbeat_seconds: number("HEARTBEAT_SECONDS", 2, 1, 300),
+            stop_grace_seconds: number("STOP_GRACE_SECONDS", 10, 0, 3600),
+            d1_deadline: 1000 * number("D1_DEADLINE_SECONDS", 5, 1, 25),
+            unclaimed_after: 1000 * number("UNCLAIMED_AFTER_SECONDS", 3600, 1, 4 * WEEK),
+            lapsed_after: 1000 * number("LAPSED_AFTER_SECONDS", 30, 0, WEEK),
+            over_age_after: 1000 * number("OVER_AGE_AFTER_SECONDS", 6 * 3600, 1, 4 * WEEK),
+            unconfirmed_after: 1000 * number("UNCONFIRMED_AFTER_SECONDS", 30, 0, WEEK),
+            sweep_rows: number("SWEEP_ROWS", 100, 1, 1000),
+            admin_token: var("ADMIN_TOKEN").filter(|token| !token.is_empty()),
+            local: var("ESTOP_LOCAL").as_deref() == Some("1"),
+        };
+        (config, complaints)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_set_is_a_working_service_with_its_admin_routes_closed() {
+        let (config, complaints) = Config::read(|_| None);
+        assert_eq!(complaints, Vec::<String>::new());
+        assert_eq!(
+            (config.lease, config.heartbeat_seconds, config.admin_token, config.local),
+            (120_000, 2, None, false)
+        );
+    }
+
+    #[test]
+    fn a_slip_is_named_and_the_default_is_used() {
+        let (config, complaints) = Config::read(|name| match name {
+            "LEASE_SECONDS" => Some("two minutes".into()),
+            "SWEEP_ROWS" => Some("0".into()),
+            "ADMIN_TOKEN" => Some(String::new()),
+            _ => None,
+        });
+        assert_eq!((config.lease, config.sweep_rows, config.admin_token), (120_000, 100, None));
+        assert_eq!(
+            complaints,
+            [
+                "LEASE_SECONDS must be a whole number from 1 to 86400; 120 is used instead.",
+                "SWEEP_ROWS must be a whole number from 1 to 1000; 100 is used instead."
+            ]
+        );
+    }
+}

@@ -1,0 +1,117 @@
+//! Where the core meets the Workers runtime: the entry points, and nothing that decides.
+
+mod d1;
+mod http;
+mod log;
+
+use std::cell::OnceCell;
+use std::panic;
+use std::rc::Rc;
+
+use worker::{
+    Context, Date, Env, Request, Response, Result, RouteContext, Router, ScheduleContext, ScheduledEvent, event,
+};
+
+use crate::api::{self, Method, ROUTES, Reply, Route};
+use crate::config::Config;
+use crate::error::ApiError;
+use crate::sweep;
+use crate::time::Timestamp;
+
+thread_local! {
+    /// The bindings of an isolate do not change, so its settings are read once.
+    static CONFIG: OnceCell<Rc<Config>> = const { OnceCell::new() };
+}
+
+fn config(env: &Env) -> Rc<Config> {
+    CONFIG.with(|cell| {
+        Rc::clone(cell.get_or_init(|| {
+            let (config, complaints) = Config::read(|name| env.var(name).ok().map(|var| var.to_string()));
+            for complaint in &complaints {
+                log::complaint(complaint);
+            }
+            Rc::new(config)
+        }))
+    })
+}
+
+/// Chains the two panic hooks. `worker` has installed its own, which marks the instance for a restart; replacing it,
+/// as `console_error_panic_hook::set_once` does, would leave the panicking request hanging until the runtime kills it.
+#[event(start)]
+fn start() {
+    let restart = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        console_error_panic_hook::hook(info);
+        restart(info);
+    }));
+}
+
+/// Answers a request. Never an `Err`: the runtime would make a bare 500 of it.
+#[event(fetch)]
+async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response> {
+    let call = Rc::new(http::Call::new(&request));
+    if http::method_is_known(&request) && api::exists(call.path()) {
+        let response = router(Rc::clone(&call)).run(request, env).await;
+        if call.answered() {
+            return response;
+        }
+    }
+    // The Router found no handler. Its own 404 and 405 are plain text without `Allow`, so they are ours to give.
+    let refusal = api::allowed(call.path()).map_or(ApiError::NoSuchRoute, ApiError::MethodNotAllowed);
+    call.answer(None, &Reply::from(refusal), None)
+}
+
+fn router(call: Rc<http::Call>) -> Router<'static, Rc<http::Call>> {
+    ROUTES.iter().fold(Router::with_data(call), |router, (method, pattern, route)| {
+        let handler = move |request, context| handle(*route, request, context);
+        match method {
+            Method::Get => router.get_async(pattern, handler).head_async(pattern, handler),
+            Method::Post => router.post_async(pattern, handler),
+            Method::Put => router.put_async(pattern, handler),
+            Method::Delete => router.delete_async(pattern, handler),
+        }
+    })
+}
+
+async fn handle(route: Route, mut request: Request, context: RouteContext<Rc<http::Call>>) -> Result<Response> {
+    let call = &context.data;
+    let config = config(&context.env);
+    let host = d1::EdgeHost::new(&context.env);
+    let id = context.param("id").map_or("", String::as_str);
+    let body = http::body(&mut request).await;
+    let headers = http::RequestHeaders::read(&request);
+    let query = http::query(&request);
+    let reply = api::handle(
+        &host,
+        &config,
+        &api::Request {
+            route,
+            id,
+            query: &query,
+            authorization: headers.authorization.as_deref(),
+            idempotency_key: headers.idempotency_key.as_deref(),
+            content_type: headers.content_type.as_deref(),
+            body: body.as_deref(),
+            now: call.begun,
+        },
+    )
+    .await;
+    call.answer(Some(route), &reply, Some(host.usage()))
+}
+
+/// One tick of the sweeper, at the time for which it was scheduled: a tick that comes late sweeps no more than it would
+/// have on time. There is nobody to answer, so the log has the tally and the failures.
+#[event(scheduled)]
+async fn scheduled(event: ScheduledEvent, env: Env, _context: ScheduleContext) {
+    #[expect(clippy::cast_possible_truncation, reason = "milliseconds of this era fit")]
+    let now = Timestamp(event.schedule() as i64);
+    let begun = now_ms();
+    let host = d1::EdgeHost::new(&env);
+    let outcome = sweep::tick(&host, &config(&env), now).await;
+    log::tick(now, now_ms().since(begun), &outcome, host.usage());
+}
+
+/// The runtime's clock: it stands still while the Worker computes and moves on at I/O.
+fn now_ms() -> Timestamp {
+    Timestamp(i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX))
+}

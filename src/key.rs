@@ -1,0 +1,170 @@
+//! Keys: parse, hash, compare. The plain text lives as short as it can, and `Debug` never prints it.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+/// The key that `seed.sql` creates for a laptop. It is public, so [`crate::api`] takes it for unknown wherever the
+/// Worker was not started with `ESTOP_LOCAL=1`, which no deployment sets: even a database that someone seeded by
+/// mistake does not open to it.
+pub const LOCAL_DEMO: &str = "estop_local-demo-key-for-your-own-laptop-only-000";
+
+const PREFIX: &str = "estop_";
+/// 32 bytes in base64 without padding.
+const SECRET_LEN: usize = 43;
+
+/// What a key may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
+pub enum Scope {
+    /// List and inspect runs.
+    Read,
+    /// Cancel runs.
+    Cancel,
+    /// Register, claim, heartbeat and finish runs.
+    Run,
+}
+
+impl Scope {
+    /// The name in JSON and in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Cancel => "cancel",
+            Self::Run => "run",
+        }
+    }
+}
+
+/// What the database knows of a key: its SHA-256 in lower-case hex.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyHash(String);
+
+impl KeyHash {
+    /// The hex text, as stored.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Hashes a key's plain text.
+    pub fn of(key: &str) -> Self {
+        Self(format!("{:x}", Sha256::digest(key.as_bytes())))
+    }
+}
+
+/// A key's plain text: shown once, in the answer to the request that made it.
+pub struct PlainKey(String);
+
+impl PlainKey {
+    /// A new key from 32 random bytes.
+    pub fn from_random(bytes: [u8; 32]) -> Self {
+        Self(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes)))
+    }
+
+    /// What is stored of it.
+    pub fn hash(&self) -> KeyHash {
+        KeyHash::of(&self.0)
+    }
+
+    /// The text itself, for the one answer that holds it.
+    pub fn reveal(self) -> String {
+        self.0
+    }
+}
+
+impl std::fmt::Debug for PlainKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PlainKey(…)")
+    }
+}
+
+/// The credentials of an `Authorization: Bearer …` header (RFC 6750 section 2.1), or `None` if it is not one.
+/// The scheme's name is case-insensitive (RFC 9110 section 11.1).
+pub fn bearer(header: &str) -> Option<&str> {
+    let (scheme, credentials) = header.split_once(' ')?;
+    let credentials = credentials.trim_matches(' ');
+    (scheme.eq_ignore_ascii_case("bearer") && !credentials.is_empty()).then_some(credentials)
+}
+
+/// The hash of an API key from an `Authorization` header, or `None` if the header does not hold what could be a key.
+pub fn api_key(header: &str) -> Option<KeyHash> {
+    let key = bearer(header)?;
+    let secret = key.strip_prefix(PREFIX)?;
+    let well_formed =
+        secret.len() == SECRET_LEN && secret.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    well_formed.then(|| KeyHash::of(key))
+}
+
+/// Whether an `Authorization` header holds the admin token. Compares hashes in constant time, so that neither the
+/// token's bytes nor its length can be measured.
+pub fn is_admin(header: &str, admin_token: &str) -> bool {
+    bearer(header)
+        .is_some_and(|given| Sha256::digest(given.as_bytes()).ct_eq(&Sha256::digest(admin_token.as_bytes())).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_estop_and_43_url_safe_characters_of_32_bytes() {
+        assert_eq!(PlainKey::from_random([0; 32]).reveal(), format!("estop_{}", "A".repeat(43)));
+        assert_eq!(PlainKey::from_random([255; 32]).reveal(), format!("estop_{}8", "_".repeat(42)));
+        let counted: [u8; 32] = std::array::from_fn(|i| u8::try_from(i).unwrap_or(0));
+        // python: base64.urlsafe_b64encode(bytes(range(32)))
+        assert_eq!(PlainKey::from_random(counted).reveal(), "estop_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8");
+    }
+
+    #[test]
+    fn a_new_key_is_recognised_by_its_header() {
+        let key = PlainKey::from_random([7; 32]);
+        let hash = key.hash();
+        assert_eq!(api_key(&format!("Bearer {}", key.reveal())), Some(hash));
+    }
+
+    #[test]
+    fn the_stored_form_is_pinned() {
+        let hash = KeyHash::of("estop_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8");
+        assert_eq!(hash.as_str(), "0073673132bf1abb1d8e2c943659556a127d6d01780751338fedf9e55b30530c");
+    }
+
+    #[test]
+    fn the_scheme_may_be_written_in_any_case_and_nothing_else_may_differ() {
+        let key = LOCAL_DEMO;
+        for good in [format!("Bearer {key}"), format!("bearer {key}"), format!("BEARER  {key} ")] {
+            assert!(api_key(&good).is_some(), "{good}");
+        }
+        for bad in [
+            String::new(),
+            "Bearer".into(),
+            "Bearer ".into(),
+            key.into(),
+            format!("Basic {key}"),
+            format!("Bearer{key}"),
+            format!("Bearer {key}0"),
+            format!("Bearer {}", &key[..key.len() - 1]),
+            format!("Bearer ESTOP_{}", &key[6..]),
+            format!("Bearer {}+", &key[..key.len() - 1]),
+            format!("Bearer {}é", &key[..key.len() - 2]),
+            format!("Bearer {key}, Bearer {key}"),
+        ] {
+            assert!(api_key(&bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_admin_token_is_compared_whole() {
+        assert!(is_admin("Bearer secret", "secret"));
+        for bad in ["Bearer secre", "Bearer secret2", "Bearer Secret", "secret", "Basic secret", "Bearer "] {
+            assert!(!is_admin(bad, "secret"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn debug_prints_no_secret() {
+        assert_eq!(format!("{:?}", PlainKey::from_random([1; 32])), "PlainKey(…)");
+    }
+}

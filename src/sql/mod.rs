@@ -1,0 +1,63 @@
+//! Every SQL text of the service, and nothing else.
+//!
+//! Conventions, so that each statement can be read alone:
+//! - In a statement of a request `?1` is the key's SHA-256, `?2` is now (ms) and `?3` the run's id, where it has one.
+//! - A write is guarded in its own WHERE: key, scope, project and state. It decides. The SELECT behind it in the same
+//!   batch explains what happened, and never decides.
+//! - Every row is one column, `row`: a JSON text. D1 takes at most 32 arguments for one function, so an object of
+//!   more than 16 members is put together from two.
+
+pub mod admin;
+pub mod list;
+pub mod run;
+pub mod sweep;
+
+/// The condition that key `k` exists, is neither revoked nor expired, and has the scope whose column is named.
+macro_rules! valid_key {
+    ($scope:literal) => {
+        concat!(
+            "k.hash = ?1 AND k.",
+            $scope,
+            " = 1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > ?2)"
+        )
+    };
+}
+
+/// What is the matter with key `k`, as `store::KeyVerdict` reads it.
+macro_rules! key_verdict {
+    ($scope:literal) => {
+        concat!(
+            "CASE WHEN k.id IS NULL THEN 'unknown' WHEN k.revoked_at IS NOT NULL THEN 'revoked' ",
+            "WHEN k.expires_at <= ?2 THEN 'expired' WHEN k.",
+            $scope,
+            " = 0 THEN 'unscoped' ELSE 'valid' END"
+        )
+    };
+}
+
+/// A test run `r` with its environment `e`, as `wire::TestRun` reads it.
+macro_rules! test_run {
+    () => {
+        "json_patch(json_object( \
+            'id', r.id, 'state', r.state, 'result', r.result, 'error_code', r.error_code, \
+            'environment', json_object('id', e.id, 'slug', e.slug, 'name', e.name), \
+            'test_run_branch', r.branch, 'build', json(r.build), 'metadata', json(r.metadata), 'tags', json(r.tags), \
+            'github_actor', r.github_actor, 'total_shards', r.total_shards, 'counts', json(r.counts), \
+            'created_at', r.created_at, 'created_by', r.created_by), \
+         json_object( \
+            'runner', r.runner, 'started_at', r.started_at, 'started_by', r.started_by, \
+            'lease', json(CASE WHEN r.state = 'started' THEN \
+                json_object('renewed_at', r.lease_renewed_at, 'expires_at', r.lease_expires_at) END), \
+            'ended_at', r.ended_at, 'ended_by', r.ended_by, \
+            'cancel', json(CASE WHEN r.state = 'cancelled' THEN json_object( \
+                'reason', r.cancel_reason, 'cause', r.cancel_cause, 'by', r.cancel_by, 'at', r.cancelled_at) END), \
+            'stop', json(CASE WHEN r.state = 'cancelled' THEN json_object( \
+                'outcome', r.stop_outcome, 'confirmed_at', r.stop_confirmed_at) END), \
+            'superseded_by', r.superseded_by))"
+    };
+}
+
+pub(crate) use {key_verdict, test_run, valid_key};
+
+/// Asks the database the least that one can ask.
+pub const HEALTH: &str = "SELECT '1' AS row";

@@ -1,0 +1,158 @@
+//! One run: register, claim, heartbeat, finish, cancel, show.
+
+use super::{key_verdict, test_run, valid_key};
+
+/// The SELECT that says what a write found: the key's verdict and, if the key may see it, the run as it is now.
+/// `$mine` is the condition that the run's record stems from this very request, `$holds` that the lease is the caller's.
+macro_rules! explain {
+    ($scope:literal, mine: $mine:literal, holds: $holds:literal) => {
+        concat!(
+            "SELECT json_object('key', ",
+            key_verdict!($scope),
+            ", 'run', json(CASE WHEN r.id IS NOT NULL THEN json_object( \
+                'state', r.state, 'result', r.result, 'error_code', r.error_code, 'ended_at', r.ended_at, \
+                'cancelled_at', r.cancelled_at, 'cancel_reason', r.cancel_reason, 'cancel_cause', r.cancel_cause, \
+                'cancel_by', r.cancel_by, 'started_at', r.started_at, 'lease_expires_at', r.lease_expires_at, \
+                'mine', ",
+            $mine,
+            ", 'holds', ",
+            $holds,
+            ", \
+                'lease_token', CASE WHEN ",
+            $mine,
+            " THEN r.lease_token END) END)) AS row \
+             FROM (SELECT 1) LEFT JOIN keys k ON k.hash = ?1 \
+             LEFT JOIN runs r ON r.id = ?3 AND r.project_id = k.project_id"
+        )
+    };
+}
+
+/// **The decision.** Cancels a run that is not over, or changes nothing.
+/// `?4` request id, `?5` reason or NULL. One row if it cancelled: `{cancelled_at, cancel_by}`.
+pub const CANCEL: &str = concat!(
+    "UPDATE runs SET state = 'cancelled', cancelled_at = ?2, cancel_reason = ?5, cancel_cause = 'user', cancel_by = k.user, \
+        cancel_request_id = k.id || ':' || ?4, \
+        stop_outcome = CASE WHEN lease_token IS NULL THEN 'never_started' ELSE 'stopping' END \
+     FROM keys k \
+     WHERE runs.id = ?3 AND runs.state IN ('pending', 'queued', 'started') \
+       AND runs.project_id = k.project_id AND ",
+    valid_key!("can_cancel"),
+    " \
+     RETURNING json_object('cancelled_at', cancelled_at, 'cancel_by', cancel_by) AS row"
+);
+
+/// Explains [`CANCEL`]. `?4` request id.
+pub const EXPLAIN_CANCEL: &str = explain!("can_cancel", mine: "r.cancel_request_id IS k.id || ':' || ?4", holds: "0");
+
+/// A runner takes a queued run.
+/// `?4` request id, `?5` lease token, `?6` lease (ms), `?7` runner's name or NULL. One row if it was taken.
+pub const CLAIM: &str = concat!(
+    "UPDATE runs SET state = 'started', lease_token = ?5, lease_renewed_at = ?2, lease_expires_at = ?2 + ?6, \
+        started_at = ?2, started_by = k.user, runner = ?7, claim_request_id = k.id || ':' || ?4 \
+     FROM keys k \
+     WHERE runs.id = ?3 AND runs.state = 'queued' \
+       AND runs.project_id = k.project_id AND ",
+    valid_key!("can_run"),
+    " \
+     RETURNING json_object('id', id) AS row"
+);
+
+/// Explains [`CLAIM`]; holds the lease token if the claim is this request's own. `?4` request id.
+pub const EXPLAIN_CLAIM: &str = explain!("can_run", mine: "(r.claim_request_id IS k.id || ':' || ?4)", holds: "0");
+
+/// Renews a lease of which less than half is left; a heartbeat before that writes nothing. A lease that ran out is
+/// renewed too, as long as nothing has decided otherwise: after an outage the tests that go on are believed.
+/// `?4` lease token, `?5` lease (ms).
+pub const HEARTBEAT: &str = concat!(
+    "UPDATE runs SET lease_renewed_at = ?2, lease_expires_at = ?2 + ?5 \
+     FROM keys k \
+     WHERE runs.id = ?3 AND runs.state = 'started' AND runs.lease_token = ?4 AND runs.lease_expires_at < ?2 + ?5 / 2 \
+       AND runs.project_id = k.project_id AND ",
+    valid_key!("can_run"),
+    " \
+     RETURNING json_object('id', id) AS row"
+);
+
+/// Explains [`HEARTBEAT`]. `?4` lease token.
+pub const EXPLAIN_HEARTBEAT: &str = explain!("can_run", mine: "0", holds: "(r.lease_token IS ?4)");
+
+/// The runner finishes its run.
+/// `?4` request id, `?5` lease token, `?6` state, `?7` result or NULL, `?8` error code or NULL, `?9` counts (JSON) or NULL.
+/// One row if it did.
+pub const FINISH: &str = concat!(
+    "UPDATE runs SET state = ?6, result = ?7, error_code = ?8, counts = ?9, ended_at = ?2, ended_by = k.user, \
+        finish_request_id = k.id || ':' || ?4 \
+     FROM keys k \
+     WHERE runs.id = ?3 AND runs.state = 'started' AND runs.lease_token = ?5 \
+       AND runs.project_id = k.project_id AND ",
+    valid_key!("can_run"),
+    " \
+     RETURNING json_object('id', id) AS row"
+);
+
+/// The runner of a cancelled run confirms that it stopped. `?4` lease token, `?5` how: `graceful` or `killed`.
+pub const CONFIRM_STOP: &str = concat!(
+    "UPDATE runs SET stop_outcome = ?5, stop_confirmed_at = ?2 \
+     FROM keys k \
+     WHERE runs.id = ?3 AND runs.state = 'cancelled' AND runs.stop_outcome = 'stopping' AND runs.lease_token = ?4 \
+       AND runs.project_id = k.project_id AND ",
+    valid_key!("can_run"),
+    " \
+     RETURNING json_object('id', id) AS row"
+);
+
+/// Explains [`FINISH`] and [`CONFIRM_STOP`]. `?4` request id, `?5` lease token.
+pub const EXPLAIN_FINISH: &str =
+    explain!("can_run", mine: "(r.finish_request_id IS k.id || ':' || ?4)", holds: "(r.lease_token IS ?5)");
+
+/// Registers a run, once for a request id.
+/// `?3` request id, `?4` environment's slug, `?5` branch, `?6` build (JSON), `?7` metadata (JSON), `?8` tags (JSON array),
+/// `?9` GitHub actor, `?10` total shards; each but `?3`, `?4` and `?8` may be NULL.
+pub const REGISTER: &str = concat!(
+    "INSERT INTO runs (project_id, environment_id, state, request_id, created_at, created_by, waiting_since, \
+        branch, build, metadata, tags, github_actor, total_shards) \
+     SELECT k.project_id, e.id, 'queued', k.id || ':' || ?3, ?2, k.user, ?2, ?5, ?6, ?7, ?8, ?9, ?10 \
+       FROM keys k JOIN environments e ON e.project_id = k.project_id AND e.slug = ?4 \
+      WHERE ",
+    valid_key!("can_run"),
+    " \
+     ON CONFLICT (request_id) DO NOTHING \
+     RETURNING json_object('id', id) AS row"
+);
+
+/// Explains [`REGISTER`]: the run of this request id, or the environments that are known. `?3` request id.
+pub const EXPLAIN_REGISTER: &str = concat!(
+    "SELECT json_object('key', ",
+    key_verdict!("can_run"),
+    ", \
+        'run', json((SELECT json_object('id', r.id, 'state', r.state, 'test_run_branch', r.branch, 'created_at', r.created_at) \
+                       FROM runs r WHERE r.request_id = k.id || ':' || ?3)), \
+        'environments', json((SELECT json_group_array(slug) FROM \
+            (SELECT slug FROM environments WHERE project_id = k.project_id ORDER BY slug LIMIT 50)))) AS row \
+     FROM (SELECT 1) LEFT JOIN keys k ON k.hash = ?1"
+);
+
+/// One run, whole.
+pub const SHOW: &str = concat!(
+    "SELECT json_object('key', ",
+    key_verdict!("can_read"),
+    ", \
+        'test_run', json(CASE WHEN r.id IS NOT NULL THEN ",
+    test_run!(),
+    " END)) AS row \
+     FROM (SELECT 1) LEFT JOIN keys k ON k.hash = ?1 \
+     LEFT JOIN runs r ON r.id = ?3 AND r.project_id = k.project_id \
+     LEFT JOIN environments e ON e.id = r.environment_id"
+);
+
+/// The events of one run, oldest first: at most one a step, so at most four.
+pub const EVENTS: &str = concat!(
+    "SELECT json_object('key', ",
+    key_verdict!("can_read"),
+    ", \
+        'events', json(CASE WHEN r.id IS NOT NULL THEN (SELECT json_group_array(json_object( \
+            'at', at, 'from', from_state, 'to', to_state, 'cause', cause, 'by', by, 'reason', reason)) \
+            FROM (SELECT * FROM run_events WHERE run_id = r.id ORDER BY step)) END)) AS row \
+     FROM (SELECT 1) LEFT JOIN keys k ON k.hash = ?1 \
+     LEFT JOIN runs r ON r.id = ?3 AND r.project_id = k.project_id"
+);

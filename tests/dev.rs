@@ -1,0 +1,122 @@
+//! `make dev` as a newcomer uses it: paste the curl line, 200; paste it again, 412; look who did it; stop it; start it
+//! again and find the data kept.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+struct Dev {
+    make: Child,
+    lines: Receiver<String>,
+    seen: Vec<String>,
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn make_dev(port: u16, state: &Path) -> Command {
+    let mut command = Command::new("make");
+    command.current_dir(root()).args([
+        "--no-print-directory",
+        "dev",
+        &format!("PORT={port}"),
+        &format!("STATE={}", state.display()),
+    ]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+impl Dev {
+    fn start(port: u16, state: &Path) -> Self {
+        let mut make = make_dev(port, state).stderr(Stdio::inherit()).spawn().expect("make");
+        let (sender, lines) = channel();
+        let output = BufReader::new(make.stdout.take().expect("its output"));
+        std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Self { make, lines, seen: Vec::new() }
+    }
+
+    /// The first line from here on that begins like this.
+    fn line(&mut self, start: &str) -> String {
+        loop {
+            match self.lines.recv_timeout(Duration::from_secs(180)) {
+                Ok(line) if line.starts_with(start) => return line,
+                Ok(line) => self.seen.push(line),
+                Err(RecvTimeoutError::Disconnected | RecvTimeoutError::Timeout) => {
+                    panic!("no line begins with {start:?}; it said:\n{}", self.seen.join("\n"))
+                }
+            }
+        }
+    }
+
+    /// Sends SIGTERM to make alone, as a supervisor would, and waits for the end.
+    fn stop(mut self) {
+        assert!(Command::new("kill").args(["-TERM", &self.make.id().to_string()]).status().expect("kill").success());
+        self.make.wait().expect("its end");
+        // The pipe closes when the last process that holds it is gone: nothing that make started is left.
+        while self
+            .lines
+            .recv_timeout(Duration::from_secs(30))
+            .map_err(|e| assert_eq!(e, RecvTimeoutError::Disconnected))
+            .is_ok()
+        {}
+    }
+}
+
+fn shell(command: &str) -> (String, String) {
+    let output = Command::new("sh")
+        .args(["-c", &format!("{command} --silent --write-out '\\n%{{http_code}}'")])
+        .output()
+        .expect("sh");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let (body, status) = text.rsplit_once('\n').expect("a status");
+    (status.to_owned(), body.to_owned())
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port()
+}
+
+#[test]
+fn a_newcomer_stops_a_run_and_finds_it_stopped_the_next_day() {
+    let state = std::env::temp_dir().join(format!("estop-dev-{}", std::process::id()));
+    let port = free_port();
+    let mut dev = Dev::start(port, &state);
+    let cancel = dev.line("curl -X POST");
+    let show = dev.line("curl ");
+
+    let (status, body) = shell(&cancel);
+    assert_eq!(status, "200", "{body}");
+    let (status, body) = shell(&cancel);
+    assert_eq!(status, "412", "{body}");
+    let (status, shown) = shell(&show);
+    assert_eq!(status, "200");
+    for fact in [
+        r#""state":"cancelled""#,
+        r#""reason":"wrong branch""#,
+        r#""by":"demo@example.com""#,
+        r#""cause":"user""#,
+        r#""at":""#,
+    ] {
+        assert!(shown.contains(fact), "{fact} in {shown}");
+    }
+
+    let second = make_dev(port, &state).output().expect("make");
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(!second.status.success() && said.contains(&format!("port {port} is in use")), "{said}");
+    assert_eq!(shell(&show).1, shown, "the first one goes on undisturbed");
+
+    dev.stop();
+    std::net::TcpListener::bind(("127.0.0.1", port)).expect("the port is free again");
+
+    let mut dev = Dev::start(port, &state);
+    let show = {
+        dev.line("curl -X POST");
+        dev.line("curl ")
+    };
+    assert_eq!(shell(&show).1, shown, "the data of before is kept");
+    dev.stop();
+    std::fs::remove_dir_all(&state).expect("the database's folder");
+}

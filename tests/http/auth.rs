@@ -1,0 +1,141 @@
+//! The auth matrix: every kind of key that must not do it × every route.
+
+use serde_json::{Value, json};
+
+use crate::client::{Project, Server};
+
+/// Every route that needs a key: method, path, a body that is in order, and the scope.
+fn routes(id: i64, token: &str) -> Vec<(&'static str, String, Option<Value>, &'static str)> {
+    let run = format!("/api/test-runs/{id}");
+    vec![
+        ("POST", format!("{run}/cancel"), Some(json!({"reason": "x"})), "cancel"),
+        ("PUT", "/api/test-runs".into(), Some(json!({"environment": "staging"})), "run"),
+        ("POST", format!("{run}/claim"), Some(json!({})), "run"),
+        ("POST", format!("{run}/heartbeat"), Some(json!({"lease": token})), "run"),
+        ("POST", format!("{run}/finish"), Some(json!({"lease": token, "state": "ended", "result": "passed"})), "run"),
+        ("GET", "/api/test-runs".into(), None, "read"),
+        ("GET", run.clone(), None, "read"),
+        ("GET", format!("{run}/events"), None, "read"),
+    ]
+}
+
+fn admin_routes(project: i64, key: i64) -> Vec<(&'static str, String, Option<Value>)> {
+    vec![
+        ("POST", "/api/projects".into(), Some(json!({"name": "x", "slug": crate::client::unique()}))),
+        ("POST", format!("/api/projects/{project}/environments"), Some(json!({"name": "x", "slug": "extra"}))),
+        ("POST", "/api/keys".into(), Some(json!({"project_id": project, "user": "x", "name": "x", "scopes": ["run"]}))),
+        ("GET", "/api/keys".into(), None),
+        ("DELETE", format!("/api/keys/{key}"), None),
+    ]
+}
+
+fn send(
+    server: &Server,
+    authorization: Option<&str>,
+    method: &str,
+    path: &str,
+    body: Option<&Value>,
+) -> crate::client::Answer {
+    let mut headers = vec![("Content-Type", "application/json")];
+    headers.extend(authorization.map(|value| ("Authorization", value)));
+    server.send(method, path, &headers, body.map(Value::to_string).unwrap_or_default().as_bytes())
+}
+
+#[test]
+fn a_key_that_is_missing_garbled_unknown_expired_or_revoked_opens_no_route() {
+    let project = Project::new();
+    let (id, token) = project.started();
+    let before = project.show(id);
+    let expired = project.key("late", &["read", "cancel", "run"], Some("2001-01-01T00:00:00Z")).0;
+    let (revoked, revoked_id) = project.key("gone", &["read", "cancel", "run"], None);
+    project.server.admin("DELETE", &format!("/api/keys/{revoked_id}"), None).ok();
+    let key = &project.key;
+    let bad = [
+        None,
+        Some(String::new()),
+        Some("Bearer".into()),
+        Some(key.clone()),
+        Some(format!("Basic {key}")),
+        Some(format!("Bearer {}", &key[..48])),
+        Some(format!("Bearer {key}x")),
+        Some(format!("Bearer {}", key.to_uppercase())),
+        Some("Bearer local-admin".into()),
+        Some(format!("Bearer estop_{}", "A".repeat(43))),
+        Some(format!("Bearer {expired}")),
+        Some(format!("Bearer {revoked}")),
+    ];
+    for (method, path, body, _) in routes(id, &token) {
+        for header in &bad {
+            let answer = send(&project.server, header.as_deref(), method, &path, body.as_ref());
+            answer.is_error(401);
+            assert_eq!(answer.header("www-authenticate"), Some("Bearer"), "{method} {path} {header:?}");
+        }
+    }
+    assert_eq!(project.show(id), before);
+    assert_eq!(project.get("/api/test-runs").ok()["pagination"]["total"], 1);
+}
+
+#[test]
+fn a_key_without_the_scope_is_told_which() {
+    let project = Project::new();
+    let (id, token) = project.started();
+    let before = project.show(id);
+    for (method, path, body, scope) in routes(id, &token) {
+        let others: Vec<&str> = ["read", "cancel", "run"].into_iter().filter(|s| *s != scope).collect();
+        let key = project.key("narrow", &others, None).0;
+        let answer = project.server.call(&key, method, &path, body.as_ref());
+        answer.is_error(403);
+        assert!(answer.message().contains(&format!("`{scope}`")), "{answer:?}");
+        assert_eq!(project.show(id), before);
+    }
+}
+
+#[test]
+fn a_key_with_just_the_scope_is_enough() {
+    let project = Project::new();
+    let (id, token) = project.started();
+    for (method, path, body, scope) in routes(id, &token) {
+        let key = project.key("narrow", &[scope], None).0;
+        let answer = project.server.call(&key, method, &path, body.as_ref());
+        assert!(matches!(answer.status, 200 | 412), "{method} {path}: {answer:?}");
+    }
+}
+
+#[test]
+fn the_admin_routes_open_to_the_admin_token_alone() {
+    let project = Project::new();
+    let (_, key_id) = project.key("x", &["read"], None);
+    for (method, path, body) in admin_routes(project.id, key_id) {
+        for header in [
+            None,
+            Some("Bearer local-admi".to_owned()),
+            Some("Bearer local-admin2".into()),
+            Some("Basic local-admin".into()),
+            Some(format!("Bearer {}", project.key)),
+        ] {
+            let answer = send(&project.server, header.as_deref(), method, &path, body.as_ref());
+            answer.is_error(401);
+            assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+        }
+    }
+    assert_eq!(
+        project.server.admin("GET", &format!("/api/keys?project_id={}", project.id), None).ok()["data"]["keys"]
+            .as_array()
+            .map(Vec::len),
+        Some(2)
+    );
+    for (method, path, body) in admin_routes(project.id, key_id) {
+        project.server.admin(method, &path, body.as_ref()).ok();
+    }
+}
+
+#[test]
+fn the_scheme_may_be_written_in_any_case() {
+    let project = Project::new();
+    for scheme in ["bearer", "BEARER", "Bearer"] {
+        assert_eq!(
+            send(&project.server, Some(&format!("{scheme} {}", project.key)), "GET", "/api/test-runs", None).status,
+            200
+        );
+    }
+}

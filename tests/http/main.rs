@@ -1,0 +1,14 @@
+//! The real Worker in workerd over real HTTP. `make test` starts it and says where it is; each test makes a project of
+//! its own, so they run in parallel and in any order.
+
+mod admin;
+mod auth;
+mod bad_input;
+mod cancel;
+mod client;
+mod lifecycle;
+mod limits;
+mod lists;
+mod observed;
+mod races;
+mod sweeper;

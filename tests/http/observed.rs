@@ -1,0 +1,135 @@
+//! What an operator sees: health, the document, the log, and one D1 round trip a request.
+
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+
+use crate::client::{Answer, Project, Server, eventually};
+
+/// The log line of an answer.
+fn line(answer: &Answer) -> Value {
+    let id = answer.header("x-request-id").expect("an id").to_owned();
+    let path = std::env::var("ESTOP_TEST_LOG").expect("ESTOP_TEST_LOG: run these tests with `make test`");
+    eventually(&format!("the log line of {id}"), || {
+        let log = std::fs::read_to_string(&path).expect("the log");
+        let lines: Vec<Value> = log.lines().filter_map(|l| serde_json::from_str(l).ok()).collect();
+        lines.into_iter().find(|l: &Value| l["request_id"] == id)
+    })
+}
+
+#[test]
+fn health_asks_the_database() {
+    let server = Server::plain();
+    let answer = server.send("GET", "/healthz", &[], b"");
+    assert_eq!((answer.status, answer.json()), (200, json!({"data": {"status": "ok"}})));
+    assert_eq!(line(&answer)["d1"]["round_trips"], 1);
+}
+
+#[test]
+fn the_document_is_served_as_it_is_committed() {
+    let answer = Server::plain().send("GET", "/openapi.json", &[], b"");
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.text, include_str!("../../openapi.json"));
+}
+
+#[test]
+fn every_authenticated_request_takes_one_round_trip_whatever_its_answer() {
+    let project = Project::new();
+    let (id, token) = project.started();
+    let queued = project.queued();
+    let other = Project::new();
+    let finish = json!({"lease": token, "state": "ended", "result": "passed"});
+    let key = json!({"project_id": project.id, "user": "x", "name": "x", "scopes": ["run"]});
+    let slug = crate::client::unique();
+    let answers = [
+        (project.get("/api/test-runs"), 200),
+        (project.get("/api/test-runs?state=queued&branch=main&interval_in_days=3"), 200),
+        (project.get(&format!("/api/test-runs?before={id}")), 200),
+        (project.get(&format!("/api/test-runs/{id}")), 200),
+        (project.get(&format!("/api/test-runs/{id}/events")), 200),
+        (project.call("PUT", "/api/test-runs", Some(&json!({"environment": "staging"}))), 200),
+        (project.call("PUT", "/api/test-runs", Some(&json!({"environment": "nowhere"}))), 400),
+        (project.post(&format!("/api/test-runs/{queued}/claim"), &json!({})), 200),
+        (project.post(&format!("/api/test-runs/{queued}/claim"), &json!({})), 412),
+        (project.heartbeat(id, &token), 200),
+        (project.heartbeat(id, "foreign"), 409),
+        (other.cancel(id), 404),
+        (
+            project.server.call(
+                &format!("estop_{}", "B".repeat(43)),
+                "POST",
+                &format!("/api/test-runs/{id}/cancel"),
+                None,
+            ),
+            401,
+        ),
+        (project.cancel(queued), 200),
+        (project.cancel(queued), 412),
+        (project.post(&format!("/api/test-runs/{id}/finish"), &finish), 200),
+        (project.post(&format!("/api/test-runs/{id}/finish"), &finish), 412),
+        (project.server.admin("POST", "/api/projects", Some(&json!({"name": "x", "slug": slug}))), 200),
+        (
+            project.server.admin(
+                "POST",
+                &format!("/api/projects/{}/environments", project.id),
+                Some(&json!({"name": "x", "slug": "x"})),
+            ),
+            200,
+        ),
+        (project.server.admin("POST", "/api/keys", Some(&key)), 200),
+        (project.server.admin("GET", "/api/keys", None), 200),
+        (project.server.admin("DELETE", "/api/keys/9007199254740991", None), 404),
+    ];
+    let mut routes = HashSet::new();
+    for (answer, status) in answers {
+        assert_eq!(answer.status, status, "{answer:?}");
+        let line = line(&answer);
+        assert_eq!(line["d1"]["round_trips"], 1, "{line}");
+        routes.insert(line["route"].as_str().expect("a route").to_owned());
+    }
+    let authenticated = estop::api::ROUTES.iter().map(|(_, _, route)| route.name());
+    for route in authenticated.filter(|name| !name.ends_with("/healthz") && !name.ends_with("/openapi.json")) {
+        assert!(routes.contains(route), "{route} was not counted");
+    }
+}
+
+#[test]
+fn a_refusal_that_needs_no_database_does_not_ask_it() {
+    let project = Project::new();
+    let answer = project.server.send("POST", "/api/test-runs/1/cancel", &[], b"");
+    answer.is_error(401);
+    assert_eq!(line(&answer)["d1"]["round_trips"], 0);
+    let answer = project.get("/api/test-runs/0");
+    answer.is_error(400);
+    assert_eq!(line(&answer)["d1"]["round_trips"], 0);
+}
+
+#[test]
+fn a_request_leaves_one_line_that_says_what_came_of_it_and_no_secret() {
+    let project = Project::new();
+    let id = project.queued();
+    let answer = project.post(&format!("/api/test-runs/{id}/cancel"), &json!({"reason": "a confidential reason"}));
+    let line = line(&answer);
+    assert_eq!(line["log"], "request");
+    assert_eq!((&line["route"], &line["status"]), (&json!("POST /api/test-runs/:id/cancel"), &json!(200)));
+    assert_eq!((&line["outcome"], &line["run_id"]), (&json!("cancelled"), &json!(id)));
+    assert!(line["ms"].is_number() && line["d1"]["rows_read"].is_number() && line["d1"]["rows_written"].is_number());
+    let log = std::fs::read_to_string(std::env::var("ESTOP_TEST_LOG").expect("a log")).expect("the log");
+    assert!(!log.contains("confidential") && !log.contains(&project.key), "a secret is in the log");
+}
+
+#[test]
+fn a_tick_leaves_one_line_with_its_tally() {
+    Server::plain().tick();
+    let path = std::env::var("ESTOP_TEST_LOG").expect("a log");
+    let line = eventually("the tick's line", || {
+        let log = std::fs::read_to_string(&path).expect("the log");
+        let mut lines = log.lines().filter_map(|l| serde_json::from_str::<Value>(l).ok());
+        lines.find(|l| l["log"] == "tick")
+    });
+    assert!(line["error"].is_null() && line["at"].is_string(), "{line}");
+    assert_eq!(line["d1"]["round_trips"], line["swept"]["rounds"], "{line}");
+    for clock in ["unclaimed", "lapsed", "over_age", "unconfirmed"] {
+        assert!(line["swept"][clock].is_number(), "{line}");
+    }
+}

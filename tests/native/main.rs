@@ -1,0 +1,11 @@
+//! The core on real SQLite with the real schema: no Worker, no network.
+
+mod faults;
+mod keys;
+mod layers;
+mod list;
+mod machine;
+mod orders;
+mod schema;
+mod sweep;
+mod world;

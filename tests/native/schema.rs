@@ -1,0 +1,180 @@
+//! The schema keeps the invariants by itself, whatever statement comes.
+
+use estop::run::{Event, State};
+
+use crate::world::{SCHEMA, World};
+
+fn refuses(world: &World, statement: &str) -> String {
+    match world.host.db.borrow().execute_batch(statement) {
+        Err(error) => error.to_string(),
+        Ok(()) => panic!("accepted: {statement}"),
+    }
+}
+
+#[test]
+fn applying_it_twice_changes_nothing() {
+    let world = World::new();
+    world.run_in(State::Cancelled);
+    let dump = |world: &World| -> Vec<String> {
+        let db = world.host.db.borrow();
+        let mut statement =
+            db.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name").expect("SQL");
+        statement.query_map([], |row| row.get(0)).expect("rows").collect::<Result<_, _>>().expect("texts")
+    };
+    let before = dump(&world);
+    world.sql(SCHEMA);
+    assert_eq!(dump(&world), before);
+    assert_eq!(world.row(1).state, "cancelled");
+}
+
+#[test]
+fn the_seed_loads_twice_and_has_the_runs_that_the_readme_promises() {
+    let world = World::new();
+    world.sql("DELETE FROM keys; DELETE FROM environments; DELETE FROM projects");
+    let seed = include_str!("../../seed.sql");
+    world.sql(seed);
+    world.sql("UPDATE runs SET lease_expires_at = lease_expires_at + 1 WHERE id = 1");
+    let kept = world.row(1);
+    world.sql(seed);
+    assert_eq!(world.row(1), kept, "what exists stays");
+    let states: Vec<String> = (1..=12).map(|id| world.row(id).state).collect();
+    assert_eq!(states[..3], ["started", "queued", "ended"]);
+    for state in State::ALL {
+        assert!(states.iter().any(|s| s == state.name()), "{state:?}");
+    }
+    let year = 365 * 24 * 3600 * 1000;
+    assert!(kept.lease_expires_at > world.row(3).ended_at.map(|at| at + year), "run 1's lease lasts");
+    let hash: String = world.host.db.borrow().query_row("SELECT hash FROM keys", [], |r| r.get(0)).expect("a key");
+    assert_eq!(hash, estop::key::KeyHash::of(estop::key::LOCAL_DEMO).as_str());
+}
+
+#[test]
+fn no_statement_leaves_a_state_that_is_over_or_edits_its_record() {
+    for state in State::ALL.into_iter().filter(|s| s.is_over()) {
+        let world = World::new();
+        let id = world.run_in(state).id;
+        for set in [
+            "state = 'queued'",
+            "state = 'started'",
+            "state = 'ended', result = 'passed'",
+            "state = 'cancelled'",
+            "result = 'failed'",
+            "error_code = NULL",
+            "ended_at = 1",
+            "cancel_reason = 'another'",
+            "cancel_by = 'me'",
+            "cancelled_at = 1",
+            "cancel_cause = 'stale'",
+            "superseded_by = 1",
+            "lease_token = 'mine'",
+            "counts = '{}'",
+            "cancel_request_id = 'mine'",
+        ] {
+            let error = refuses(&world, &format!("UPDATE runs SET {set} WHERE id = {id}"));
+            assert!(error.contains("a run that is over never changes"), "{state:?} {set}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_run_begins_waiting_and_only_goes_forward() {
+    let world = World::new();
+    let error = refuses(
+        &world,
+        "INSERT INTO runs (project_id, environment_id, state, request_id, created_at, created_by, waiting_since, result, \
+           ended_at, ended_by, finish_request_id, lease_token, lease_renewed_at, lease_expires_at, started_at, started_by, claim_request_id) \
+         VALUES (1, 1, 'ended', 'x', 1, 'ada', 1, 'passed', 2, 'ada', 'y', 't', 1, 1, 1, 'ada', 'z')",
+    );
+    assert!(error.contains("a run begins pending or queued"), "{error}");
+    for (from, to) in [
+        (State::Started, "queued"),
+        (State::Started, "pending"),
+        (State::Queued, "pending"),
+        (State::Pending, "started"),
+    ] {
+        let id = world.run_in(from).id;
+        let error = refuses(&world, &format!("UPDATE runs SET state = '{to}' WHERE id = {id}"));
+        assert!(error.contains("a run only goes forward"), "{from:?} {to}: {error}");
+    }
+}
+
+#[test]
+fn a_state_comes_with_its_timestamps_and_nothing_else() {
+    let lease = "lease_token = 't', lease_renewed_at = 1, lease_expires_at = 2, started_at = 1, started_by = 'a', claim_request_id = 'c'";
+    for (from, set) in [
+        (State::Queued, "state = 'started'".to_owned()),
+        (State::Queued, "state = 'cancelled'".to_owned()),
+        (State::Queued, "state = 'cancelled', cancelled_at = 1, cancel_by = 'a', cancel_cause = 'user', cancel_request_id = 'r'".to_owned()),
+        (State::Queued, "cancel_reason = 'soon'".to_owned()),
+        (State::Queued, "stop_outcome = 'stopping'".to_owned()),
+        (State::Queued, lease.to_owned()),
+        (State::Queued, "runner = 'early'".to_owned()),
+        (State::Queued, "state = 'cancelled', cancelled_at = 1, cancel_by = 'a', cancel_cause = 'user', cancel_request_id = 'r', stop_outcome = 'stopping'".to_owned()),
+        (State::Started, "state = 'ended', ended_at = 1, ended_by = 'a', finish_request_id = 'r'".to_owned()),
+        (State::Started, "state = 'ended', result = 'passed'".to_owned()),
+        (State::Started, "state = 'error', ended_at = 1, ended_by = 'a', finish_request_id = 'r'".to_owned()),
+        (State::Started, "state = 'error', error_code = 'tired', ended_at = 1, ended_by = 'a', finish_request_id = 'r'".to_owned()),
+        (State::Started, "result = 'passed'".to_owned()),
+        (State::Started, "lease_token = NULL".to_owned()),
+        (State::Started, "lease_expires_at = NULL".to_owned()),
+        (State::Started, "counts = '{}'".to_owned()),
+        (State::Started, "superseded_by = 1".to_owned()),
+        (State::Started, "state = 'cancelled', cancelled_at = 1, cancel_by = 'a', cancel_cause = 'whim', cancel_request_id = 'r', stop_outcome = 'stopping'".to_owned()),
+        (State::Started, "state = 'cancelled', cancelled_at = 1, cancel_by = 'a', cancel_cause = 'user', cancel_request_id = 'r', stop_outcome = 'never_started'".to_owned()),
+        (State::Started, "state = 'cancelled', cancelled_at = 1, cancel_by = 'a', cancel_cause = 'user', cancel_request_id = 'r', stop_outcome = 'graceful'".to_owned()),
+        (State::Started, "state = 'paused'".to_owned()),
+        (State::Started, "started_at = 'noon'".to_owned()),
+    ] {
+        let world = World::new();
+        let id = world.run_in(from).id;
+        refuses(&world, &format!("UPDATE runs SET {set} WHERE id = {id}"));
+    }
+}
+
+#[test]
+fn a_stop_record_closes_once() {
+    let world = World::new();
+    let id = world.run_in(State::Cancelled).id;
+    refuses(&world, &format!("UPDATE runs SET stop_outcome = 'killed' WHERE id = {id}"));
+    world.sql(&format!("UPDATE runs SET stop_outcome = 'lost' WHERE id = {id}"));
+    for outcome in ["'graceful', stop_confirmed_at = 1", "'stopping'", "NULL", "'lost'"] {
+        refuses(&world, &format!("UPDATE runs SET stop_outcome = {outcome} WHERE id = {id}"));
+    }
+}
+
+#[test]
+fn every_change_of_state_writes_one_event_with_cause_actor_and_reason() {
+    let world = World::new();
+    let mut run = world.run_in(State::Queued);
+    world.pass(1000);
+    world.apply(&mut run, Event::Claim);
+    world.pass(1000);
+    world.apply(&mut run, Event::Cancel);
+    let db = world.host.db.borrow();
+    let mut statement =
+        db.prepare("SELECT at, from_state, to_state, cause, by, reason FROM run_events ORDER BY step").expect("SQL");
+    type Event6 = (i64, Option<String>, String, String, String, Option<String>);
+    let events: Vec<Event6> = statement
+        .query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?)))
+        .expect("rows")
+        .collect::<Result<_, _>>()
+        .expect("events");
+    let event = |at: i64, from: Option<&str>, to: &str, cause: &str, reason: Option<&str>| {
+        (
+            crate::world::NOW.0 + at,
+            from.map(str::to_owned),
+            to.to_owned(),
+            cause.to_owned(),
+            "ada".to_owned(),
+            reason.map(str::to_owned),
+        )
+    };
+    assert_eq!(
+        events,
+        [
+            event(0, None, "queued", "registered", None),
+            event(1000, Some("queued"), "started", "claimed", None),
+            event(2000, Some("started"), "cancelled", "user", Some("why")),
+        ]
+    );
+}
