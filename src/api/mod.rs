@@ -17,7 +17,7 @@ use crate::key::{self, KeyHash};
 use crate::store::run::Caller;
 use crate::time::Timestamp;
 use crate::wire;
-use crate::wire::answers::{ErrorResponse, Health, Message};
+use crate::wire::answers::{CancelTestRunFailureResponse, ErrorDetail, ErrorResponse, Health};
 
 /// The OpenAPI document, written by `make openapi` from the types of [`crate::wire`].
 pub const OPENAPI: &str = include_str!("../../openapi.json");
@@ -69,9 +69,9 @@ impl Reply {
         Self::json(200, outcome, &wire::answers::Data { data })
     }
 
-    /// The contract's answers to a cancel, and the 412 of claim and finish: a sentence.
-    fn message(status: u16, outcome: &'static str, message: &str) -> Self {
-        Self::json(status, outcome, &Message { message })
+    /// The 412 of cancel, claim and finish.
+    fn refused(outcome: &'static str, message: &str) -> Self {
+        Self::json(412, outcome, &CancelTestRunFailureResponse { message })
     }
 
     fn about(mut self, run_id: i64) -> Self {
@@ -83,7 +83,7 @@ impl Reply {
 impl From<ApiError> for Reply {
     fn from(error: ApiError) -> Self {
         let message = error.message();
-        let body = ErrorResponse { data: (), error: Message { message: &message } };
+        let body = ErrorResponse { data: (), error: ErrorDetail { message: &message } };
         Self { headers: error.headers(), ..Self::json(error.status(), error.outcome(), &body) }
     }
 }
@@ -110,7 +110,9 @@ struct Api<'a, H> {
 impl<'a, H: Host> Api<'a, H> {
     async fn route(&self) -> Result<Reply, ApiError> {
         match self.request.route {
-            Route::OpenApi => Ok(Reply { body: OPENAPI.to_owned(), ..Reply::message(200, "ok", "") }),
+            Route::OpenApi => {
+                Ok(Reply { status: 200, body: OPENAPI.to_owned(), headers: Vec::new(), outcome: "ok", run_id: None })
+            }
             Route::Health => self.health().await,
             Route::Cancel | Route::Register | Route::Claim | Route::Heartbeat | Route::Finish => {
                 let key = self.key().await?;

@@ -8,7 +8,8 @@ use crate::store::run::{
     self as store, Caller, CancelOutcome, ClaimOutcome, FinishOutcome, Found, HeartbeatOutcome, RegisterOutcome,
 };
 use crate::wire::answers::{
-    Beat, Claimed, Finished, FinishedRun, Lease, LeaseExpiry, Registered, RunState, StopOrder, Trigger,
+    Beat, CancelTestRunResponse, Claimed, Finished, FinishedRun, Lease, LeaseExpiry, Registered, RunState, StopOrder,
+    Trigger,
 };
 use crate::wire::requests::{CancelRequest, ClaimRequest, FinishRequest, HeartbeatRequest, RegisterRequest};
 
@@ -30,9 +31,10 @@ async fn cancel<H: Host>(api: &Api<'_, H>, caller: &Caller<'_>) -> Result<Reply,
     let outcome = store::cancel(api.host, caller, id, &request_id, reason.as_deref()).await?;
     Ok(match outcome {
         CancelOutcome::Cancelled { at, by } => {
-            Reply::message(200, "cancelled", &format!("Test run {id} is cancelled: {by} stopped it at {at}."))
+            let message = format!("Test run {id} is cancelled: {by} stopped it at {at}.");
+            Reply::json(200, "cancelled", &CancelTestRunResponse { message: &message })
         }
-        CancelOutcome::AlreadyOver(found) => Reply::message(412, "already_over", &why_over(id, &found)),
+        CancelOutcome::AlreadyOver(found) => Reply::refused("already_over", &why_over(id, &found)),
     }
     .about(id))
 }
@@ -84,12 +86,12 @@ async fn claim<H: Host>(api: &Api<'_, H>, caller: &Caller<'_>) -> Result<Reply, 
         }
         ClaimOutcome::NotQueued(found) => match (found.state, found.started_at) {
             (State::Started, Some(at)) => {
-                Reply::message(412, "already_started", &format!("Test run {id} has a runner already, since {at}."))
+                Reply::refused("already_started", &format!("Test run {id} has a runner already, since {at}."))
             }
             (State::Pending, _) => {
-                Reply::message(412, "pending", &format!("Test run {id} is pending: another run goes first."))
+                Reply::refused("pending", &format!("Test run {id} is pending: another run goes first."))
             }
-            _ => Reply::message(412, "already_over", &why_over(id, &found)),
+            _ => Reply::refused("already_over", &why_over(id, &found)),
         },
     }
     .about(id))
@@ -127,7 +129,7 @@ async fn finish<H: Host>(api: &Api<'_, H>, caller: &Caller<'_>) -> Result<Reply,
             let test_run = FinishedRun { id, state: found.state, result: found.result };
             Ok(Reply::data("finished", Finished { test_run }).about(id))
         }
-        FinishOutcome::AlreadyOver(found) => Ok(Reply::message(412, "already_over", &why_over(id, &found)).about(id)),
+        FinishOutcome::AlreadyOver(found) => Ok(Reply::refused("already_over", &why_over(id, &found)).about(id)),
         FinishOutcome::NotHeld(state) => Err(not_the_holder(id, state)),
     }
 }

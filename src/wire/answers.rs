@@ -16,20 +16,39 @@ pub struct Data<T> {
     pub data: T,
 }
 
-/// A sentence. The contract's 200 and 412 are this alone.
+/// Says that the run is cancelled.
 #[derive(Debug, Serialize)]
-pub struct Message<'a> {
-    /// What is the case, for a person.
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
+pub struct CancelTestRunResponse<'a> {
+    /// Says that the run is cancelled.
     pub message: &'a str,
 }
 
-/// An error: `{"data": null, "error": {"message": …}}`, as the contract has it.
+/// Says why the run could not be changed. Claim and finish answer with it too.
 #[derive(Debug, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
+pub struct CancelTestRunFailureResponse<'a> {
+    /// Says why the run could not be cancelled.
+    pub message: &'a str,
+}
+
+/// An error, in the contract's shape.
+#[derive(Debug, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct ErrorResponse<'a> {
     /// Null in every error.
+    #[cfg_attr(not(target_arch = "wasm32"), schema(schema_with = crate::openapi::null))]
     pub data: (),
     /// What went wrong.
-    pub error: Message<'a>,
+    pub error: ErrorDetail<'a>,
+}
+
+/// What went wrong.
+#[derive(Debug, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
+pub struct ErrorDetail<'a> {
+    /// What went wrong, for a person.
+    pub message: &'a str,
 }
 
 /// A test run: everything known of it.

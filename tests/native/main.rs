@@ -1,10 +1,12 @@
 //! The core on real SQLite with the real schema: no Worker, no network.
 
+mod api;
 mod faults;
 mod keys;
 mod layers;
 mod list;
 mod machine;
+mod openapi;
 mod orders;
 mod schema;
 mod sweep;
