@@ -123,10 +123,9 @@ fn require_what_is_always_there(document: &mut Value) {
 fn reachable(part: &Value, document: &Value, found: &mut BTreeSet<String>) {
     match part {
         Value::Object(fields) => {
-            if let Some(name) = fields.get("$ref").and_then(Value::as_str).and_then(|r| r.rsplit('/').next()) {
-                if found.insert(name.to_owned()) {
-                    reachable(&document["components"]["schemas"][name], document, found);
-                }
+            let name = fields.get("$ref").and_then(Value::as_str).and_then(|r| r.rsplit('/').next());
+            if let Some(name) = name.filter(|name| found.insert((*name).to_owned())) {
+                reachable(&document["components"]["schemas"][name], document, found);
             }
             fields.values().for_each(|value| reachable(value, document, found));
         }

@@ -3,16 +3,16 @@
 //! Nothing here reads a clock. `now` is an argument everywhere: the edge reads it once per request or tick.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The latest moment we accept or print: the end of the year 9999, where ISO 8601 stops having four-digit years.
 const LATEST: i64 = 253_402_300_799_999;
 
 /// A moment: whole milliseconds since 1970-01-01T00:00:00Z.
 ///
-/// It is read from the database as a number and written to clients as ISO 8601 with milliseconds and `Z`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(transparent)]
+/// The database has it as a number, JSON as ISO 8601 with milliseconds and `Z`; both are understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 #[cfg_attr(not(target_arch = "wasm32"), schema(value_type = String, format = DateTime, examples("2026-11-22T09:30:00.000Z")))]
 pub struct Timestamp(pub i64);
@@ -33,6 +33,21 @@ impl Timestamp {
     pub fn parse(text: &str) -> Option<Self> {
         let millis = DateTime::parse_from_rfc3339(text).ok()?.timestamp_millis();
         (0..=LATEST).contains(&millis).then_some(Self(millis))
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Either {
+            Millis(i64),
+            Text(String),
+        }
+        match Either::deserialize(deserializer)? {
+            Either::Millis(millis) => Ok(Self(millis)),
+            Either::Text(text) => Self::parse(&text).ok_or_else(|| D::Error::custom("expected a date and time")),
+        }
     }
 }
 
@@ -66,6 +81,14 @@ mod tests {
         for millis in [0, 1, 999, 1_795_340_000_999, LATEST] {
             assert_eq!(Timestamp::parse(&Timestamp(millis).to_string()), Some(Timestamp(millis)));
         }
+    }
+
+    #[test]
+    fn the_databases_number_and_the_wires_text_are_the_same_moment() {
+        for json in ["1795340000999", "\"2026-11-22T09:33:20.999Z\""] {
+            assert_eq!(serde_json::from_str::<Timestamp>(json).ok(), Some(Timestamp(1_795_340_000_999)), "{json}");
+        }
+        assert!(serde_json::from_str::<Timestamp>("\"noon\"").is_err());
     }
 
     #[test]

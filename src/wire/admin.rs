@@ -126,7 +126,7 @@ named! {
 }
 
 /// A key, without the key.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct Key {
     /// Its id.
@@ -148,7 +148,7 @@ pub struct Key {
 }
 
 /// A new key.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct NewKey {
     /// What is stored of it.
@@ -158,7 +158,7 @@ pub struct NewKey {
 }
 
 /// A list of keys.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct KeyList {
     /// The keys.
@@ -168,7 +168,7 @@ pub struct KeyList {
 }
 
 /// The keys, newest first.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct Keys {
     /// At most `per_page` of them.
@@ -176,7 +176,7 @@ pub struct Keys {
 }
 
 /// Where a page of keys lies.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct KeyPagination {
     /// Keys a page.

@@ -9,7 +9,7 @@ use crate::time::Timestamp;
 use crate::wire::requests::{Build, Counts};
 
 /// The envelope of every answer but the contract's own: `{"data": …}`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct Data<T> {
     /// What was asked for.
@@ -184,7 +184,7 @@ pub struct RunEvent {
 }
 
 /// The answer to a registration.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct Registered {
     /// That it worked.
@@ -194,7 +194,7 @@ pub struct Registered {
 }
 
 /// That a run was registered.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct Trigger {
     /// Always true.
@@ -216,7 +216,7 @@ pub struct RegisteredRun {
 }
 
 /// A run's id and state.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct RunState {
     /// The run's id.
@@ -226,7 +226,7 @@ pub struct RunState {
 }
 
 /// The answer to a claim.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct Claimed {
     /// The run.
@@ -236,7 +236,7 @@ pub struct Claimed {
 }
 
 /// A lease as its holder gets it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct Lease {
     /// The fence: every heartbeat and the finish must carry it. It is told once.
@@ -248,7 +248,7 @@ pub struct Lease {
 }
 
 /// The answer to a heartbeat.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct Beat {
     /// The run's state now: `started` or `cancelled`.
@@ -260,7 +260,7 @@ pub struct Beat {
 }
 
 /// Until when a lease lasts.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct LeaseExpiry {
     /// Until when the runner is believed to live without a heartbeat.
@@ -268,7 +268,7 @@ pub struct LeaseExpiry {
 }
 
 /// The order to stop, with who gave it, why and when.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct StopOrder {
     /// What the caller said, or what the system says.
@@ -284,7 +284,7 @@ pub struct StopOrder {
 }
 
 /// The answer to a finish.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct FinishedRun {
     /// The run's id.
@@ -299,7 +299,7 @@ pub struct FinishedRun {
 macro_rules! named {
     ($($(#[$doc:meta])* $name:ident { $field:ident: $type:ty }),+ $(,)?) => {$(
         $(#[$doc])*
-        #[derive(Debug, Serialize)]
+        #[derive(Debug, Serialize, Deserialize)]
         #[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
         pub struct $name {
             /// What was asked for.
@@ -321,7 +321,7 @@ named! {
 }
 
 /// A list of runs.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct RunList {
     /// The project and its runs.
@@ -331,7 +331,7 @@ pub struct RunList {
 }
 
 /// The project and its runs.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct RunListData {
     /// The key's project.
@@ -341,7 +341,7 @@ pub struct RunListData {
 }
 
 /// Where a page lies.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct Pagination {
     /// This page, from 1.
