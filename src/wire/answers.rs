@@ -37,10 +37,21 @@ pub struct CancelTestRunFailureResponse<'a> {
 #[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct ErrorResponse<'a> {
     /// Null in every error.
-    #[cfg_attr(not(target_arch = "wasm32"), schema(schema_with = crate::openapi::null))]
+    #[cfg_attr(not(target_arch = "wasm32"), schema(schema_with = null))]
     pub data: (),
     /// What went wrong.
     pub error: ErrorDetail<'a>,
+}
+
+/// The schema of a field that is always null.
+#[cfg(not(target_arch = "wasm32"))]
+fn null() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+    use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+    ObjectBuilder::new()
+        .schema_type(SchemaType::Type(Type::Null))
+        .description(Some("Null in every error."))
+        .build()
+        .into()
 }
 
 /// What went wrong.
