@@ -1,6 +1,6 @@
 # Everything that one does with estop. `make dev` serves it here; `make test` checks all of it.
 .DEFAULT_GOAL := help
-.PHONY: help dev test build openapi deploy setup
+.PHONY: help dev test build openapi cost deploy login setup
 
 sources := $(shell find src -type f) Cargo.toml Cargo.lock openapi.json
 
@@ -21,8 +21,14 @@ build/index_bg.wasm: $(sources) scripts/build scripts/setup
 openapi: ## Write openapi.json from the Rust types
 	@cargo run --quiet --example openapi > openapi.json.new && mv openapi.json.new openapi.json
 
+cost: ## Measure the rows that each request reads and writes at D1, and what fits in a free day
+	@scripts/with-servers cargo test --quiet --test http budget -- --nocapture
+
 deploy: build ## Put it on your Cloudflare account: database, schema, admin token, cron
 	@scripts/deploy
+
+login: setup ## Log wrangler in to your Cloudflare account
+	@eval "$$(scripts/setup --env)" && "$$WRANGLER_BIN" login
 
 setup: ## Install the pinned tools, which the others do by themselves
 	@scripts/setup

@@ -124,12 +124,12 @@ pub const REGISTER: &str = concat!(
 pub const EXPLAIN_REGISTER: &str = concat!(
     "SELECT json_object('key', ",
     key_verdict!("can_run"),
-    ", \
-        'run', json((SELECT json_object('id', r.id, 'state', r.state, 'test_run_branch', r.branch, 'created_at', r.created_at) \
-                       FROM runs r WHERE r.request_id = k.id || ':' || ?3)), \
-        'environments', json((SELECT json_group_array(slug) FROM \
-            (SELECT slug FROM environments WHERE project_id = k.project_id ORDER BY slug LIMIT 50)))) AS row \
-     FROM (SELECT 1) LEFT JOIN keys k ON k.hash = ?1"
+    ", 'run', json(CASE WHEN r.id IS NOT NULL THEN json_object( \
+            'id', r.id, 'state', r.state, 'test_run_branch', r.branch, 'created_at', r.created_at) END), \
+        'environments', json(CASE WHEN r.id IS NULL THEN (SELECT json_group_array(slug) FROM \
+            (SELECT slug FROM environments WHERE project_id = k.project_id ORDER BY slug LIMIT 50)) END)) AS row \
+     FROM (SELECT 1) LEFT JOIN keys k ON k.hash = ?1 \
+     LEFT JOIN runs r ON r.request_id = k.id || ':' || ?3"
 );
 
 /// One run, whole.

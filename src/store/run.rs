@@ -270,7 +270,7 @@ pub async fn register(
     struct Explained {
         key: KeyVerdict,
         run: Option<RegisteredRun>,
-        environments: Vec<String>,
+        environments: Option<Vec<String>>,
     }
     let params = [
         request_id.into(),
@@ -291,7 +291,7 @@ pub async fn register(
     explained.key.check(Scope::Run)?;
     Ok(match explained.run {
         Some(run) => RegisterOutcome::Registered(run),
-        None => RegisterOutcome::UnknownEnvironment(explained.environments),
+        None => RegisterOutcome::UnknownEnvironment(explained.environments.unwrap_or_default()),
     })
 }
 

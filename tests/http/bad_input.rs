@@ -133,19 +133,6 @@ fn a_body_that_is_not_json_by_its_type_is_400() {
     assert_eq!(cancel_with(&project, None, b"{}").status, 200);
 }
 
-#[test]
-fn a_body_over_64_kib_is_413() {
-    let project = Project::new();
-    let padded = |size: usize| {
-        let mut body = br#"{"reason":"x"}"#.to_vec();
-        body.resize(size, b' ');
-        body
-    };
-    assert_eq!(cancel_with(&project, JSON, &padded(64 * 1024)).status, 200);
-    cancel_with(&project, JSON, &padded(64 * 1024 + 1)).is_error(413);
-    cancel_with(&project, JSON, &padded(1024 * 1024)).is_error(413);
-}
-
 /// Sends bytes and reads what comes until the server closes.
 fn raw(server: &Server, request: &[u8]) -> String {
     let address = server.url.trim_start_matches("http://");
@@ -158,29 +145,46 @@ fn raw(server: &Server, request: &[u8]) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
+/// One test for all that is not read to its end, on a server of its own: see `Server::cut`. What it needs is made before
+/// the first cut, and only read after it.
 #[test]
-fn a_chunked_body_is_read_and_refused_past_64_kib_without_the_rest() {
-    let project = Project::new();
-    let id = project.queued();
-    let head = |extra: &str| {
+fn a_body_over_64_kib_is_413_and_the_rest_is_not_read() {
+    let project = Project::on(Server::cut());
+    let runs: Vec<i64> = (0..5).map(|_| project.queued()).collect();
+    let bearer = format!("Bearer {}", project.key);
+    let padded = |size: usize| {
+        let mut body = br#"{"reason":"x"}"#.to_vec();
+        body.resize(size, b' ');
+        body
+    };
+    let cancel = |run: i64, size: usize| {
+        let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
+        project.server.send("POST", &format!("/api/test-runs/{run}/cancel"), &headers, &padded(size))
+    };
+    let head = |run: i64| {
         format!(
-            "POST /api/test-runs/{id}/cancel HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n{extra}\r\n",
-            project.key
+            "POST /api/test-runs/{run}/cancel HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: {bearer}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
         )
     };
-    let mut long = head("Transfer-Encoding: chunked\r\n").into_bytes();
+    assert_eq!(cancel(runs[0], 64 * 1024).status, 200, "the limit itself is fine");
+    let short = head(runs[1]) + "5\r\n{\"rea\r\n9\r\nson\":\"x\"}\r\n0\r\n\r\n";
+    let answer = raw(&project.server, short.as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 200"), "a chunked body is read: {answer}");
+    assert_eq!(project.show(runs[1])["cancel"]["reason"], "x");
+
+    cancel(runs[2], 64 * 1024 + 1).is_error(413);
+    cancel(runs[3], 1024 * 1024).is_error(413);
+    let mut long = head(runs[4]).into_bytes();
     for _ in 0..70 {
         long.extend_from_slice(format!("400\r\n{}\r\n", " ".repeat(1024)).as_bytes());
     }
-    long.extend_from_slice(b"0\r\n\r\n");
+    for run in &runs[2..4] {
+        assert_eq!(project.show(*run)["state"], "queued");
+    }
+    // The last chunk never comes: who waited for the whole body would never answer. This comes last, because after a
+    // chunked body that was cut the proxy of `wrangler dev` lets the next request hang.
     let answer = raw(&project.server, &long);
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
-    assert_eq!(project.show(id)["state"], "queued");
-
-    let short = head("Transfer-Encoding: chunked\r\n") + "5\r\n{\"rea\r\n9\r\nson\":\"x\"}\r\n0\r\n\r\n";
-    let answer = raw(&project.server, short.as_bytes());
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    assert_eq!(project.show(id)["cancel"]["reason"], "x");
 }
 
 #[test]

@@ -71,6 +71,11 @@ impl Server {
         Self::at(variable("ESTOP_TEST_SHORT_URL"))
     }
 
+    /// The Worker for bodies that are not read to their end (scripts/with-servers says why).
+    pub fn cut() -> Self {
+        Self::at(variable("ESTOP_TEST_CUT_URL"))
+    }
+
     pub fn at(url: String) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)

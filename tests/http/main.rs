@@ -4,8 +4,10 @@
 mod admin;
 mod auth;
 mod bad_input;
+mod budget;
 mod cancel;
 mod client;
+mod hostile;
 mod lifecycle;
 mod limits;
 mod lists;

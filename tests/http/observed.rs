@@ -6,10 +6,15 @@ use serde_json::{Value, json};
 
 use crate::client::{Answer, Project, Server, eventually};
 
-/// The log line of an answer.
-fn line(answer: &Answer) -> Value {
+/// The line that the server of users' kind logged for an answer.
+pub fn line(answer: &Answer) -> Value {
+    line_of(answer, "ESTOP_TEST_LOG")
+}
+
+/// The line that a server logged for an answer, in the file that this variable names.
+pub fn line_of(answer: &Answer, log: &str) -> Value {
     let id = answer.header("x-request-id").expect("an id").to_owned();
-    let path = std::env::var("ESTOP_TEST_LOG").expect("ESTOP_TEST_LOG: run these tests with `make test`");
+    let path = std::env::var(log).unwrap_or_else(|_| panic!("{log} is not set: run these tests with `make test`"));
     eventually(&format!("the log line of {id}"), || {
         let log = std::fs::read_to_string(&path).expect("the log");
         let lines: Vec<Value> = log.lines().filter_map(|l| serde_json::from_str(l).ok()).collect();

@@ -1,0 +1,96 @@
+//! What each request costs at D1, held against `tests/budget.json`, and what fits into a day of Cloudflare's free plan.
+//! `make cost` prints it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::client::{Answer, Project, Server, eventually};
+use crate::observed::{line, line_of};
+
+/// Rows read and rows written, as D1 counts them: a row of an index is one too, and so is a trigger's.
+type Rows = (u64, u64);
+
+fn rows(line: &Value) -> Rows {
+    let count =
+        |name: &str| line["d1"][name].as_u64().or(line["d1"][name].as_f64().map(|n| n as u64)).expect("a count");
+    (count("rows_read"), count("rows_written"))
+}
+
+/// Cloudflare D1's free plan, rows a day (developers.cloudflare.com/d1/platform/pricing).
+const FREE_READ: u64 = 5_000_000;
+const FREE_WRITTEN: u64 = 100_000;
+
+/// A heartbeat that renews its lease, on the server where a lease is so short that one comes soon.
+fn renewal() -> Rows {
+    let project = Project::on(Server::short());
+    let (id, token) = project.started();
+    eventually("a renewal", || {
+        let cost = rows(&line_of(&project.heartbeat(id, &token), "ESTOP_TEST_SHORT_LOG"));
+        (cost.1 > 0).then_some(cost)
+    })
+}
+
+fn measured() -> BTreeMap<&'static str, Rows> {
+    let project = Project::new();
+    let register = json!({"environment": "staging", "build": {"branch": "main", "commit": "abc"}, "tags": ["e2e"]});
+    let registered = project.call("PUT", "/api/test-runs", Some(&register));
+    let id = registered.json()["data"]["test_run"]["id"].as_i64().expect("an id");
+    let waiting = project.queued();
+    let claim = project.post(&format!("/api/test-runs/{id}/claim"), &json!({}));
+    let token = claim.json()["data"]["lease"]["token"].as_str().expect("a token").to_owned();
+    let (done, done_token) = project.started();
+    let mut costs = BTreeMap::new();
+    let mut cost = |name, answer: Answer, status| {
+        assert_eq!(answer.status, status, "{name}: {answer:?}");
+        costs.insert(name, rows(&line(&answer)));
+    };
+    cost("register", registered, 200);
+    cost("claim", claim, 200);
+    cost("heartbeat, nothing to renew", project.heartbeat(id, &token), 200);
+    cost("show", project.get(&format!("/api/test-runs/{id}")), 200);
+    cost("events", project.get(&format!("/api/test-runs/{id}/events")), 200);
+    cost("cancel of a queued run", project.cancel(waiting), 200);
+    cost("cancel of a started run", project.cancel(id), 200);
+    cost("cancel of a run that is over", project.cancel(id), 412);
+    cost("heartbeat that brings the stop order", project.heartbeat(id, &token), 200);
+    cost("finish that confirms a stop", project.finish(id, &token), 412);
+    cost("finish", project.finish(done, &done_token), 200);
+    costs.insert("heartbeat that renews the lease", renewal());
+    costs
+}
+
+#[test]
+fn no_request_costs_more_rows_than_its_budget() {
+    let budget: BTreeMap<String, Rows> = serde_json::from_str(include_str!("../budget.json")).expect("the budget");
+    let costs = measured();
+    let mut report = format!("{:40} {:>9} {:>12}\n", "request", "rows read", "rows written");
+    for (name, (read, written)) in &costs {
+        writeln!(report, "{name:40} {read:>9} {written:>12}").expect("a line");
+    }
+    let cost = |name: &str| costs.get(name).copied().expect("measured");
+    let per_day = |(read, written): Rows| (FREE_READ / read).min(FREE_WRITTEN.checked_div(written).unwrap_or(u64::MAX));
+    // An hour of a run: 1,800 heartbeats at one each 2 s, of which one a minute renews a lease of 120 s.
+    let (beat, renew) = (cost("heartbeat, nothing to renew"), cost("heartbeat that renews the lease"));
+    let hour = (1740 * beat.0 + 60 * renew.0, 1740 * beat.1 + 60 * renew.1);
+    let slow_hour = (300 * beat.0 + 60 * renew.0, 300 * beat.1 + 60 * renew.1);
+    writeln!(
+        report,
+        "\nA run-hour with a heartbeat each 2 s reads {} rows and writes {}; with one each 10 s it reads {}.",
+        hour.0, hour.1, slow_hour.0
+    )
+    .expect("a line");
+    writeln!(report, "In a free day fit, each alone: {} cancels of started runs, {} heartbeats, {} run-hours ({} with a heartbeat each 10 s).",
+        per_day(cost("cancel of a started run")), per_day(beat), per_day(hour), per_day(slow_hour)).expect("a line");
+    println!("{report}");
+    assert!(hour.1 <= 150, "a run-hour writes {} rows", hour.1);
+    assert_eq!(costs.keys().map(|k| (*k).to_owned()).collect::<Vec<_>>(), budget.keys().cloned().collect::<Vec<_>>());
+    for (name, measured) in costs {
+        let most = budget.get(name).copied().expect("a budget");
+        assert!(
+            measured.0 <= most.0 && measured.1 <= most.1,
+            "{name}: {measured:?} rows, its budget is {most:?}\n{report}"
+        );
+    }
+}
