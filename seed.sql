@@ -46,7 +46,8 @@ SELECT id, 1, 1, 'queued', '1:seed-' || id, unixepoch() * 1000 - age * 60000, 'd
   FROM (SELECT 11 AS id, 6 AS age UNION ALL SELECT 12, 5)
  WHERE true ON CONFLICT (id) DO NOTHING;
 
--- Runners took these. Run 1 holds its lease for a year, so that there is something to stop whenever you come back.
+-- Runners took these. Run 1 holds its lease for a year, so that it is there to be stopped until a tick of the sweeper
+-- finds it over-age, six hours from now.
 UPDATE runs SET state = 'started', started_at = created_at + 20000, started_by = 'demo@example.com', runner = 'laptop-' || id,
        lease_token = 'local-demo-lease-' || id, lease_renewed_at = created_at + 20000, claim_request_id = '1:seed',
        lease_expires_at = CASE id WHEN 1 THEN unixepoch() * 1000 + 31536000000
@@ -67,7 +68,8 @@ UPDATE runs SET state = 'cancelled', cancelled_at = created_at + 60000, cancel_r
        cancel_reason = CASE id WHEN 7 THEN 'wrong branch' WHEN 10 THEN 'no heartbeat for at least 2 min 5 s' END,
        cancel_cause = CASE id WHEN 10 THEN 'stale' ELSE 'user' END,
        cancel_by = CASE id WHEN 10 THEN 'system:sweeper' ELSE 'grace@example.com' END,
-       stop_outcome = CASE id WHEN 7 THEN 'stopping' WHEN 10 THEN 'lost' ELSE 'never_started' END
+       stop_outcome = CASE id WHEN 7 THEN 'stopping' WHEN 10 THEN 'lost' ELSE 'never_started' END,
+       stop_closed_at = CASE id WHEN 10 THEN created_at + 60000 END
  WHERE (id IN (7, 10) AND state = 'started' OR id = 11 AND state = 'queued') AND request_id = '1:seed-' || id;
-UPDATE runs SET stop_outcome = 'graceful', stop_confirmed_at = cancelled_at + 4200
+UPDATE runs SET stop_outcome = 'graceful', stop_closed_at = cancelled_at + 4200
  WHERE id = 7 AND stop_outcome = 'stopping' AND request_id = '1:seed-7';

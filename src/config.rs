@@ -12,6 +12,9 @@ pub struct Config {
     pub heartbeat_seconds: i64,
     /// `STOP_GRACE_SECONDS`: how long a runner gives the tests to end by themselves before it kills them.
     pub stop_grace_seconds: i64,
+    /// `STOP_LIMIT_SECONDS`: how long after a cancel the heartbeats of a runner that is stopping still renew its lease.
+    /// Milliseconds.
+    pub stop_limit: i64,
     /// `D1_DEADLINE_SECONDS`: how long a request waits for the database in all. Milliseconds.
     pub d1_deadline: i64,
     /// `UNCLAIMED_AFTER_SECONDS`: a run that waited this long for a runner is stale. Milliseconds.
@@ -51,6 +54,7 @@ impl Config {
             lease: 1000 * number("LEASE_SECONDS", 120, 1, 24 * 3600),
             heartbeat_seconds: number("HEARTBEAT_SECONDS", 2, 1, 300),
             stop_grace_seconds: number("STOP_GRACE_SECONDS", 10, 0, 3600),
+            stop_limit: 1000 * number("STOP_LIMIT_SECONDS", 300, 0, 24 * 3600),
             d1_deadline: 1000 * number("D1_DEADLINE_SECONDS", 5, 1, 25),
             unclaimed_after: 1000 * number("UNCLAIMED_AFTER_SECONDS", 3600, 1, 4 * WEEK),
             lapsed_after: 1000 * number("LAPSED_AFTER_SECONDS", 30, 0, WEEK),

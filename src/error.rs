@@ -102,7 +102,8 @@ impl ApiError {
                 vec![("WWW-Authenticate", "Bearer".to_owned())]
             }
             Self::MethodNotAllowed(allow) => vec![("Allow", allow.clone())],
-            Self::TooManyRequests => vec![("Retry-After", "10".to_owned())],
+            // As long as the window in wrangler.toml.
+            Self::TooManyRequests => vec![("Retry-After", "60".to_owned())],
             Self::Unavailable(_) => vec![("Retry-After", "2".to_owned())],
             _ => Vec::new(),
         }
@@ -171,7 +172,7 @@ mod tests {
             (405, "method_not_allowed", r#"[("Allow", "GET, HEAD")]"#),
             (409, "conflict", "[]"),
             (409, "not_the_holder", "[]"),
-            (429, "too_many_requests", r#"[("Retry-After", "10")]"#),
+            (429, "too_many_requests", r#"[("Retry-After", "60")]"#),
             (503, "d1_overloaded", r#"[("Retry-After", "2")]"#),
         ];
         assert_eq!(rows, expected.map(|(s, o, h)| (s, o, h.to_owned())));

@@ -90,8 +90,7 @@ impl DbError {
             "client disconnected",
             "Internal error while starting up D1 DB storage",
         ];
-        const OVERLOADED: [&str; 5] =
-            ["overloaded", "Too many requests", "exceeded timeout", "exceeded its memory limit", "exceeded its CPU"];
+        const OVERLOADED: [&str; 4] = ["overloaded", "Too many requests", "exceeded", "Memory limit"];
         const REFUSED: [&str; 2] = ["SQLITE_", "no such table"];
         let has = |words: &[&str]| words.iter().any(|w| message.contains(w));
         if has(&TRANSIENT) {

@@ -1,7 +1,7 @@
 //! The machine: what states a run can be in, and what can happen to it.
 //!
 //! [`State::after`] is the whole truth about it in one total function. Nothing in the service calls it to decide:
-//! the guarded statements in [`crate::sql`] decide, and `tests/machine.rs` holds each of them against it in every
+//! the guarded statements in [`crate::sql`] decide, and `tests/native/machine.rs` holds each of them against it in every
 //! state, on real SQLite.
 
 use serde::{Deserialize, Serialize};

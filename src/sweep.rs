@@ -54,7 +54,8 @@ pub async fn tick(host: &impl Host, config: &Config, now: Timestamp) -> Result<T
     Ok(tally)
 }
 
-/// Every clock once, in one round trip, in the order of [`Clock`]: a run that has lapsed is not called over-age.
+/// Every clock once, in one round trip, in the order of [`Clock`]: a run that has lapsed is called so before it is
+/// called over-age, unless there are more than a statement may change.
 async fn round(host: &impl Host, config: &Config, now: Timestamp, tick_id: &str) -> Result<host::Rows, DbError> {
     let statement = |text: &'static str, span: i64| {
         Statement::new(text, vec![now.0.into(), span.into(), config.sweep_rows.into(), tick_id.into()])

@@ -11,7 +11,7 @@ case "$*" in
     "d1 create estop") [ -f "$ACCOUNT/logged-in" ] && touch "$ACCOUNT/database" ;;
     "d1 execute estop --remote"*"--file schema.sql"*) grep -q 'database_id = "11111111' wrangler.deploy.toml ;;
     "deploy"*) grep -q 'crons' wrangler.deploy.toml && cp wrangler.deploy.toml "$ACCOUNT/deployed.toml" && echo 'https://estop.acme.workers.dev' ;;
-    "secret list"*) cat "$ACCOUNT/secrets" 2>/dev/null || echo '[]' ;;
+    "secret list"*) [ ! -f "$ACCOUNT/hiccup" ] || exit 1; cat "$ACCOUNT/secrets" 2>/dev/null || echo '[]' ;;
     "secret put ADMIN_TOKEN"*) cat > "$ACCOUNT/token"; echo '[{"name":"ADMIN_TOKEN","type":"secret_text"}]' > "$ACCOUNT/secrets" ;;
     *) exit 1 ;;
 esac
@@ -66,6 +66,9 @@ fn a_deployment_makes_what_is_missing_once_and_never_loads_the_seed() {
     assert!(token.len() == 43 && text(&first.stdout).contains(&token), "{first:?}");
     assert!(text(&first.stdout).contains("https://estop.acme.workers.dev"), "{first:?}");
 
+    std::fs::write(account.0.join("hiccup"), "").expect("a file");
+    assert!(!account.deploy().status.success(), "secrets that cannot be listed are not taken for none");
+    std::fs::remove_file(account.0.join("hiccup")).expect("a file");
     let again = account.deploy();
     assert!(again.status.success(), "{again:?}");
     assert_eq!(account.file("token"), token, "an upgrade keeps the admin token");

@@ -5,7 +5,7 @@ use crate::error::ApiError;
 use crate::host::Host;
 use crate::run::State;
 use crate::store::run::{
-    self as store, Caller, CancelOutcome, ClaimOutcome, FinishOutcome, Found, HeartbeatOutcome, RegisterOutcome,
+    self as store, Caller, CancelOutcome, ClaimOutcome, FinishOutcome, First, Found, HeartbeatOutcome, RegisterOutcome,
 };
 use crate::wire::answers::{
     Beat, CancelTestRunResponse, Claimed, Finished, FinishedRun, Lease, LeaseExpiry, Registered, RunState, StopOrder,
@@ -59,6 +59,10 @@ async fn register<H: Host>(api: &Api<'_, H>, caller: &Caller<'_>) -> Result<Repl
             let registered = Registered { trigger: Trigger { success: true }, test_run };
             Ok(Reply::data("registered", registered).about(id))
         }
+        RegisterOutcome::Reserved(waiting) => Err(ApiError::Conflict(format!(
+            "Test run {waiting} is protected and waits for the same place, where only one can wait. Register this one when \
+             that one has started."
+        ))),
         RegisterOutcome::UnknownEnvironment(known) => Err(ApiError::Invalid(if known.is_empty() {
             format!(
                 "Field `environment`: there is no `{}`, nor any other environment in this project yet.",
@@ -84,12 +88,10 @@ async fn claim<H: Host>(api: &Api<'_, H>, caller: &Caller<'_>) -> Result<Reply, 
             let lease = Lease { token, expires_at, heartbeat_seconds: api.config.heartbeat_seconds };
             Reply::data("claimed", Claimed { test_run: RunState { id, state }, lease })
         }
+        ClaimOutcome::Waits(first) => waits(api, id, &first),
         ClaimOutcome::NotQueued(found) => match (found.state, found.started_at) {
             (State::Started, Some(at)) => {
                 Reply::refused("already_started", &format!("Test run {id} has a runner already, since {at}."))
-            }
-            (State::Pending, _) => {
-                Reply::refused("pending", &format!("Test run {id} is pending: another run goes first."))
             }
             _ => Reply::refused("already_over", &why_over(id, &found)),
         },
@@ -97,10 +99,34 @@ async fn claim<H: Host>(api: &Api<'_, H>, caller: &Caller<'_>) -> Result<Reply, 
     .about(id))
 }
 
+/// The 412 of a claim that has to wait: for whom, and in `Retry-After` for how long at most.
+fn waits<H: Host>(api: &Api<'_, H>, id: i64, first: &First) -> Reply {
+    let now = api.request.now;
+    let runner = first.runner.as_deref().map(|name| format!(" {name}")).unwrap_or_default();
+    let (what, until) = match (first.state, first.cancelled_at, first.started_at) {
+        (State::Cancelled, Some(at), _) => {
+            // Heartbeats renew its lease for as long as a stop may take; then the lease runs out, or it has before.
+            let renewed = at.plus(api.config.stop_limit + api.config.lease);
+            let until = first.lease_expires_at.map_or(renewed, |expires_at| expires_at.max(renewed));
+            (format!("{} cancelled it and its runner{runner} is still stopping", first.by), until)
+        }
+        (State::Started, _, Some(at)) => {
+            (format!("its runner{runner} has been at it since {at}"), at.plus(api.config.over_age_after))
+        }
+        _ => ("it is queued".to_owned(), now.plus(api.config.unclaimed_after)),
+    };
+    let seconds = until.since(now).max(0) / 1000 + 1;
+    let message =
+        format!("Test run {id} waits for test run {}: {what}. Try again; it takes at most {seconds} s.", first.id);
+    let mut reply = Reply::refused("waits", &message);
+    reply.headers.push(("Retry-After", seconds.to_string()));
+    reply
+}
+
 async fn heartbeat<H: Host>(api: &Api<'_, H>, caller: &Caller<'_>) -> Result<Reply, ApiError> {
     let id = api.id()?;
     let token = api.body::<HeartbeatRequest>()?.checked()?;
-    match store::heartbeat(api.host, caller, id, &token, api.config.lease).await? {
+    match store::heartbeat(api.host, caller, id, &token, api.config.lease, api.config.stop_limit).await? {
         HeartbeatOutcome::Held(found) => {
             let stop = match (found.cancel_cause, found.cancel_by, found.cancelled_at) {
                 (Some(cause), Some(by), Some(at)) => Some(StopOrder {

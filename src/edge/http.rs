@@ -45,9 +45,9 @@ impl Call {
     }
 
     /// Makes the response and writes the log line.
-    pub fn answer(&self, route: Option<Route>, reply: &Reply, usage: Option<Usage>) -> Result<Response> {
+    pub fn answer(&self, route: Option<Route>, reply: Reply, usage: Option<Usage>) -> Result<Response> {
         self.answered.set(true);
-        log::request(&self.id, route, reply, now_ms().since(self.begun), usage);
+        log::request(&self.id, route, &reply, now_ms().since(self.begun), usage);
         let headers = Headers::new();
         headers.set("Content-Type", "application/json")?;
         headers.set("Cache-Control", "no-store")?;
@@ -55,10 +55,7 @@ impl Call {
         for (name, value) in &reply.headers {
             headers.set(name, value)?;
         }
-        Ok(ResponseBuilder::new()
-            .with_status(reply.status)
-            .with_headers(headers)
-            .fixed(reply.body.clone().into_bytes()))
+        Ok(ResponseBuilder::new().with_status(reply.status).with_headers(headers).fixed(reply.body.into_bytes()))
     }
 }
 

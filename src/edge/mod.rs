@@ -46,7 +46,8 @@ fn start() {
     }));
 }
 
-/// Answers a request. Never an `Err`: the runtime would make a bare 500 of it.
+/// Answers a request. The core never fails; an `Err`, of which the runtime would make a bare 500, can only come of
+/// building the response itself.
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response> {
     let call = Rc::new(http::Call::new(&request));
@@ -58,7 +59,7 @@ async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response
     }
     // The Router found no handler. Its own 404 and 405 are plain text without `Allow`, so they are ours to give.
     let refusal = api::allowed(call.path()).map_or(ApiError::NoSuchRoute, ApiError::MethodNotAllowed);
-    call.answer(None, &Reply::from(refusal), None)
+    call.answer(None, Reply::from(refusal), None)
 }
 
 fn router(call: Rc<http::Call>) -> Router<'static, Rc<http::Call>> {
@@ -92,11 +93,12 @@ async fn handle(route: Route, mut request: Request, context: RouteContext<Rc<htt
             idempotency_key: headers.idempotency_key.as_deref(),
             content_type: headers.content_type.as_deref(),
             body: body.as_deref(),
-            now: call.begun,
+            // After the body, which may have taken its time: the database judges the key as of now.
+            now: now_ms(),
         },
     )
     .await;
-    call.answer(Some(route), &reply, Some(host.usage()))
+    call.answer(Some(route), reply, Some(host.usage()))
 }
 
 /// One tick of the sweeper, at the time for which it was scheduled: a tick that comes late sweeps no more than it would

@@ -20,7 +20,7 @@ pub fn document() -> Value {
 
 /// An optional parameter or body is one that may be left out. utoipa says that it may be null, which it may not.
 fn leave_out_instead_of_null(operation: &mut Value) {
-    let parameters = operation["parameters"].as_array_mut().into_iter().flatten();
+    let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten();
     for schema in parameters.map(|parameter| &mut parameter["schema"]) {
         if let Some(named) = schema["type"].as_array().and_then(|types| types.iter().find(|t| *t != "null")).cloned() {
             schema["type"] = named;

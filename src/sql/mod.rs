@@ -52,12 +52,27 @@ macro_rules! test_run {
             'cancel', json(CASE WHEN r.state = 'cancelled' THEN json_object( \
                 'reason', r.cancel_reason, 'cause', r.cancel_cause, 'by', r.cancel_by, 'at', r.cancelled_at) END), \
             'stop', json(CASE WHEN r.state = 'cancelled' THEN json_object( \
-                'outcome', r.stop_outcome, 'confirmed_at', r.stop_confirmed_at) END), \
-            'superseded_by', r.superseded_by))"
+                'outcome', r.stop_outcome, 'confirmed_at', iif(r.stop_outcome = 'lost', NULL, r.stop_closed_at)) END), \
+            'superseded_by', r.superseded_by, 'protected', json(iif(r.protected, 'true', 'false'))))"
     };
 }
 
-pub(crate) use {key_verdict, test_run, valid_key};
+/// That run `$run` waits for, holds or has not yet let go of its slot: the condition of the index `runs_in_slot`, word
+/// for word, or SQLite would not use it.
+macro_rules! in_slot {
+    ($run:literal) => {
+        concat!(
+            $run,
+            ".slot IS NOT NULL AND (",
+            $run,
+            ".state IN ('pending', 'queued', 'started') OR ",
+            $run,
+            ".stop_outcome = 'stopping')"
+        )
+    };
+}
+
+pub(crate) use {in_slot, key_verdict, test_run, valid_key};
 
 /// Asks the database the least that one can ask.
 pub const HEALTH: &str = "SELECT '1' AS row";

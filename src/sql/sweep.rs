@@ -32,7 +32,8 @@ macro_rules! cancel_stale {
     (index: $index:literal, due: $due:literal, outcome: $outcome:literal, reason: $words:literal, $span:literal) => {
         concat!(
             "UPDATE runs SET state = 'cancelled', cancelled_at = ?1, cancel_cause = 'stale', cancel_by = 'system:sweeper', \
-                cancel_request_id = ?4, stop_outcome = '", $outcome, "', cancel_reason = '", $words, " ' || ", in_words!($span), " \
+                cancel_request_id = ?4, stop_outcome = '", $outcome, "', \
+                stop_closed_at = iif('", $outcome, "' = 'lost', ?1, NULL), cancel_reason = '", $words, " ' || ", in_words!($span), " \
              WHERE id IN (SELECT id FROM runs INDEXED BY ", $index, " WHERE ", $due, " LIMIT ?3) \
              RETURNING CAST(id AS TEXT) AS row"
         )
@@ -44,7 +45,8 @@ pub const UNCLAIMED: &str = cancel_stale!(
     index: "runs_unclaimed",
     due: "state IN ('pending', 'queued') AND waiting_since <= ?1 - ?2 ORDER BY waiting_since",
     outcome: "never_started",
-    reason: "no runner claimed it for", "(?1 - waiting_since)"
+    // Not since `waiting_since`: sweeping the run before it may have promoted this one in the same statement.
+    reason: "no runner claimed it for", "(?1 - created_at)"
 );
 
 /// Lapsed: the lease ran out. Heartbeats in the first half of a lease are not written down, so the time without one
@@ -65,7 +67,7 @@ pub const OVER_AGE: &str = cancel_stale!(
 );
 
 /// Stop-unconfirmed: cancelled, never confirmed, and the lease ran out. Closes the stop record. Takes no `?4`.
-pub const UNCONFIRMED: &str = "UPDATE runs SET stop_outcome = 'lost' \
+pub const UNCONFIRMED: &str = "UPDATE runs SET stop_outcome = 'lost', stop_closed_at = ?1 \
      WHERE id IN (SELECT id FROM runs INDEXED BY runs_unconfirmed \
                    WHERE stop_outcome = 'stopping' AND lease_expires_at <= ?1 - ?2 ORDER BY lease_expires_at LIMIT ?3) \
      RETURNING CAST(id AS TEXT) AS row";

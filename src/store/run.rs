@@ -65,6 +65,26 @@ pub struct Found {
 struct Explanation {
     key: KeyVerdict,
     run: Option<Found>,
+    first: Option<First>,
+}
+
+/// The run that holds a slot that another one waits for.
+#[derive(Debug, Deserialize)]
+pub struct First {
+    /// Its id.
+    pub id: i64,
+    /// `queued`, `started`, or `cancelled` with its runner still stopping.
+    pub state: State,
+    /// Who cancelled, took or registered it, whichever came last.
+    pub by: String,
+    /// Its runner's name.
+    pub runner: Option<String>,
+    /// When its runner took it.
+    pub started_at: Option<Timestamp>,
+    /// When it was cancelled.
+    pub cancelled_at: Option<Timestamp>,
+    /// Until when its runner is believed to live.
+    pub lease_expires_at: Option<Timestamp>,
 }
 
 impl Explanation {
@@ -131,6 +151,8 @@ pub enum ClaimOutcome {
         /// Until when the runner is believed to live.
         expires_at: Timestamp,
     },
+    /// Another run holds its slot and goes first. Nothing has changed.
+    Waits(First),
     /// It cannot be taken, and nothing has changed.
     NotQueued(Box<Found>),
 }
@@ -150,17 +172,21 @@ pub async fn claim(
     let token = host::random_id(host);
     let params = [id.into(), request_id.into(), token.as_str().into(), lease.into(), runner.into()];
     let statements = [
+        caller.statement(sql::run::CLOSE_LOST, [id.into()]),
         caller.statement(sql::run::CLAIM, params),
         caller.statement(sql::run::EXPLAIN_CLAIM, [id.into(), request_id.into()]),
     ];
     let rows = host::batch(host, &statements, caller.deadline).await?;
-    let mut found = host::only::<Explanation>(&rows, 1)?.run(Scope::Run)?;
-    match (found.lease_token.take(), found.lease_expires_at) {
-        (Some(token), Some(expires_at)) if found.mine == 1 => {
-            Ok(ClaimOutcome::Claimed { state: found.state, token, expires_at })
+    let mut explanation = host::only::<Explanation>(&rows, 2)?;
+    let first = explanation.first.take();
+    let mut found = explanation.run(Scope::Run)?;
+    Ok(match (found.lease_token.take(), found.lease_expires_at, first) {
+        (Some(token), Some(expires_at), _) if found.mine == 1 => {
+            ClaimOutcome::Claimed { state: found.state, token, expires_at }
         }
-        _ => Ok(ClaimOutcome::NotQueued(Box::new(found))),
-    }
+        (_, _, Some(first)) => ClaimOutcome::Waits(first),
+        _ => ClaimOutcome::NotQueued(Box::new(found)),
+    })
 }
 
 /// What came of a heartbeat.
@@ -182,9 +208,10 @@ pub async fn heartbeat(
     id: i64,
     token: &str,
     lease: i64,
+    stop_limit: i64,
 ) -> Result<HeartbeatOutcome, ApiError> {
     let statements = [
-        caller.statement(sql::run::HEARTBEAT, [id.into(), token.into(), lease.into()]),
+        caller.statement(sql::run::HEARTBEAT, [id.into(), token.into(), lease.into(), stop_limit.into()]),
         caller.statement(sql::run::EXPLAIN_HEARTBEAT, [id.into(), token.into()]),
     ];
     let rows = host::batch(host, &statements, caller.deadline).await?;
@@ -254,6 +281,8 @@ pub enum RegisterOutcome {
     Registered(RegisteredRun),
     /// The project has no such environment, but these (at most 50).
     UnknownEnvironment(Vec<String>),
+    /// This protected run waits for the same slot, where only one can wait.
+    Reserved(i64),
 }
 
 /// Registers a run.
@@ -270,6 +299,7 @@ pub async fn register(
     struct Explained {
         key: KeyVerdict,
         run: Option<RegisteredRun>,
+        reserved_by: Option<i64>,
         environments: Option<Vec<String>>,
     }
     let params = [
@@ -281,17 +311,22 @@ pub async fn register(
         run.tags.as_str().into(),
         run.github_actor.as_deref().into(),
         run.total_shards.into(),
+        i64::from(run.protected).into(),
     ];
     let statements = [
         caller.statement(sql::run::REGISTER, params),
-        caller.statement(sql::run::EXPLAIN_REGISTER, [request_id.into()]),
+        caller.statement(
+            sql::run::EXPLAIN_REGISTER,
+            [request_id.into(), run.environment.as_str().into(), run.branch.as_deref().into()],
+        ),
     ];
     let rows = host::batch(host, &statements, caller.deadline).await?;
     let explained: Explained = host::only(&rows, 1)?;
     explained.key.check(Scope::Run)?;
-    Ok(match explained.run {
-        Some(run) => RegisterOutcome::Registered(run),
-        None => RegisterOutcome::UnknownEnvironment(explained.environments.unwrap_or_default()),
+    Ok(match (explained.run, explained.reserved_by) {
+        (Some(run), _) => RegisterOutcome::Registered(run),
+        (None, Some(id)) => RegisterOutcome::Reserved(id),
+        (None, None) => RegisterOutcome::UnknownEnvironment(explained.environments.unwrap_or_default()),
     })
 }
 

@@ -181,6 +181,6 @@ pub struct Keys {
 pub struct KeyPagination {
     /// Keys a page.
     pub per_page: i64,
-    /// The `before` that goes on from here; null where nothing older is left.
+    /// The `before` that goes on from here, maybe to an empty page; null where nothing older can be left.
     pub next_before: Option<i64>,
 }

@@ -114,6 +114,8 @@ pub struct TestRun {
     pub stop: Option<Stop>,
     /// The newer run that took its place.
     pub superseded_by: Option<i64>,
+    /// Whether no newer run may take its place.
+    pub protected: bool,
 }
 
 /// An environment.
@@ -250,7 +252,7 @@ pub struct Claimed {
 #[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct Lease {
-    /// The fence: every heartbeat and the finish must carry it. It is told once.
+    /// The fence: every heartbeat and the finish must carry it. Only the claim's own answer tells it.
     pub token: String,
     /// Until when the runner is believed to live without a heartbeat.
     pub expires_at: Timestamp,
@@ -359,11 +361,11 @@ pub struct Pagination {
     pub page: i64,
     /// Runs a page.
     pub per_page: i64,
-    /// How many runs match, counted up to 10,000; null after `before`.
+    /// How many of the newest 10,000 runs of the most selective filter match; null after `before`.
     pub total: Option<i64>,
     /// How many pages that makes; null after `before`.
     pub total_pages: Option<i64>,
-    /// The `before` that goes on from here; null where nothing older is left.
+    /// The `before` that goes on from here, maybe to an empty page; null where nothing older can be left.
     pub next_before: Option<i64>,
 }
 

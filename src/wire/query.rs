@@ -8,6 +8,7 @@ use crate::wire::MAX_ID;
 
 const DAY: i64 = 24 * 3600 * 1000;
 const MOST_ENVIRONMENTS: usize = 20;
+const MOST_PARAMETERS: usize = 16;
 
 /// A page of runs that was asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -85,7 +86,11 @@ struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
     fn read(query: &str) -> Result<Self, ApiError> {
-        let pairs: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let pairs: Vec<(String, String)> =
+            form_urlencoded::parse(query.as_bytes()).into_owned().take(MOST_PARAMETERS + 1).collect();
+        if pairs.len() > MOST_PARAMETERS {
+            return Err(ApiError::Invalid(format!("The query has more than {MOST_PARAMETERS} parameters.")));
+        }
         for (i, (name, _)) in pairs.iter().enumerate() {
             if pairs.iter().take(i).any(|(other, _)| other == name) {
                 return Err(invalid(name, "expected once"));

@@ -10,14 +10,18 @@ use crate::wire::check::{invalid, json, slug, text};
 /// The longest reason, in characters.
 pub const REASON_LIMIT: usize = 1024;
 
+/// The most metadata of one run, in bytes of JSON: a page of the list holds a hundred of them.
+pub const METADATA_LIMIT: usize = 8 * 1024;
+
 /// Why a run is cancelled.
 #[derive(Debug, Default, Deserialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 #[cfg_attr(not(target_arch = "wasm32"), schema(as = CancelTestRunRequest))]
 pub struct CancelRequest {
-    /// Why the run is stopped. Kept for the audit trail.
+    /// Why the run is stopped. Kept for the audit trail. No control characters but tab and newline; white space alone is
+    /// no reason.
     #[serde(default, deserialize_with = "not_null")]
-    #[cfg_attr(not(target_arch = "wasm32"), schema(value_type = String, required = false))]
+    #[cfg_attr(not(target_arch = "wasm32"), schema(value_type = String, required = false, max_length = 1024))]
     reason: Option<String>,
 }
 
@@ -33,13 +37,16 @@ impl CancelRequest {
     /// [`ApiError::Invalid`] if it is too long or holds control characters other than tab and newline.
     pub fn checked(self) -> Result<Option<String>, ApiError> {
         let Some(reason) = self.reason else { return Ok(None) };
+        if reason.trim().is_empty() {
+            return Ok(None);
+        }
         if reason.chars().count() > REASON_LIMIT {
             return invalid("reason", &format!("expected at most {REASON_LIMIT} characters"));
         }
         if reason.chars().any(|c| c.is_control() && c != '\t' && c != '\n') {
             return invalid("reason", "expected no control characters other than tab and newline");
         }
-        Ok((!reason.trim().is_empty()).then_some(reason))
+        Ok(Some(reason))
     }
 }
 
@@ -71,6 +78,8 @@ pub struct RegisterRequest {
     /// How many shards will report.
     #[cfg_attr(not(target_arch = "wasm32"), schema(minimum = 1, maximum = 10000))]
     total_shards: Option<i64>,
+    /// Never cancel this run because a newer one takes its place (concurrency limits).
+    protected: Option<bool>,
 }
 
 /// What a metadata value may be.
@@ -128,6 +137,8 @@ pub struct NewRun {
     pub github_actor: Option<String>,
     /// From 1.
     pub total_shards: Option<i64>,
+    /// Whether it is never superseded.
+    pub protected: bool,
 }
 
 impl RegisterRequest {
@@ -169,6 +180,9 @@ impl RegisterRequest {
                 }
             }
         }
+        if json(&metadata).len() > METADATA_LIMIT {
+            return invalid("metadata", &format!("expected at most {METADATA_LIMIT} bytes in all"));
+        }
         let tags = self.tags.unwrap_or_default();
         if tags.len() > 50 {
             return invalid("tags", "expected at most 50");
@@ -187,6 +201,7 @@ impl RegisterRequest {
             tags: json(&tags),
             github_actor: self.github_actor,
             total_shards: self.total_shards,
+            protected: self.protected.unwrap_or(false),
         })
     }
 }

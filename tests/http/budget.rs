@@ -51,6 +51,7 @@ fn measured() -> BTreeMap<&'static str, Rows> {
     cost("heartbeat, nothing to renew", project.heartbeat(id, &token), 200);
     cost("show", project.get(&format!("/api/test-runs/{id}")), 200);
     cost("events", project.get(&format!("/api/test-runs/{id}/events")), 200);
+    cost("list of three runs", project.get("/api/test-runs"), 200);
     cost("cancel of a queued run", project.cancel(waiting), 200);
     cost("cancel of a started run", project.cancel(id), 200);
     cost("cancel of a run that is over", project.cancel(id), 412);

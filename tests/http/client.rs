@@ -66,7 +66,7 @@ impl Server {
         Self::at(variable("ESTOP_TEST_URL"))
     }
 
-    /// The Worker with short clocks and a low rate limit (scripts/test says which).
+    /// The Worker with short clocks and a low rate limit (scripts/with-servers says which).
     pub fn short() -> Self {
         Self::at(variable("ESTOP_TEST_SHORT_URL"))
     }
@@ -127,7 +127,7 @@ pub fn unique() -> String {
     format!("t{}-{now}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Asks `probe` until it gives something, for at most ten seconds.
+/// Asks `probe` until it gives something, for at most twenty seconds.
 #[track_caller]
 pub fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
     let deadline = now() + Duration::from_secs(20);

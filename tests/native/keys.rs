@@ -9,7 +9,7 @@ use estop::wire::query::RunsQuery;
 use estop::wire::requests::RegisterRequest;
 use pollster::block_on;
 
-use crate::world::{LEASE, NOW, Run, World};
+use crate::world::{LEASE, NOW, Run, STOP_LIMIT, World};
 
 /// Every operation on a run with a key, by name, with the scope that it needs.
 type Operation = (&'static str, Scope, fn(&World, &KeyHash, &Run) -> Result<(), ApiError>);
@@ -20,7 +20,7 @@ const OPERATIONS: [Operation; 8] = [
         block_on(store::claim(&w.host, &w.caller(k), r.id, "own:1", LEASE, None)).map(drop)
     }),
     ("heartbeat", Scope::Run, |w, k, r| {
-        block_on(store::heartbeat(&w.host, &w.caller(k), r.id, &r.token, LEASE)).map(drop)
+        block_on(store::heartbeat(&w.host, &w.caller(k), r.id, &r.token, LEASE, STOP_LIMIT)).map(drop)
     }),
     ("finish", Scope::Run, |w, k, r| {
         let finished = World::finished(&r.token, Finish::Ended);

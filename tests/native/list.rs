@@ -9,6 +9,7 @@ use estop::wire::answers::RunList;
 use estop::wire::query::RunsQuery;
 use pollster::block_on;
 use rusqlite::StatementStatus;
+use rusqlite::types::Null;
 
 use crate::world::World;
 
@@ -108,15 +109,36 @@ fn what_a_statement_costs_does_not_grow_with_the_table() {
         let run = world.run_in(State::Started);
         let (hash, now) = (world.key.as_str().to_owned(), world.now.get().0);
         let later = now + 1_000_000;
+        let other = world.run_in(State::Started);
+        let queued = world.run_in(State::Queued);
+        use estop::sql::run as sql;
         costs.push([
-            steps(&world, sweep::UNCLAIMED, &[&later, &0, &100, &"tick"]),
+            steps(&world, sweep::UNCLAIMED, &[&now, &1, &100, &"tick"]),
+            steps(&world, sweep::LAPSED, &[&now, &1, &100, &"tick"]),
             steps(&world, sweep::OVER_AGE, &[&now, &1, &100, &"tick"]),
             steps(&world, sweep::UNCONFIRMED, &[&later, &0, &100]),
-            steps(&world, estop::sql::run::HEARTBEAT, &[&hash, &now, &run.id, &run.token, &1]),
-            steps(&world, estop::sql::run::EXPLAIN_HEARTBEAT, &[&hash, &now, &run.id, &run.token]),
-            steps(&world, estop::sql::run::CANCEL, &[&hash, &now, &run.id, &"own:1", &"why"]),
-            steps(&world, estop::sql::run::EXPLAIN_CANCEL, &[&hash, &now, &run.id, &"own:1"]),
-            steps(&world, estop::sql::run::SHOW, &[&hash, &now, &run.id]),
+            steps(&world, sql::HEARTBEAT, &[&hash, &now, &run.id, &run.token, &1, &1]),
+            steps(&world, sql::EXPLAIN_HEARTBEAT, &[&hash, &now, &run.id, &run.token]),
+            steps(&world, sql::CANCEL, &[&hash, &now, &run.id, &"own:1", &"why"]),
+            steps(&world, sql::EXPLAIN_CANCEL, &[&hash, &now, &run.id, &"own:1"]),
+            steps(&world, sql::CONFIRM_STOP, &[&hash, &now, &run.id, &run.token, &"graceful"]),
+            steps(
+                &world,
+                sql::FINISH,
+                &[&hash, &now, &other.id, &"own:2", &other.token, &"ended", &"passed", &Null, &Null],
+            ),
+            steps(&world, sql::EXPLAIN_FINISH, &[&hash, &now, &other.id, &"own:2", &other.token]),
+            steps(&world, sql::CLOSE_LOST, &[&hash, &now, &queued.id]),
+            steps(&world, sql::CLAIM, &[&hash, &now, &queued.id, &"own:3", &"token", &1, &Null]),
+            steps(&world, sql::EXPLAIN_CLAIM, &[&hash, &now, &queued.id, &"own:3"]),
+            steps(
+                &world,
+                sql::REGISTER,
+                &[&hash, &now, &"own:4", &"staging", &"main", &Null, &Null, &"[]", &Null, &Null, &0],
+            ),
+            steps(&world, sql::EXPLAIN_REGISTER, &[&hash, &now, &"own:4", &"staging", &"main"]),
+            steps(&world, sql::SHOW, &[&hash, &now, &run.id]),
+            steps(&world, sql::EVENTS, &[&hash, &now, &run.id]),
         ]);
     }
     assert_eq!(costs[0], costs[1]);

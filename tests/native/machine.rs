@@ -2,7 +2,7 @@
 
 use estop::run::{Clock, Event, Finish, State, StopOutcome, Stopped};
 
-use crate::world::{Run, World};
+use crate::world::{LEASE, NOW, Run, STOP_LIMIT, World};
 
 pub const EVENTS: [Event; 9] = [
     Event::Claim,
@@ -80,6 +80,8 @@ fn a_foreign_lease_moves_nothing_in_any_state() {
         for event in [Event::Heartbeat, Event::Finish(Finish::Ended), Event::Finish(Finish::Error)] {
             let world = World::new();
             let mut run = world.run_in(state);
+            // So late in the lease that the holder's own heartbeat would renew it.
+            world.pass(LEASE - 1);
             let before = world.row(run.id);
             run.token = "somebody else's".to_owned();
             assert!(!world.apply(&mut run, event), "{event:?} in {state:?}");
@@ -125,7 +127,7 @@ fn a_late_finish_cannot_revive_a_cancelled_run_but_confirms_its_stop() {
     assert_eq!(row.state, "cancelled");
     assert_eq!((row.cancelled_at, &row.cancel_by), (decided.cancelled_at, &decided.cancel_by));
     assert_eq!(row.stop_outcome.as_deref(), Some("graceful"));
-    assert_eq!(row.stop_confirmed_at, Some(world.now.get().0));
+    assert_eq!(row.stop_closed_at, Some(world.now.get().0));
     world.pass(3000);
     world.apply(&mut run, Event::Finish(Finish::Error));
     assert_eq!(world.row(run.id), row, "a stop record closes once");
@@ -136,19 +138,36 @@ fn a_heartbeat_writes_only_when_less_than_half_of_the_lease_is_left() {
     let world = World::new();
     let mut run = world.run_in(State::Started);
     let first = world.row(run.id).lease_expires_at;
-    world.pass(crate::world::LEASE / 2);
+    world.pass(LEASE / 2);
     assert!(world.apply(&mut run, Event::Heartbeat));
     assert_eq!(world.row(run.id).lease_expires_at, first, "half is left: a read");
     world.pass(1);
     assert!(world.apply(&mut run, Event::Heartbeat));
-    assert_eq!(world.row(run.id).lease_expires_at, Some(world.now.get().plus(crate::world::LEASE).0));
+    assert_eq!(world.row(run.id).lease_expires_at, Some(world.now.get().plus(LEASE).0));
+}
+
+#[test]
+fn a_runner_that_is_stopping_keeps_its_lease_by_heartbeats_but_not_for_ever() {
+    let world = World::new();
+    let mut run = world.run_in(State::Cancelled);
+    while world.now.get().since(NOW) < STOP_LIMIT {
+        world.pass(LEASE / 2 + 1);
+        world.apply(&mut run, Event::Heartbeat);
+        assert!(world.row(run.id).lease_expires_at > Some(world.now.get().0), "it speaks, so it is not lost");
+    }
+    world.pass(LEASE);
+    world.apply(&mut run, Event::Heartbeat);
+    assert!(
+        world.row(run.id).lease_expires_at < Some(world.now.get().0),
+        "a deaf runner's stop record closes all the same"
+    );
 }
 
 #[test]
 fn a_runner_that_was_cut_off_renews_a_lease_that_nothing_has_ended_yet() {
     let world = World::new();
     let mut run = world.run_in(State::Started);
-    world.pass(10 * crate::world::LEASE);
+    world.pass(10 * LEASE);
     assert!(world.apply(&mut run, Event::Heartbeat));
     assert!(world.row(run.id).lease_expires_at > Some(world.now.get().0));
 }

@@ -9,5 +9,6 @@ mod machine;
 mod openapi;
 mod orders;
 mod schema;
+mod slots;
 mod sweep;
 mod world;

@@ -14,7 +14,7 @@ fn orders(length: u32) -> Vec<Vec<Event>> {
 
 /// What must not change once a run is over: everything but the stop record.
 fn verdict(row: Row) -> Row {
-    Row { stop_outcome: None, stop_confirmed_at: None, ..row }
+    Row { stop_outcome: None, stop_closed_at: None, ..row }
 }
 
 fn check(start: State, order: &[Event]) {

@@ -132,12 +132,46 @@ fn a_state_comes_with_its_timestamps_and_nothing_else() {
 }
 
 #[test]
+fn a_lease_is_neither_taken_over_nor_taken_away() {
+    let world = World::new();
+    let id = world.run_in(State::Started).id;
+    for set in [
+        "lease_token = 'mine'",
+        "started_by = 'me'",
+        "claim_request_id = 'mine'",
+        "state = 'cancelled', cancelled_at = 1, cancel_by = 'a', cancel_cause = 'user', cancel_request_id = 'r', stop_outcome = 'never_started', \
+         lease_token = NULL, lease_renewed_at = NULL, lease_expires_at = NULL, started_at = NULL, started_by = NULL, claim_request_id = NULL, runner = NULL",
+    ] {
+        assert!(refuses(&world, &format!("UPDATE runs SET {set} WHERE id = {id}")).contains("claimed once"), "{set}");
+    }
+    let queued = world.run_in(State::Queued).id;
+    let skips = "state = 'ended', result = 'passed', ended_at = 1, ended_by = 'a', finish_request_id = 'r', lease_token = 't', \
+                 lease_renewed_at = 1, lease_expires_at = 2, started_at = 1, started_by = 'a', claim_request_id = 'c'";
+    assert!(refuses(&world, &format!("UPDATE runs SET {skips} WHERE id = {queued}")).contains("only goes forward"));
+}
+
+#[test]
+fn the_record_is_kept() {
+    let world = World::new();
+    let id = world.run_in(State::Cancelled).id;
+    for statement in [
+        format!("DELETE FROM runs WHERE id = {id}"),
+        format!("DELETE FROM run_events WHERE run_id = {id}"),
+        format!("UPDATE run_events SET by = 'somebody else' WHERE run_id = {id}"),
+        format!("UPDATE runs SET lease_expires_at = 1 WHERE id = {}", world.run_in(State::Ended).id),
+    ] {
+        refuses(&world, &statement);
+    }
+}
+
+#[test]
 fn a_stop_record_closes_once() {
     let world = World::new();
     let id = world.run_in(State::Cancelled).id;
     refuses(&world, &format!("UPDATE runs SET stop_outcome = 'killed' WHERE id = {id}"));
-    world.sql(&format!("UPDATE runs SET stop_outcome = 'lost' WHERE id = {id}"));
-    for outcome in ["'graceful', stop_confirmed_at = 1", "'stopping'", "NULL", "'lost'"] {
+    refuses(&world, &format!("UPDATE runs SET stop_outcome = 'lost' WHERE id = {id}"));
+    world.sql(&format!("UPDATE runs SET stop_outcome = 'lost', stop_closed_at = 1 WHERE id = {id}"));
+    for outcome in ["'graceful', stop_closed_at = 1", "'stopping', stop_closed_at = NULL", "NULL", "'lost'"] {
         refuses(&world, &format!("UPDATE runs SET stop_outcome = {outcome} WHERE id = {id}"));
     }
 }

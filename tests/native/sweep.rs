@@ -90,10 +90,8 @@ fn a_stop_that_nobody_confirms_is_lost_when_the_lease_has_run_out() {
     assert_eq!(sweep(&world).unconfirmed, 1);
     let row = world.row(run.id);
     assert_eq!(row.stop_outcome.as_deref(), Some("lost"));
-    assert_eq!(
-        (row.cancel_by, row.cancelled_at, row.stop_confirmed_at),
-        (decided.cancel_by, decided.cancelled_at, None)
-    );
+    assert_eq!((row.cancel_by, row.cancelled_at), (decided.cancel_by, decided.cancelled_at));
+    assert_eq!(row.stop_closed_at, Some(world.now.get().0));
     assert_eq!(sweep(&world).unconfirmed, 0);
 }
 

@@ -21,6 +21,7 @@ pub const SCHEMA: &str = include_str!("../../schema.sql");
 pub const NOW: Timestamp = Timestamp(1_800_000_000_000);
 pub const MINUTE: i64 = 60_000;
 pub const LEASE: i64 = 120_000;
+pub const STOP_LIMIT: i64 = 300_000;
 pub const KEY: &str = "estop_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// What the database does to one batch instead of answering it.
@@ -71,7 +72,7 @@ impl SqliteHost {
         let transaction = db.transaction()?;
         let mut rows = Rows::new();
         for statement in statements {
-            let mut prepared = transaction.prepare(&statement.sql)?;
+            let mut prepared = transaction.prepare_cached(&statement.sql)?;
             let params = rusqlite::params_from_iter(statement.params.iter().map(Bound));
             rows.push(prepared.query_map(params, |row| row.get("row"))?.collect::<Result<_, _>>().or_else(
                 |error| {
@@ -150,9 +151,10 @@ pub struct Row {
     pub cancel_by: Option<String>,
     pub cancelled_at: Option<i64>,
     pub stop_outcome: Option<String>,
-    pub stop_confirmed_at: Option<i64>,
+    pub stop_closed_at: Option<i64>,
     pub lease_expires_at: Option<i64>,
     pub ended_at: Option<i64>,
+    pub superseded_by: Option<i64>,
 }
 
 impl World {
@@ -257,10 +259,12 @@ impl World {
                     run.token = token;
                     true
                 }
-                ClaimOutcome::NotQueued(_) => false,
+                ClaimOutcome::Waits(_) | ClaimOutcome::NotQueued(_) => false,
             },
             Event::Heartbeat => {
-                match block_on(store::heartbeat(&self.host, &caller, run.id, &run.token, LEASE)).expect("an answer") {
+                match block_on(store::heartbeat(&self.host, &caller, run.id, &run.token, LEASE, STOP_LIMIT))
+                    .expect("an answer")
+                {
                     HeartbeatOutcome::Held(found) => found.state == State::Started,
                     HeartbeatOutcome::NotHeld(_) => false,
                 }
@@ -300,7 +304,8 @@ impl World {
 
     pub fn row(&self, id: i64) -> Row {
         let db = self.host.db.borrow();
-        db.query_row("SELECT * FROM runs WHERE id = ?1", [id], |row| {
+        let mut select = db.prepare_cached("SELECT * FROM runs WHERE id = ?1").expect("SQL");
+        let row = select.query_row([id], |row| {
             Ok(Row {
                 state: row.get("state")?,
                 result: row.get("result")?,
@@ -310,18 +315,20 @@ impl World {
                 cancel_by: row.get("cancel_by")?,
                 cancelled_at: row.get("cancelled_at")?,
                 stop_outcome: row.get("stop_outcome")?,
-                stop_confirmed_at: row.get("stop_confirmed_at")?,
+                stop_closed_at: row.get("stop_closed_at")?,
                 lease_expires_at: row.get("lease_expires_at")?,
                 ended_at: row.get("ended_at")?,
+                superseded_by: row.get("superseded_by")?,
             })
-        })
-        .expect("the run")
+        });
+        row.expect("the run")
     }
 
     /// The states that a run went through, by its events.
     pub fn history(&self, id: i64) -> Vec<String> {
         let db = self.host.db.borrow();
-        let mut statement = db.prepare("SELECT to_state FROM run_events WHERE run_id = ?1 ORDER BY step").expect("SQL");
+        let mut statement =
+            db.prepare_cached("SELECT to_state FROM run_events WHERE run_id = ?1 ORDER BY step").expect("SQL");
         statement.query_map([id], |row| row.get(0)).expect("rows").collect::<Result<_, _>>().expect("texts")
     }
 
