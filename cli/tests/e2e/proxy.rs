@@ -12,8 +12,8 @@ pub enum Mode {
     Through,
     /// Closes them at once.
     Closed,
-    /// Answers every request with this.
-    Says(String),
+    /// Answers a request with the first of these whose words it holds.
+    Says(Vec<(&'static str, String)>),
 }
 
 /// The proxy.
@@ -65,13 +65,9 @@ fn accept(mut client: TcpStream, target: &str, shared: &Mutex<Inner>) {
     inner.seen += 1;
     match &inner.mode {
         Mode::Closed => {}
-        Mode::Says(answer) => {
-            let answer = answer.clone();
-            thread::spawn(move || {
-                // One read holds a whole request of these tests; what is sent then does not depend on it.
-                let _ = client.read(&mut [0; 16 * 1024]);
-                let _ = client.write_all(answer.as_bytes());
-            });
+        Mode::Says(answers) => {
+            let answers = answers.clone();
+            thread::spawn(move || say(&mut client, &answers));
         }
         Mode::Through => {
             let Ok(server) = TcpStream::connect(target) else { return };
@@ -87,10 +83,28 @@ fn accept(mut client: TcpStream, target: &str, shared: &Mutex<Inner>) {
     }
 }
 
-/// An HTTP answer.
+fn say(client: &mut TcpStream, answers: &[(&str, String)]) {
+    let mut buffer = vec![0; 16 * 1024];
+    // One read holds the request's head.
+    let length = client.read(&mut buffer).unwrap_or(0);
+    let request = String::from_utf8_lossy(&buffer[..length]).into_owned();
+    if let Some((_, answer)) = answers.iter().find(|(words, _)| request.contains(words)) {
+        let _ = client.write_all(answer.as_bytes());
+    }
+    // To close with something unread would take the answer back.
+    let _ = client.shutdown(Shutdown::Write);
+    while client.read(&mut buffer).is_ok_and(|length| length > 0) {}
+}
+
+/// An HTTP answer to everything.
 pub fn answer(status: &str, headers: &str, body: &str) -> Mode {
+    Mode::Says(vec![("", http(status, headers, body))])
+}
+
+/// An HTTP answer's text.
+pub fn http(status: &str, headers: &str, body: &str) -> String {
     let length = body.len();
-    Mode::Says(format!(
+    format!(
         "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n{headers}\r\n{body}"
-    ))
+    )
 }
