@@ -6,19 +6,24 @@
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::thread;
 
+use nix::sys::signal::{SigSet, Signal as BlockedSignal};
 use rustix::io::Errno;
 use rustix::process::{self, Pid, WaitOptions, WaitStatus};
 
 use super::supervisor::{Event, Exited, Left, Signal};
 
 /// COMMAND's process group.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Family {
     /// The group's id, which is COMMAND's process id.
     group: Pid,
+    /// Whether it has the terminal.
+    has_terminal: Arc<AtomicBool>,
 }
 
 impl Family {
@@ -41,13 +46,15 @@ impl Family {
             command.env("ESTOP_RUN_ID", id.to_string());
         }
         let group = Pid::from_child(&command.spawn()?);
-        thread::spawn(move || reap(group, &events));
-        Ok(Self { group })
+        let has_terminal = Arc::new(AtomicBool::new(false));
+        let shared = has_terminal.clone();
+        thread::spawn(move || reap(group, &shared, &events));
+        Ok(Self { group, has_terminal })
     }
 
     /// Signals everyone: SIGINT and SIGHUP go to the group, as a terminal sends them, so that a test runner can end its
     /// browsers in order; SIGTERM and SIGKILL also to those who left the group, if `strays` are to go too.
-    pub fn signal(self, signal: Signal, strays: bool) {
+    pub fn signal(&self, signal: Signal, strays: bool) {
         let signal_sent = sent(signal);
         // Nobody there is what one wants; no permission cannot be helped.
         let _ = process::kill_process_group(self.group, signal_sent);
@@ -59,7 +66,7 @@ impl Family {
     }
 
     /// Who is still there.
-    pub fn left(self) -> Left {
+    pub fn left(&self) -> Left {
         match process::test_kill_process_group(self.group) {
             Err(Errno::SRCH) if descendants().is_empty() => Left::Nobody,
             Err(Errno::SRCH) => Left::Strays,
@@ -79,7 +86,7 @@ fn sent(signal: Signal) -> process::Signal {
 }
 
 /// Waits for COMMAND, and for whoever else becomes our child, until there is none.
-fn reap(command: Pid, events: &Sender<Event>) {
+fn reap(command: Pid, has_terminal: &AtomicBool, events: &Sender<Event>) {
     loop {
         match process::wait(WaitOptions::UNTRACED) {
             Ok(Some((pid, status))) if pid == command => match exited(status) {
@@ -87,7 +94,7 @@ fn reap(command: Pid, events: &Sender<Event>) {
                     // The receiver is gone only when estop is about to exit.
                     let _ = events.send(Event::Exited(exited));
                 }
-                None => hand_over_terminal(command, status),
+                None => hand_over_terminal(command, status, has_terminal),
             },
             Ok(_) | Err(Errno::INTR) => {}
             Err(_) => return,
@@ -101,12 +108,27 @@ fn exited(status: WaitStatus) -> Option<Exited> {
 
 /// A group that is not the terminal's foreground one stops when it reads from the terminal. It gets the terminal then,
 /// and goes on; from there on Ctrl-C reaches it directly.
-fn hand_over_terminal(command: Pid, status: WaitStatus) {
+fn hand_over_terminal(command: Pid, status: WaitStatus, has_terminal: &AtomicBool) {
     let wants_terminal = [process::Signal::TTIN, process::Signal::TTOU].map(process::Signal::as_raw);
     if status.stopping_signal().is_some_and(|signal| wants_terminal.contains(&signal))
         && rustix::termios::tcsetpgrp(std::io::stdin(), command).is_ok()
     {
+        has_terminal.store(true, Ordering::Relaxed);
         let _ = process::kill_process_group(command, process::Signal::CONT);
+    }
+}
+
+/// A script that called estop would be deaf to Ctrl-C if the terminal stayed with a group that is gone.
+impl Drop for Family {
+    fn drop(&mut self) {
+        if self.has_terminal.load(Ordering::Relaxed) {
+            // Who asks for the terminal from the background is stopped, unless it does not take that signal.
+            let mut signals = SigSet::empty();
+            signals.add(BlockedSignal::SIGTTOU);
+            if signals.thread_block().is_ok() {
+                let _ = rustix::termios::tcsetpgrp(std::io::stdin(), process::getpgrp());
+            }
+        }
     }
 }
 

@@ -69,7 +69,7 @@ fn supervised(
     let id = held.as_ref().map(|held| held.id);
     let (ending, state) = match Family::start(&args.program(), args.arguments(), id, events) {
         Ok(family) => {
-            let state = obey(State::new(args.patience()), family, id.unwrap_or_default(), inbox);
+            let state = obey(State::new(args.patience()), &family, id.unwrap_or_default(), inbox);
             (Ending::of(&state), Some(state))
         }
         Err(error) => {
@@ -86,7 +86,7 @@ fn supervised(
 }
 
 /// Carries out what the supervisor decides, until it is over.
-fn obey(mut state: State, family: Family, id: i64, inbox: &Receiver<Event>) -> State {
+fn obey(mut state: State, family: &Family, id: i64, inbox: &Receiver<Event>) -> State {
     let started = retry::now();
     loop {
         let event = if state.is_stopping() {

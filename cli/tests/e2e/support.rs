@@ -47,7 +47,7 @@ impl Stream {
         self.text.lock().expect("a lock").clone()
     }
 
-    fn to_the_end(self) -> String {
+    fn whole(self) -> String {
         self.reader.join().expect("a reader");
         self.text.lock().expect("a lock").clone()
     }
@@ -138,7 +138,7 @@ impl Running {
         let said = (self.stdout.text.clone(), self.stderr.text.clone());
         let status =
             eventually(&format!("the end of estop, which said {said:?}"), || self.child.try_wait().expect("a child"));
-        Ended { code: status.code(), stdout: self.stdout.to_the_end(), stderr: self.stderr.to_the_end() }
+        Ended { code: status.code(), stdout: self.stdout.whole(), stderr: self.stderr.whole() }
     }
 }
 
