@@ -11,4 +11,5 @@ mod race;
 mod run;
 mod stop;
 mod support;
+mod tty;
 mod turn;
