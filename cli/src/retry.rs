@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use backon::{BackoffBuilder, ExponentialBuilder};
 
 use crate::service::{Answer, Call, Service, Trouble};
+use crate::terminal;
 
 /// The waits between tries, without end: they double from `first` to `most`, and each is lengthened by chance, so that
 /// runners which lost the service together do not come back together.
@@ -48,12 +49,16 @@ pub fn send(
     }
 }
 
-/// As [`send`], sleeping between tries.
+/// As [`send`], sleeping between tries, with one line of warning.
 ///
 /// # Errors
 /// The last trouble, once the time is up.
 pub fn send_patiently(service: &Service, call: &Call, within: Duration) -> Result<Answer, Trouble> {
-    send(service, call, within, |wait, _| {
+    let mut warned = false;
+    send(service, call, within, |wait, trouble| {
+        if !std::mem::replace(&mut warned, true) {
+            terminal::warn(format!("{}; trying again", trouble.what));
+        }
         std::thread::sleep(wait);
         true
     })

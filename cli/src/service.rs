@@ -155,7 +155,7 @@ impl Service {
                 what: format!(
                     "{} answered {status}{}",
                     self.url,
-                    answer.message().map(|m| format!(": {m}")).unwrap_or_default()
+                    answer.message().map(|m| format!(": {}", m.trim_end_matches('.'))).unwrap_or_default()
                 ),
                 retry_after: answer.retry_after,
             }),

@@ -8,4 +8,4 @@ pub mod wait;
 use std::time::Duration;
 
 /// How long a question is asked again while the service is away.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(15);

@@ -20,6 +20,9 @@ fn a_cancel_says_plainly_what_came_of_it() {
     let ended = call(&project, &["cancel", "9007199254740991"]).expect_code(122);
     assert!(ended.stderr.contains("Check the id"), "{ended:?}");
     let mut nowhere = estop("http://127.0.0.1:1", &project.key);
+    let ended = Running::of(nowhere.args(["cancel", &id])).end().expect_code(124);
+    assert!(ended.stderr.lines().count() == 2 && ended.stderr.contains("trying again"), "{ended:?}");
+    let mut nowhere = estop("http://127.0.0.1:1", &project.key);
     let ended = Running::of(nowhere.args(["wait", &id, "--timeout", "1"])).end().expect_code(124);
     assert!(ended.stderr.contains("Check ESTOP_URL"), "{ended:?}");
 }
