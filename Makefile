@@ -10,7 +10,7 @@ help: ## This list
 dev: build ## Serve on http://127.0.0.1:8787 with an embedded database (PORT=, STATE=)
 	@exec scripts/dev
 
-test: ## Format, lints, docs, native tests, HTTP tests against the Worker in workerd
+test: ## Format, lints, docs, native tests; HTTP tests and the CLI against the Worker in workerd
 	@scripts/test
 
 build: build/index_bg.wasm ## Build the Worker into build/

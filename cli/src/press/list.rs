@@ -1,0 +1,103 @@
+//! `estop list`.
+
+use estop::wire::answers::RunList;
+
+use super::PATIENCE;
+use crate::args::ListArgs;
+use crate::exit::Exit;
+use crate::retry;
+use crate::service::{Call, Failure, Service};
+use crate::table;
+use crate::terminal::{self, plain_json};
+
+/// Lists runs.
+///
+/// # Errors
+/// What the service refused, or that it could not be reached.
+pub fn list(args: &ListArgs, service: &Service) -> Result<Exit, Failure> {
+    let answer = retry::send_patiently(service, &Call::new("GET", path(args)), PATIENCE)?;
+    let list: RunList = answer.read()?;
+    if args.json {
+        terminal::print(plain_json(&answer.text));
+        return Ok(Exit::Done);
+    }
+    let runs = &list.data.test_runs.items;
+    if runs.is_empty() {
+        terminal::say("no test run matches");
+        return Ok(Exit::Done);
+    }
+    let mut shown = table::with(&["ID", "STATE", "ENVIRONMENT", "BRANCH", "REGISTERED", "BY", "WHY"]);
+    for run in runs {
+        let why =
+            run.cancel.as_ref().map(|c| c.reason.as_ref().map_or_else(|| c.by.clone(), |r| format!("{}: {r}", c.by)));
+        shown.add_row([
+            table::text(run.id.to_string()),
+            table::state(run),
+            table::text(&run.environment.slug),
+            table::maybe(run.test_run_branch.as_deref()),
+            table::moment(run.created_at),
+            table::text(&run.created_by),
+            table::maybe(why.as_deref()),
+        ]);
+    }
+    table::print(&shown);
+    if let Some(before) = list.pagination.next_before {
+        terminal::say(format!("older ones: estop list --before {before} (with the same filters)"));
+    }
+    Ok(Exit::Done)
+}
+
+fn path(args: &ListArgs) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    let ids: Vec<String> = args.environment_id.iter().map(i64::to_string).collect();
+    let number = |n: Option<i64>| n.map(|n| n.to_string());
+    for (name, value) in [
+        ("branch", args.branch.clone()),
+        ("state", args.state.clone()),
+        ("result", args.result.clone()),
+        ("environment_ids", (!ids.is_empty()).then(|| ids.join(","))),
+        ("interval_in_days", number(args.days)),
+        ("page", number(args.page)),
+        ("per_page", number(args.per_page)),
+        ("before", number(args.before)),
+    ] {
+        if let Some(value) = value {
+            query.append_pair(name, &value);
+        }
+    }
+    match query.finish() {
+        none if none.is_empty() => "/api/test-runs".to_owned(),
+        some => format!("/api/test-runs?{some}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::{Cli, Command};
+    use clap::Parser;
+
+    #[test]
+    fn filters_become_a_query_that_the_service_reads() {
+        let line = [
+            "estop",
+            "list",
+            "--branch",
+            "feat/x y&z",
+            "--days",
+            "7",
+            "--environment-id",
+            "1",
+            "--environment-id",
+            "2",
+        ];
+        let Command::List(args) = Cli::try_parse_from(line).expect("a command line").command else {
+            panic!("not list")
+        };
+        let path = path(&args);
+        assert_eq!(path, "/api/test-runs?branch=feat%2Fx+y%26z&environment_ids=1%2C2&interval_in_days=7");
+        let query = path.split_once('?').expect("a query").1;
+        let read = estop::wire::query::RunsQuery::parse(query, estop::time::Timestamp(0)).expect("a query");
+        assert_eq!(read.filter.branch.as_deref(), Some("feat/x y&z"));
+    }
+}

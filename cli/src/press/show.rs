@@ -1,0 +1,79 @@
+//! `estop show`.
+
+use estop::wire::answers::{Data, Events, OneRun, TestRun};
+
+use super::PATIENCE;
+use crate::args::ShowArgs;
+use crate::exit::Exit;
+use crate::retry;
+use crate::service::{Call, Failure, Service};
+use crate::table;
+use crate::terminal::{self, plain_json};
+
+/// Shows a run and its events.
+///
+/// # Errors
+/// What the service refused, or that it could not be reached.
+pub fn show(args: &ShowArgs, service: &Service) -> Result<Exit, Failure> {
+    let path = format!("/api/test-runs/{}", args.id);
+    let answer = retry::send_patiently(service, &Call::new("GET", path.clone()), PATIENCE)?;
+    let run = answer.read::<Data<OneRun>>()?.data.test_run;
+    if args.json {
+        terminal::print(plain_json(&answer.text));
+        return Ok(Exit::Done);
+    }
+    let events = retry::send_patiently(service, &Call::new("GET", format!("{path}/events")), PATIENCE)?;
+    let events = events.read::<Data<Events>>()?.data.events;
+    details(&run);
+    terminal::print("");
+    let mut shown = table::with(&["AT", "STATE", "WHAT", "BY", "WHY"]);
+    for event in &events {
+        shown.add_row([
+            table::moment(event.at),
+            table::text(event.to.name()),
+            table::text(&event.cause),
+            table::text(&event.by),
+            table::maybe(event.reason.as_deref()),
+        ]);
+    }
+    table::print(&shown);
+    Ok(Exit::Done)
+}
+
+fn details(run: &TestRun) {
+    let mut shown = table::with(&[]);
+    let mut row = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            shown.add_row([table::text(name), table::text(value)]);
+        }
+    };
+    row("id", Some(run.id.to_string()));
+    row("environment", Some(format!("{} ({})", run.environment.slug, run.environment.name)));
+    row("branch", run.test_run_branch.clone());
+    if let Some(build) = &run.build {
+        row("commit", build.commit.clone());
+        row("commit url", build.commit_url.clone());
+        row("build", build.url.clone());
+        row("version", build.version.clone());
+    }
+    row("actor", run.github_actor.clone());
+    row("tags", (!run.tags.is_empty()).then(|| run.tags.join(", ")));
+    row("metadata", run.metadata.as_ref().and_then(|m| serde_json::to_string(m).ok()));
+    row("shards", run.total_shards.map(|n| n.to_string()));
+    row("runner", run.runner.clone());
+    row("lease until", run.lease.as_ref().map(|lease| lease.expires_at.to_string()));
+    if let Some(counts) = &run.counts {
+        let words = format!(
+            "{} tests: {} passed, {} failed, {} skipped, {} flaky",
+            counts.total, counts.success, counts.failed, counts.skipped, counts.flaky
+        );
+        row("counts", Some(words));
+    }
+    if let Some(cancel) = &run.cancel {
+        row("cancelled by", Some(format!("{} at {}", cancel.by, cancel.at)));
+        row("reason", Some(cancel.reason.clone().unwrap_or_else(|| "none given".to_owned())));
+    }
+    row("superseded by", run.superseded_by.map(|id| id.to_string()));
+    shown.add_row([table::text("state"), table::state(run)]);
+    table::print(&shown);
+}

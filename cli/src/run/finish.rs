@@ -1,0 +1,168 @@
+//! After COMMAND's end: tells the service how it went, and agrees with the record on what that was.
+
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use estop::run::Stopped;
+use serde_json::{Value, json};
+
+use super::heart::{self, Held};
+use super::supervisor::{Beat, Event, Exited, State, Why};
+use super::words;
+use crate::exit::Exit;
+use crate::retry;
+use crate::service::{Call, Service};
+use crate::terminal;
+
+/// How COMMAND ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// It exited, or died of a signal that estop sent or passed on.
+    Exited(Exited),
+    /// A signal from elsewhere killed it: a crash, or the system was out of memory.
+    Crashed(Exited),
+    /// It never ran.
+    NotStarted(Exit),
+}
+
+impl Ending {
+    /// How it ended, by the supervisor's state.
+    pub fn of(state: &State) -> Self {
+        match state.exited() {
+            Some(exited @ Exited::Signal(_)) if !state.died_of_ours() => Self::Crashed(exited),
+            Some(exited) => Self::Exited(exited),
+            None => Self::Exited(Exited::Signal(9)),
+        }
+    }
+
+    /// The exit code, as a shell would give it.
+    pub fn exit(self) -> Exit {
+        match self {
+            Self::Exited(exited) | Self::Crashed(exited) => match exited {
+                Exited::Code(code) => Exit::Command(u8::try_from(code).unwrap_or(u8::MAX)),
+                Exited::Signal(number) => Exit::signal(number),
+            },
+            Self::NotStarted(exit) => exit,
+        }
+    }
+
+    /// The body of the finish.
+    pub fn report(self, lease: &str, stopped: Option<Stopped>) -> Value {
+        let mut report = match self {
+            Self::Exited(Exited::Code(0)) => json!({"lease": lease, "state": "ended", "result": "passed"}),
+            Self::Exited(_) => json!({"lease": lease, "state": "ended", "result": "failed"}),
+            Self::Crashed(_) | Self::NotStarted(_) => {
+                json!({"lease": lease, "state": "error", "error_code": "run_failed_with_error"})
+            }
+        };
+        if let (Some(fields), Some(stopped)) = (report.as_object_mut(), stopped) {
+            fields.insert("stop".to_owned(), json!({"outcome": stopped}));
+        }
+        report
+    }
+}
+
+/// A run to be finished.
+pub struct Finisher<'a> {
+    /// The service.
+    pub service: &'a Service,
+    /// The run.
+    pub held: &'a Held,
+    /// Signals come through it: one ends the retries.
+    pub inbox: &'a Receiver<Event>,
+    /// How long to try.
+    pub within: Duration,
+}
+
+impl Finisher<'_> {
+    /// Finishes the run. The exit code follows the record: a cancel that came before the finish makes the run cancelled,
+    /// even if COMMAND passed.
+    pub fn finish(&self, ending: Ending, why: Option<&Why>, stopped: Option<Stopped>) -> Exit {
+        let id = self.held.id;
+        let call = Call::new("POST", format!("/api/test-runs/{id}/finish"))
+            .with_body(ending.report(&self.held.lease, stopped))
+            .repeatable();
+        let mut warned = false;
+        let answer = retry::send(self.service, &call, self.within, |wait, trouble| {
+            if !std::mem::replace(&mut warned, true) {
+                let seconds = self.within.as_secs();
+                terminal::warn(format!("{}; the result is sent again for up to {seconds} s", trouble.what));
+            }
+            !matches!(self.inbox.recv_timeout(wait), Ok(Event::Signal(_)))
+        });
+        if let (Some(_), Some(stopped)) = (why, stopped) {
+            terminal::say(words::stopped(id, stopped));
+        }
+        let otherwise = why.map_or_else(|| ending.exit(), Why::exit);
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(trouble) => {
+                terminal::warn(format!("{}. The result of test run {id} could not be recorded", trouble.what));
+                return otherwise;
+            }
+        };
+        match (answer.status, why) {
+            (200, _) | (409 | 412, Some(_)) => otherwise,
+            (412, None) => self.learn_why(&answer.message().unwrap_or_default()),
+            (409, None) => {
+                let why = Why::Lost(answer.message().unwrap_or_default());
+                terminal::say(words::why(id, &why));
+                why.exit()
+            }
+            _ => {
+                terminal::warn(format!("the result of test run {id} could not be recorded: {}", answer.refusal().line));
+                otherwise
+            }
+        }
+    }
+
+    /// The cancel came between the last heartbeat and the finish: one more heartbeat says who, why and when.
+    fn learn_why(&self, said: &str) -> Exit {
+        let beat = heart::once(self.service, self.held).or_else(|_| heart::once(self.service, self.held));
+        match beat {
+            Ok(Beat::Stop(order)) => {
+                let why = Why::Order(order);
+                terminal::say(format!("{} The command had ended by itself.", words::why(self.held.id, &why)));
+                why.exit()
+            }
+            _ => {
+                terminal::say(said);
+                Exit::Cancelled
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_report_and_the_exit_code_follow_the_commands_end() {
+        let cases = [
+            (Ending::Exited(Exited::Code(0)), 0, json!({"lease": "l", "state": "ended", "result": "passed"})),
+            (Ending::Exited(Exited::Code(3)), 3, json!({"lease": "l", "state": "ended", "result": "failed"})),
+            (Ending::Exited(Exited::Signal(2)), 130, json!({"lease": "l", "state": "ended", "result": "failed"})),
+            (
+                Ending::Crashed(Exited::Signal(11)),
+                139,
+                json!({"lease": "l", "state": "error", "error_code": "run_failed_with_error"}),
+            ),
+            (
+                Ending::NotStarted(Exit::NotFound),
+                127,
+                json!({"lease": "l", "state": "error", "error_code": "run_failed_with_error"}),
+            ),
+        ];
+        for (ending, code, report) in cases {
+            assert_eq!((ending.exit().code(), ending.report("l", None)), (code, report), "{ending:?}");
+        }
+    }
+
+    #[test]
+    fn a_stop_is_reported_with_its_outcome() {
+        let ending = Ending::Exited(Exited::Code(0));
+        assert_eq!(ending.report("l", Some(Stopped::Killed))["stop"], json!({"outcome": "killed"}));
+        assert_eq!(ending.report("l", Some(Stopped::Graceful))["stop"], json!({"outcome": "graceful"}));
+    }
+}

@@ -1,0 +1,39 @@
+//! The signals that estop gets.
+
+use std::sync::mpsc::Sender;
+use std::thread;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::supervisor::{Event, Signal};
+
+/// Turns signals into events from now on.
+///
+/// # Errors
+/// If the system does not let us.
+pub fn watch(events: Sender<Event>) -> std::io::Result<()> {
+    let mut caught = vec![SIGINT, SIGTERM, SIGQUIT];
+    // `nohup` has said that a hang-up is not to end this.
+    if !hangup_is_ignored() {
+        caught.push(SIGHUP);
+    }
+    let mut signals = Signals::new(caught)?;
+    thread::spawn(move || {
+        for number in &mut signals {
+            if let Some(signal) = Signal::ALL.into_iter().find(|signal| signal.number() == number)
+                && events.send(Event::Signal(signal)).is_err()
+            {
+                return;
+            }
+        }
+    });
+    Ok(())
+}
+
+/// Whether SIGHUP was ignored when estop started. Only Linux says so without unsafe code.
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 != 0)
+}

@@ -1,0 +1,87 @@
+//! What `estop run` says of a run: who stopped it, why and when. Texts from the service are made harmless here.
+
+use estop::run::{Cause, RunResult, Stopped};
+use estop::time::Timestamp;
+use estop::wire::answers::{Cancel, StopOrder, TestRun};
+
+use super::supervisor::Why;
+use crate::terminal::plain;
+
+/// After the registration.
+pub fn registered(id: i64) -> String {
+    format!("test run {id} is registered. Stop it with: estop cancel {id}")
+}
+
+/// Who cancelled a run that never started, why and when.
+pub fn cancelled(id: i64, cancel: &Cancel) -> String {
+    sentence(id, cancel.cause, &cancel.by, cancel.at, cancel.reason.as_deref())
+}
+
+/// Who stopped the run, why and when.
+pub fn why(id: i64, why: &Why) -> String {
+    match why {
+        Why::Order(StopOrder { reason, cause, by, at, .. }) => sentence(id, *cause, by, *at, reason.as_deref()),
+        Why::Lost(said) => {
+            let said = plain(said);
+            format!("test run {id} has lost its lease: another may hold the environment. {said}").trim_end().to_owned()
+        }
+    }
+}
+
+fn sentence(id: i64, cause: Cause, by: &str, at: Timestamp, reason: Option<&str>) -> String {
+    let by = plain(by);
+    let reason = reason.map_or_else(|| "no reason given".to_owned(), |reason| plain(reason.trim()));
+    let end = if reason.ends_with(['.', '!', '?']) { "" } else { "." };
+    match cause {
+        Cause::User | Cause::Superseded => format!("{by} cancelled test run {id} at {at}: {reason}{end}"),
+        Cause::Stale => {
+            format!("{by} gave up test run {id} at {at}: {reason}{end} Another may hold the environment.")
+        }
+    }
+}
+
+/// How a run that is over ended.
+pub fn finished(run: &TestRun) -> String {
+    let id = run.id;
+    match (run.result, run.error_code, &run.cancel) {
+        (_, _, Some(cancel)) => cancelled(id, cancel),
+        (Some(RunResult::Passed), ..) => format!("test run {id} passed."),
+        (_, Some(code), _) => format!("test run {id} broke ({}).", code.name()),
+        _ => format!("test run {id} failed."),
+    }
+}
+
+/// How a stop went.
+pub fn stopped(id: i64, stopped: Stopped) -> String {
+    match stopped {
+        Stopped::Graceful => format!("test run {id} has stopped (graceful)."),
+        Stopped::Killed => format!("test run {id} had to be killed."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cancel(reason: Option<&str>, cause: Cause) -> Cancel {
+        Cancel { reason: reason.map(str::to_owned), cause, by: "ada".into(), at: Timestamp(0) }
+    }
+
+    #[test]
+    fn a_stop_is_told_with_who_why_and_when() {
+        let user = cancelled(7, &cancel(Some("wrong branch"), Cause::User));
+        assert_eq!(user, "ada cancelled test run 7 at 1970-01-01T00:00:00.000Z: wrong branch.");
+        let silent = cancelled(7, &cancel(None, Cause::User));
+        assert_eq!(silent, "ada cancelled test run 7 at 1970-01-01T00:00:00.000Z: no reason given.");
+        let stale = cancelled(7, &cancel(Some("no heartbeat"), Cause::Stale));
+        assert!(stale.ends_with(
+            "gave up test run 7 at 1970-01-01T00:00:00.000Z: no heartbeat. Another may hold the environment."
+        ));
+    }
+
+    #[test]
+    fn a_reason_cannot_drive_the_terminal() {
+        let told = cancelled(7, &cancel(Some("\u{1b}[2Jhello\nworld"), Cause::User));
+        assert!(told.ends_with(": \\u{1b}[2Jhello\\nworld."), "{told}");
+    }
+}

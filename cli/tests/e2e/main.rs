@@ -1,0 +1,15 @@
+//! The real binary, the real Worker, real children. `ESTOP_TEST_URL` and `ESTOP_TEST_SHORT_URL` say where the Worker is.
+
+#[allow(dead_code, reason = "the HTTP tests use the rest of it")]
+#[path = "../../../tests/http/client.rs"]
+mod client;
+mod outage;
+mod playwright;
+mod press;
+mod proxy;
+mod race;
+mod run;
+mod stop;
+mod support;
+mod tty;
+mod turn;

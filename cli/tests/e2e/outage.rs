@@ -1,0 +1,134 @@
+//! The service down, slow or broken: the tests go on.
+
+use serde_json::json;
+
+use crate::client::{Project, eventually};
+use crate::proxy::{Mode, Proxy, answer};
+use crate::support::{Running, estop, lives, start_at};
+
+const BROKEN: &str = r#"{"data":null,"error":{"message":"The database did not answer in time."}}"#;
+
+fn unavailable() -> Mode {
+    answer("503 Service Unavailable", "Retry-After: 1\r\n", BROKEN)
+}
+
+#[test]
+fn a_service_that_is_down_at_the_start_does_not_keep_the_tests_from_running() {
+    let project = Project::new();
+    for mode in [Mode::Closed, unavailable(), answer("502 Bad Gateway", "", "<html>")] {
+        let proxy = Proxy::before(&project.server.url, mode);
+        let arguments = ["run", "-e", "staging", "--start-within", "1", "--", "sh", "-c", "echo ran; exit 4"];
+        let ended = start_at(&proxy.url, &project, &arguments).end().expect_code(4);
+        assert_eq!(ended.stdout, "ran\n");
+        assert!(ended.stderr.contains("runs without estop"), "{ended:?}");
+    }
+}
+
+#[test]
+fn a_service_that_is_required_and_down_keeps_them_from_running() {
+    let project = Project::new();
+    let proxy = Proxy::before(&project.server.url, Mode::Closed);
+    let arguments = ["run", "-e", "staging", "--require-service", "--start-within", "1", "--", "echo", "ran"];
+    let ended = start_at(&proxy.url, &project, &arguments).end().expect_code(122);
+    assert!(ended.stdout.is_empty() && ended.stderr.contains("--require-service"), "{ended:?}");
+}
+
+#[test]
+fn a_start_waits_for_a_service_that_asks_for_time() {
+    let project = Project::new();
+    let proxy = Proxy::before(&project.server.url, unavailable());
+    let mut running = start_at(&proxy.url, &project, &["run", "-e", "staging", "--", "true"]);
+    running.says("trying again");
+    proxy.switch(Mode::Through);
+    let id = running.id();
+    running.end().expect_code(0);
+    assert_eq!(project.show(id)["result"], "passed");
+}
+
+#[test]
+fn a_service_that_goes_away_and_comes_back_stops_the_run_then() {
+    let project = Project::new();
+    let proxy = Proxy::before(&project.server.url, Mode::Through);
+    let script = "trap 'exit 0' INT; echo pid=$$; while :; do sleep 0.1; done";
+    let mut running = start_at(&proxy.url, &project, &["run", "-e", "staging", "--", "sh", "-c", script]);
+    let pid = running.word_after("pid=");
+    let id = running.id();
+    proxy.switch(Mode::Closed);
+    running.says("The tests go on");
+    assert_eq!(project.cancel(id).status, 200);
+    eventually("more tries", || (proxy.seen() >= 2).then_some(()));
+    assert!(lives(&pid));
+    proxy.switch(Mode::Through);
+    let ended = running.end().expect_code(120);
+    assert_eq!(ended.stderr.matches("The tests go on").count(), 1, "{ended:?}");
+    assert!(ended.stderr.contains("the service is back") && !lives(&pid), "{ended:?}");
+    assert_eq!(project.show(id)["stop"]["outcome"], "graceful");
+}
+
+#[test]
+fn a_service_that_is_down_at_the_end_gets_the_result_once_it_is_back() {
+    let project = Project::new();
+    let proxy = Proxy::before(&project.server.url, Mode::Through);
+    let mut running =
+        start_at(&proxy.url, &project, &["run", "-e", "staging", "--", "sh", "-c", "echo ready; read line; exit 5"]);
+    running.says("ready");
+    let id = running.id();
+    proxy.switch(unavailable());
+    running.type_in("go\n");
+    running.says("the result is sent again");
+    proxy.switch(Mode::Through);
+    running.end().expect_code(5);
+    assert_eq!(project.show(id)["result"], "failed");
+}
+
+#[test]
+fn a_service_that_stays_down_does_not_change_the_exit_code() {
+    let project = Project::new();
+    let proxy = Proxy::before(&project.server.url, Mode::Through);
+    let arguments = ["run", "-e", "staging", "--finish-within", "1", "--", "sh", "-c", "echo ready; read line; exit 5"];
+    let mut running = start_at(&proxy.url, &project, &arguments);
+    running.says("ready");
+    proxy.switch(Mode::Closed);
+    running.type_in("go\n");
+    let ended = running.end().expect_code(5);
+    assert!(ended.stderr.contains("could not be recorded"), "{ended:?}");
+}
+
+#[test]
+fn a_lease_that_another_holds_stops_the_command() {
+    let project = Project::new();
+    let proxy = Proxy::before(&project.server.url, Mode::Through);
+    let script = "trap 'exit 0' INT; echo pid=$$; while :; do sleep 0.1; done";
+    let mut running = start_at(&proxy.url, &project, &["run", "-e", "staging", "--", "sh", "-c", script]);
+    let pid = running.word_after("pid=");
+    proxy.switch(answer("409 Conflict", "", r#"{"data":null,"error":{"message":"This lease does not hold it."}}"#));
+    let ended = running.end().expect_code(121);
+    assert!(ended.stderr.contains("This lease does not hold it.") && !lives(&pid), "{ended:?}");
+}
+
+#[test]
+fn a_cancel_is_sent_again_until_it_is_answered() {
+    let project = Project::new();
+    let id = project.queued();
+    let proxy = Proxy::before(&project.server.url, unavailable());
+    let running = start_at(&proxy.url, &project, &["cancel", &id.to_string(), "--reason", "wrong branch"]);
+    eventually("a try", || (proxy.seen() >= 1).then_some(()));
+    proxy.switch(Mode::Through);
+    running.end().expect_code(0);
+    assert_eq!(project.show(id)["cancel"]["reason"], json!("wrong branch"));
+}
+
+#[test]
+fn a_key_revoked_meanwhile_does_not_kill_the_tests() {
+    let project = Project::new();
+    let (key, key_id) = project.key("ci", &["run"], None);
+    let mut command = estop(&project.server.url, &key);
+    let mut running =
+        Running::of(command.args(["run", "-e", "staging", "--", "sh", "-c", "echo ready; read line; exit 6"]));
+    running.says("ready");
+    assert_eq!(project.server.admin("DELETE", &format!("/api/keys/{key_id}"), None).status, 200);
+    running.says("The tests go on");
+    running.type_in("go\n");
+    let ended = running.end().expect_code(6);
+    assert!(ended.stderr.contains("could not be recorded"), "{ended:?}");
+}

@@ -1,0 +1,83 @@
+//! A real Playwright project under `estop run`, stopped midway. `ESTOP_TEST_PLAYWRIGHT` says where Playwright is
+//! installed: scripts/setup puts it outside the clone.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::client::{Project, eventually, unique};
+use crate::support::{Running, estop, lives};
+
+/// A copy of the project beside an installed Playwright.
+struct Fixture(PathBuf);
+
+impl Fixture {
+    fn new() -> Self {
+        let installed = std::env::var("ESTOP_TEST_PLAYWRIGHT").expect("ESTOP_TEST_PLAYWRIGHT, which `make test` sets");
+        let folder = std::env::temp_dir().join(format!("estop-playwright-{}", unique()));
+        fs::create_dir_all(&folder).expect("a folder");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/playwright");
+        for file in ["package.json", "playwright.config.js", "checkout.spec.js"] {
+            fs::copy(source.join(file), folder.join(file)).expect("a copy");
+        }
+        std::os::unix::fs::symlink(Path::new(&installed).join("node_modules"), folder.join("node_modules"))
+            .expect("a link");
+        Self(folder)
+    }
+
+    fn read(&self, file: &str) -> Option<String> {
+        fs::read_to_string(self.0.join("out").join(file)).ok()
+    }
+
+    /// The process ids of the workers, once there are so many.
+    fn workers(&self, many: usize) -> Vec<String> {
+        eventually("Playwright's workers", || {
+            let pids: Vec<String> = self.read("pids")?.lines().map(str::to_owned).collect();
+            (pids.len() >= many).then_some(pids)
+        })
+    }
+}
+
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// How often a status occurs in Playwright's JSON report.
+fn statuses(report: &Value, status: &str) -> usize {
+    match report {
+        Value::Object(fields) => {
+            usize::from(fields.get("status").is_some_and(|s| s == status) && fields.contains_key("workerIndex"))
+                + fields.values().map(|value| statuses(value, status)).sum::<usize>()
+        }
+        Value::Array(items) => items.iter().map(|item| statuses(item, status)).sum(),
+        _ => 0,
+    }
+}
+
+#[test]
+fn a_stopped_playwright_writes_its_report_and_leaves_nothing_behind() {
+    let project = Project::new();
+    let fixture = Fixture::new();
+    fs::create_dir(fixture.0.join("out")).expect("a folder");
+    let mut command = estop(&project.server.url, &project.key);
+    command.current_dir(&fixture.0).env("FIXTURE_OUT", fixture.0.join("out")).env_remove("CI");
+    let mut running = Running::of(command.args(["run", "-e", "staging", "--", "npx", "playwright", "test"]));
+    let id = running.id();
+    let workers = fixture.workers(2);
+    assert!(workers.iter().all(|pid| lives(pid)));
+    assert_eq!(project.cancel(id).status, 200);
+    let ended = running.end().expect_code(120);
+
+    assert!(ended.stderr.contains("ada@example.com cancelled") && ended.stderr.contains("wrong branch"), "{ended:?}");
+    assert!(fixture.workers(2).iter().all(|pid| !lives(pid)), "{ended:?}");
+    let report: Value = serde_json::from_str(&fixture.read("report.json").expect("a JSON report")).expect("JSON");
+    assert_eq!(statuses(&report, "passed"), 1, "{report}");
+    assert!(statuses(&report, "interrupted") >= 1, "{report}");
+    assert!(fixture.read("html/index.html").is_some_and(|html| html.contains("<html")), "an HTML report");
+    let shown = project.show(id);
+    assert_eq!((&shown["state"], &shown["stop"]["outcome"]), (&json!("cancelled"), &json!("graceful")));
+    assert_eq!(shown["cancel"]["reason"], "wrong branch");
+}

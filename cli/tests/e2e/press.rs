@@ -1,0 +1,98 @@
+//! `estop cancel`, `list`, `show`, `wait` and the admin's commands.
+
+use serde_json::{Value, json};
+
+use crate::client::{ADMIN, Project, unique};
+use crate::support::{Ended, Running, estop, start};
+
+fn call(project: &Project, arguments: &[&str]) -> Ended {
+    start(project, arguments).end()
+}
+
+#[test]
+fn a_cancel_says_plainly_what_came_of_it() {
+    let project = Project::new();
+    let id = project.queued().to_string();
+    let ended = call(&project, &["cancel", &id, "--reason", "wrong branch"]).expect_code(0);
+    assert!(ended.stdout.contains("is cancelled"), "{ended:?}");
+    let ended = call(&project, &["cancel", &id]).expect_code(123);
+    assert!(ended.stderr.contains("is over") && ended.stdout.is_empty(), "{ended:?}");
+    let ended = call(&project, &["cancel", "9007199254740991"]).expect_code(122);
+    assert!(ended.stderr.contains("Check the id"), "{ended:?}");
+    let mut nowhere = estop("http://127.0.0.1:1", &project.key);
+    let ended = Running::of(nowhere.args(["cancel", &id])).end().expect_code(124);
+    assert!(ended.stderr.lines().count() == 2 && ended.stderr.contains("trying again"), "{ended:?}");
+    let mut nowhere = estop("http://127.0.0.1:1", &project.key);
+    let ended = Running::of(nowhere.args(["wait", &id, "--timeout", "1"])).end().expect_code(124);
+    assert!(ended.stderr.contains("Check ESTOP_URL"), "{ended:?}");
+}
+
+#[test]
+fn lists_are_tables_for_people_and_json_for_programs() {
+    let project = Project::new();
+    let id = project.queued();
+    project.cancel(id);
+    let ended = call(&project, &["list", "--state", "cancelled"]).expect_code(0);
+    assert!(ended.stdout.contains("cancelled (never started)") && ended.stdout.contains("wrong branch"), "{ended:?}");
+    assert!(!ended.stdout.contains('\u{1b}'), "colour is for terminals");
+    let ended = call(&project, &["list", "--json"]).expect_code(0);
+    let json: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    assert_eq!(json["data"]["test_runs"]["items"][0]["id"], json!(id));
+    let ended = call(&project, &["show", &id.to_string()]).expect_code(0);
+    assert!(ended.stdout.contains("registered") && ended.stdout.contains("wrong branch"), "{ended:?}");
+}
+
+#[test]
+fn waiting_ends_with_the_run_and_its_exit_code_says_how() {
+    let project = Project::new();
+    let (passed, token) = project.started();
+    let waiting = start(&project, &["wait", &passed.to_string()]);
+    project.finish(passed, &token).ok();
+    waiting.end().expect_code(0);
+    let (failed, token) = project.started();
+    project
+        .post(
+            &format!("/api/test-runs/{failed}/finish"),
+            &json!({"lease": token, "state": "ended", "result": "failed"}),
+        )
+        .ok();
+    call(&project, &["wait", &failed.to_string()]).expect_code(1);
+    let cancelled = project.queued();
+    call(&project, &["wait", &cancelled.to_string(), "--timeout", "1"]).expect_code(124);
+    project.cancel(cancelled);
+    let ended = call(&project, &["wait", &cancelled.to_string()]).expect_code(120);
+    assert!(ended.stdout.contains("wrong branch"), "{ended:?}");
+}
+
+#[test]
+fn the_admin_sets_up_a_project_from_nothing() {
+    let project = Project::new();
+    let admin = |arguments: &[&str]| {
+        let mut command = estop(&project.server.url, "");
+        Running::of(command.env("ESTOP_ADMIN_TOKEN", ADMIN).args(arguments)).end().expect_code(0)
+    };
+    let slug = unique();
+    let made = admin(&["projects", "create", "--name", "The shop", "--slug", &slug, "--json"]);
+    let made: Value = serde_json::from_str(&made.stdout).expect("JSON");
+    let id = made["data"]["project"]["id"].to_string();
+    admin(&["environments", "create", "--project", &id, "--name", "Staging", "--slug", "staging"]);
+    let key =
+        admin(&["keys", "create", "--project", &id, "--user", "ci", "--name", "ci", "--scope", "run", "--token-only"]);
+    let mut command = estop(&project.server.url, key.stdout.trim());
+    Running::of(command.args(["run", "-e", "staging", "--", "true"])).end().expect_code(0);
+    let listed = admin(&["keys", "list", "--project", &id]);
+    let key_id = listed.stdout.lines().nth(1).and_then(|line| line.split_whitespace().next()).expect("a key");
+    admin(&["keys", "revoke", key_id]);
+    let mut command = estop(&project.server.url, key.stdout.trim());
+    Running::of(command.args(["run", "-e", "staging", "--", "true"])).end().expect_code(122);
+    let mut command = estop(&project.server.url, "");
+    Running::of(command.env("ESTOP_ADMIN_TOKEN", "wrong").args(["keys", "list"])).end().expect_code(122);
+}
+
+#[test]
+fn completions_are_printed_for_shells() {
+    let project = Project::new();
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(call(&project, &["completions", shell]).expect_code(0).stdout.contains("estop"));
+    }
+}

@@ -1,0 +1,185 @@
+//! `estop run` when someone stops it: obedient, deaf, forking and dead children; lost leases.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::client::{Project, Server, eventually};
+use crate::support::{Ended, lives, run, start};
+
+/// What people are told of the cancel that `Project::cancel` makes.
+fn told_who_and_why(ended: &Ended) -> bool {
+    ended.stderr.contains("ada@example.com cancelled test run") && ended.stderr.contains("wrong branch")
+}
+
+fn agree(project: &Project, id: i64, outcome: &str) {
+    let shown = project.show(id);
+    assert_eq!((&shown["state"], &shown["stop"]["outcome"]), (&json!("cancelled"), &json!(outcome)));
+    assert_eq!(shown["cancel"]["reason"], "wrong branch");
+}
+
+#[test]
+fn an_obedient_command_ends_by_itself() {
+    let project = Project::new();
+    let script = "trap 'echo report written; exit 1' INT; echo ready; while :; do sleep 0.1; done";
+    let mut running = run(&project, &[], script);
+    running.says("ready");
+    let id = running.id();
+    assert_eq!(project.cancel(id).status, 200);
+    let ended = running.end().expect_code(120);
+    assert!(ended.stdout.contains("report written") && told_who_and_why(&ended), "{ended:?}");
+    agree(&project, id, "graceful");
+}
+
+#[test]
+fn a_deaf_command_is_killed() {
+    let project = Project::new();
+    let script = "trap '' INT TERM; echo pid=$$; while :; do sleep 0.1; done";
+    let mut running = run(&project, &["--grace", "1", "--kill-after", "1"], script);
+    let pid = running.word_after("pid=");
+    let id = running.id();
+    assert_eq!(project.cancel(id).status, 200);
+    let ended = running.end().expect_code(120);
+    assert!(
+        told_who_and_why(&ended) && ended.stderr.contains("SIGTERM") && ended.stderr.contains("killed"),
+        "{ended:?}"
+    );
+    assert!(!lives(&pid));
+    agree(&project, id, "killed");
+}
+
+#[test]
+fn grandchildren_die_too() {
+    let project = Project::new();
+    // A shell lets its background children ignore SIGINT, so this one takes a SIGTERM.
+    let mut running = run(&project, &["--grace", "1"], "sleep 1000 & echo pid=$!; wait");
+    let pid = running.word_after("pid=");
+    let id = running.id();
+    assert_eq!(project.cancel(id).status, 200);
+    running.end().expect_code(120);
+    assert!(!lives(&pid));
+    agree(&project, id, "graceful");
+}
+
+#[test]
+fn a_deaf_grandchild_is_killed_after_its_parent_has_gone() {
+    let project = Project::new();
+    let script = "sh -c 'trap \"\" INT TERM; echo pid=$$; while :; do sleep 0.1; done' & wait";
+    let mut running = run(&project, &["--grace", "1", "--kill-after", "1"], script);
+    let pid = running.word_after("pid=");
+    let id = running.id();
+    assert_eq!(project.cancel(id).status, 200);
+    running.end().expect_code(120);
+    assert!(!lives(&pid));
+    agree(&project, id, "killed");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn who_left_the_group_dies_too() {
+    let project = Project::new();
+    // setsid does for the sleeper what Playwright does for its browsers.
+    let script = "setsid sh -c 'echo pid=$$; exec sleep 1000' & trap 'exit 0' INT; while :; do sleep 0.1; done";
+    let mut running = run(&project, &[], script);
+    let pid = running.word_after("pid=");
+    let id = running.id();
+    assert_eq!(project.cancel(id).status, 200);
+    running.end().expect_code(120);
+    assert!(!lives(&pid));
+    agree(&project, id, "graceful");
+}
+
+#[test]
+fn a_second_interrupt_shortens_the_grace() {
+    let project = Project::new();
+    let script = "trap 'echo heard' INT; echo pid=$$; while :; do sleep 0.1; done";
+    let mut running = run(&project, &["--grace", "1000"], script);
+    let pid = running.word_after("pid=");
+    let id = running.id();
+    assert_eq!(project.cancel(id).status, 200);
+    running.says("heard");
+    running.signal(Signal::INT);
+    running.end().expect_code(120);
+    assert!(!lives(&pid));
+    agree(&project, id, "killed");
+}
+
+#[test]
+fn a_command_that_ended_before_it_could_be_told_is_cancelled_all_the_same() {
+    let project = Project::new();
+    let mut running = run(&project, &[], "echo ready; read line");
+    running.says("ready");
+    let id = running.id();
+    // The cancel and the command's end fall into one heartbeat interval: only the finish learns of it.
+    assert_eq!(project.cancel(id).status, 200);
+    running.type_in("go\n");
+    let ended = running.end().expect_code(120);
+    assert!(told_who_and_why(&ended), "{ended:?}");
+    agree(&project, id, "graceful");
+}
+
+#[test]
+fn a_run_cancelled_during_its_start_agrees_with_its_record() {
+    let project = Project::new();
+    for _ in 0..5 {
+        let mut running =
+            run(&project, &["--grace", "1"], "trap 'exit 0' INT TERM; echo started; while :; do sleep 0.1; done");
+        let id = running.id();
+        assert_eq!(project.cancel(id).status, 200);
+        let ended = running.end().expect_code(120);
+        assert!(told_who_and_why(&ended), "{ended:?}");
+        let outcome = project.show(id)["stop"]["outcome"].clone();
+        if ended.stderr.contains("was not started") {
+            assert!(ended.stdout.is_empty() && outcome == "never_started", "{outcome} {ended:?}");
+        } else {
+            assert!(outcome == "graceful", "{outcome} {ended:?}");
+        }
+    }
+}
+
+#[test]
+fn a_laptop_that_slept_is_fenced() {
+    let project = Project::on(Server::short());
+    let mut running = start(
+        &project,
+        &["run", "-e", "staging", "--", "sh", "-c", "trap 'exit 0' INT; echo pid=$$; while :; do sleep 0.1; done"],
+    );
+    let pid = running.word_after("pid=");
+    let id = running.id();
+    running.signal(Signal::STOP);
+    eventually("the sweeper's verdict", || {
+        project.server.tick();
+        (project.show(id)["state"] == "cancelled").then_some(())
+    });
+    running.signal(Signal::CONT);
+    let ended = running.end().expect_code(121);
+    assert!(ended.stderr.contains("system:sweeper gave up") && ended.stderr.contains("no heartbeat"), "{ended:?}");
+    assert!(!lives(&pid));
+    assert_eq!(project.show(id)["cancel"]["cause"], "stale");
+}
+
+#[test]
+fn a_reason_cannot_drive_the_terminal() {
+    let project = Project::new();
+    let mut running = run(&project, &[], "trap 'exit 0' INT; echo ready; while :; do sleep 0.1; done");
+    running.says("ready");
+    let id = running.id();
+    let reason = json!({"reason": "two\nlines \u{202e}turned"});
+    assert_eq!(project.post(&format!("/api/test-runs/{id}/cancel"), &reason).status, 200);
+    let ended = running.end().expect_code(120);
+    assert!(ended.stderr.contains("two\\nlines \\u{202e}turned"), "{ended:?}");
+}
+
+#[test]
+fn the_order_to_stop_comes_within_a_heartbeat() {
+    let project = Project::new();
+    let mut running = run(&project, &[], "trap 'exit 0' INT; echo ready; while :; do sleep 0.05; done");
+    running.says("ready");
+    let id = running.id();
+    assert_eq!(project.cancel(id).status, 200);
+    let cancelled = estop_cli::retry::now();
+    running.end().expect_code(120);
+    // 2 s and 0.5 s by promise, and as much again for a busy machine.
+    assert!(cancelled.elapsed() < Duration::from_secs(5));
+}

@@ -1,0 +1,161 @@
+//! The binary at work: started, watched, signalled, waited for.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+use crate::client::{Project, eventually};
+
+/// A command line that has ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// A command line at work.
+pub struct Running {
+    child: Child,
+    stdout: Stream,
+    stderr: Stream,
+}
+
+struct Stream {
+    text: Arc<Mutex<String>>,
+    reader: JoinHandle<()>,
+}
+
+impl Stream {
+    fn of(source: impl Read + Send + 'static) -> Self {
+        let text = Arc::new(Mutex::new(String::new()));
+        let shared = text.clone();
+        let reader = thread::spawn(move || {
+            for line in BufReader::new(source).split(b'\n').map_while(Result::ok) {
+                let mut text = shared.lock().expect("a lock");
+                text.push_str(&String::from_utf8_lossy(&line));
+                text.push('\n');
+            }
+        });
+        Self { text, reader }
+    }
+
+    fn so_far(&self) -> String {
+        self.text.lock().expect("a lock").clone()
+    }
+
+    fn whole(self) -> String {
+        self.reader.join().expect("a reader");
+        self.text.lock().expect("a lock").clone()
+    }
+}
+
+/// `estop` against a server, with a key, and none of this CI job's own variables.
+pub fn estop(url: &str, key: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_estop"));
+    for name in
+        ["GITHUB_ACTIONS", "GITLAB_CI", "BUILDKITE", "CIRCLECI", "ESTOP_ENVIRONMENT", "HTTP_PROXY", "http_proxy"]
+    {
+        command.env_remove(name);
+    }
+    command.env("ESTOP_URL", url).env("ESTOP_KEY", key);
+    command
+}
+
+/// Starts `estop ARGUMENTS` in a project.
+pub fn start(project: &Project, arguments: &[&str]) -> Running {
+    start_at(&project.server.url, project, arguments)
+}
+
+/// Starts `estop ARGUMENTS` in a project, reached at another address.
+pub fn start_at(url: &str, project: &Project, arguments: &[&str]) -> Running {
+    Running::of(estop(url, &project.key).args(arguments))
+}
+
+/// Starts `estop run OPTIONS -- sh -c SCRIPT`, in staging.
+pub fn run(project: &Project, options: &[&str], script: &str) -> Running {
+    let arguments = [&["run", "-e", "staging"], options, &["--", "sh", "-c", script]].concat();
+    start(project, &arguments)
+}
+
+impl Running {
+    /// Starts any command line.
+    pub fn of(command: &mut Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let stdout = Stream::of(child.stdout.take().expect("a pipe"));
+        let stderr = Stream::of(child.stderr.take().expect("a pipe"));
+        Self { child, stdout, stderr }
+    }
+
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).expect("it lives");
+    }
+
+    pub fn type_in(&mut self, text: &str) {
+        self.child.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("it reads");
+    }
+
+    /// The first word after `prefix` on a line of either stream, once it is there.
+    pub fn word_after(&mut self, prefix: &str) -> String {
+        eventually(prefix, || {
+            let both = format!("{}{}", self.stdout.so_far(), self.stderr.so_far());
+            let (_, rest) = both.split_once(prefix)?;
+            rest.contains(['\n', ' ']).then(|| rest.split_whitespace().next().unwrap_or_default().to_owned())
+        })
+    }
+
+    /// Waits until either stream holds this.
+    pub fn says(&mut self, words: &str) {
+        eventually(words, || {
+            (self.stdout.so_far().contains(words) || self.stderr.so_far().contains(words)).then_some(())
+        });
+    }
+
+    /// The run's id, once it is registered.
+    pub fn id(&mut self) -> i64 {
+        self.word_after("test run ").parse().expect("an id")
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_none()
+    }
+
+    /// Its end.
+    #[track_caller]
+    pub fn end(mut self) -> Ended {
+        let said = (self.stdout.text.clone(), self.stderr.text.clone());
+        let status =
+            eventually(&format!("the end of estop, which said {said:?}"), || self.child.try_wait().expect("a child"));
+        Ended { code: status.code(), stdout: self.stdout.whole(), stderr: self.stderr.whole() }
+    }
+}
+
+impl Ended {
+    #[track_caller]
+    pub fn expect_code(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        self
+    }
+}
+
+/// Whether a process lives. A zombie that nobody has reaped is not alive.
+pub fn lives(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    if let Ok(stat) = stat {
+        return !stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z'));
+    }
+    let pid = pid.parse().ok().and_then(Pid::from_raw).expect("a process id");
+    cfg!(not(target_os = "linux")) && test_kill_process(pid).is_ok()
+}
