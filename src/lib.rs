@@ -3,11 +3,12 @@
 //! A run lives in D1, and one guarded UPDATE ([`sql::run::CANCEL`]) decides between "cancelled" and "already over".
 //! Everything but `edge` is plain Rust that knows nothing of Workers and is tested natively; the arrows go one way:
 //!
-//! `time` `config` `host` → `key` `run` `sql` → `error` → `wire` → `store` → `api` `sweep` → `edge`
+//! `time` `config` `host` → `key` `run` `concurrency` `sql` → `error` → `wire` → `store` → `api` `sweep` → `edge`
 
 #![warn(missing_docs)]
 
 pub mod api;
+pub mod concurrency;
 pub mod config;
 pub mod error;
 pub mod host;

@@ -207,6 +207,7 @@ macro_rules! name_by_serde {
         }
     )+};
 }
+pub(crate) use name_by_serde;
 name_by_serde!(RunResult, ErrorCode, Stopped, Finish, StopOutcome);
 
 #[cfg(test)]

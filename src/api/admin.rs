@@ -1,6 +1,7 @@
 //! Set-up, behind the admin token: projects, environments, keys.
 
 use super::{Api, Reply, Route};
+use crate::concurrency::Concurrency;
 use crate::error::ApiError;
 use crate::host::Host;
 use crate::key::PlainKey;
@@ -19,6 +20,12 @@ pub(super) async fn handle<H: Host>(api: &Api<'_, H>) -> Result<Reply, ApiError>
             let wanted = api.body::<CreateProjectRequest>()?.checked()?;
             let project = store::create_project(host, deadline, now, &request_id, &wanted).await?;
             Ok(Reply::data("created", OneProject { project }))
+        }
+        Route::SetConcurrency => {
+            let project_id = api.id()?;
+            let limit = api.body::<Concurrency>()?;
+            let project = store::set_concurrency(host, deadline, project_id, limit).await?;
+            Ok(Reply::data("configured", OneProject { project }))
         }
         Route::CreateEnvironment => {
             let project_id = api.id()?;

@@ -2,6 +2,7 @@
 //! the store and shapes the answer.
 
 mod admin;
+mod bulk;
 mod lists;
 mod routes;
 mod runs;
@@ -114,7 +115,7 @@ impl<'a, H: Host> Api<'a, H> {
                 Ok(Reply { status: 200, body: OPENAPI.to_owned(), headers: Vec::new(), outcome: "ok", run_id: None })
             }
             Route::Health => self.health().await,
-            Route::Cancel | Route::Register | Route::Claim | Route::Heartbeat | Route::Finish => {
+            Route::Cancel | Route::BulkCancel | Route::Register | Route::Claim | Route::Heartbeat | Route::Finish => {
                 let key = self.key().await?;
                 runs::write(self, &self.caller(&key)).await
             }
@@ -122,7 +123,12 @@ impl<'a, H: Host> Api<'a, H> {
                 let key = self.key().await?;
                 lists::read(self, &self.caller(&key)).await
             }
-            Route::CreateProject | Route::CreateEnvironment | Route::CreateKey | Route::RevokeKey | Route::ListKeys => {
+            Route::CreateProject
+            | Route::SetConcurrency
+            | Route::CreateEnvironment
+            | Route::CreateKey
+            | Route::RevokeKey
+            | Route::ListKeys => {
                 self.admin()?;
                 admin::handle(self).await
             }

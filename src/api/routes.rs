@@ -25,7 +25,9 @@ pub enum Route {
     Claim,
     Heartbeat,
     Finish,
+    BulkCancel,
     CreateProject,
+    SetConcurrency,
     CreateEnvironment,
     CreateKey,
     ListKeys,
@@ -35,7 +37,7 @@ pub enum Route {
 }
 
 /// Every route. `:id` stands for one segment.
-pub const ROUTES: [(Method, &str, Route); 15] = [
+pub const ROUTES: [(Method, &str, Route); 17] = [
     (Method::Post, "/api/test-runs/:id/cancel", Route::Cancel),
     (Method::Put, "/api/test-runs", Route::Register),
     (Method::Get, "/api/test-runs", Route::List),
@@ -44,7 +46,9 @@ pub const ROUTES: [(Method, &str, Route); 15] = [
     (Method::Post, "/api/test-runs/:id/claim", Route::Claim),
     (Method::Post, "/api/test-runs/:id/heartbeat", Route::Heartbeat),
     (Method::Post, "/api/test-runs/:id/finish", Route::Finish),
+    (Method::Post, "/api/test-runs/cancel", Route::BulkCancel),
     (Method::Post, "/api/projects", Route::CreateProject),
+    (Method::Put, "/api/projects/:id/concurrency", Route::SetConcurrency),
     (Method::Post, "/api/projects/:id/environments", Route::CreateEnvironment),
     (Method::Post, "/api/keys", Route::CreateKey),
     (Method::Get, "/api/keys", Route::ListKeys),
@@ -82,7 +86,9 @@ impl Route {
             Self::Claim => "POST /api/test-runs/:id/claim",
             Self::Heartbeat => "POST /api/test-runs/:id/heartbeat",
             Self::Finish => "POST /api/test-runs/:id/finish",
+            Self::BulkCancel => "POST /api/test-runs/cancel",
             Self::CreateProject => "POST /api/projects",
+            Self::SetConcurrency => "PUT /api/projects/:id/concurrency",
             Self::CreateEnvironment => "POST /api/projects/:id/environments",
             Self::CreateKey => "POST /api/keys",
             Self::ListKeys => "GET /api/keys",

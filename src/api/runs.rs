@@ -1,6 +1,6 @@
 //! What changes a run: register, claim, heartbeat, finish, cancel.
 
-use super::{Api, Reply, Route};
+use super::{Api, Reply, Route, bulk};
 use crate::error::ApiError;
 use crate::host::Host;
 use crate::run::State;
@@ -16,6 +16,7 @@ use crate::wire::requests::{CancelRequest, ClaimRequest, FinishRequest, Heartbea
 pub(super) async fn write<H: Host>(api: &Api<'_, H>, caller: &Caller<'_>) -> Result<Reply, ApiError> {
     match api.request.route {
         Route::Cancel => cancel(api, caller).await,
+        Route::BulkCancel => bulk::cancel(api, caller).await,
         Route::Register => register(api, caller).await,
         Route::Claim => claim(api, caller).await,
         Route::Heartbeat => heartbeat(api, caller).await,
@@ -40,7 +41,7 @@ async fn cancel<H: Host>(api: &Api<'_, H>, caller: &Caller<'_>) -> Result<Reply,
 }
 
 /// Why a run takes no more changes, for the 412 of cancel, claim and finish.
-fn why_over(id: i64, found: &Found) -> String {
+pub(super) fn why_over(id: i64, found: &Found) -> String {
     let at = found.ended_at.or(found.cancelled_at).map(|at| format!(" at {at}")).unwrap_or_default();
     match (found.state, found.result, found.error_code, &found.cancel_by) {
         (State::Ended, Some(result), ..) => format!("Test run {id} is over: it ended ({}){at}.", result.name()),
@@ -63,19 +64,17 @@ async fn register<H: Host>(api: &Api<'_, H>, caller: &Caller<'_>) -> Result<Repl
             "Test run {waiting} is protected and waits for the same place, where only one can wait. Register this one when \
              that one has started."
         ))),
-        RegisterOutcome::UnknownEnvironment(known) => Err(ApiError::Invalid(if known.is_empty() {
-            format!(
-                "Field `environment`: there is no `{}`, nor any other environment in this project yet.",
-                run.environment
-            )
-        } else {
-            format!(
-                "Field `environment`: there is no `{}` in this project; known are {}.",
-                run.environment,
-                known.join(", ")
-            )
-        })),
+        RegisterOutcome::UnknownEnvironment(known) => Err(unknown_environment("environment", &run.environment, &known)),
     }
+}
+
+/// The 400 for an environment that the project does not have.
+pub(super) fn unknown_environment(field: &str, asked: &str, known: &[String]) -> ApiError {
+    ApiError::Invalid(if known.is_empty() {
+        format!("Field `{field}`: there is no `{asked}`, nor any other environment in this project yet.")
+    } else {
+        format!("Field `{field}`: there is no `{asked}` in this project; known are {}.", known.join(", "))
+    })
 }
 
 async fn claim<H: Host>(api: &Api<'_, H>, caller: &Caller<'_>) -> Result<Reply, ApiError> {

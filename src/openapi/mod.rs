@@ -59,7 +59,9 @@ fn leave_out_instead_of_null(operation: &mut Value) {
     ),
     paths(
         routes::cancel, routes::register, routes::list, routes::show, routes::events, routes::claim, routes::heartbeat, routes::finish,
-        routes::create_project, routes::create_environment, routes::create_key, routes::list_keys, routes::revoke_key, routes::openapi, routes::health,
+        routes::bulk_cancel,
+        routes::create_project,
+        routes::set_concurrency, routes::create_environment, routes::create_key, routes::list_keys, routes::revoke_key, routes::openapi, routes::health,
     ),
 )]
 struct Document;

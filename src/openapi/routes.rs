@@ -2,6 +2,7 @@
 
 use utoipa::IntoResponses;
 
+use crate::concurrency::Concurrency;
 use crate::wire::admin::{
     CreateEnvironmentRequest, CreateKeyRequest, CreateProjectRequest, KeyList, NewKey, OneEnvironment, OneKey,
     OneProject,
@@ -10,6 +11,7 @@ use crate::wire::answers::{
     Beat, CancelTestRunFailureResponse, CancelTestRunResponse, Claimed, Data, ErrorResponse, Events, Finished, Health,
     OneRun, Registered, RunList,
 };
+use crate::wire::bulk::{BulkCancelled, BulkRequest};
 use crate::wire::requests::{CancelRequest, ClaimRequest, FinishRequest, HeartbeatRequest, RegisterRequest};
 
 /// What any route that needs a key may answer.
@@ -89,6 +91,21 @@ route! {
 }
 
 route! {
+    /// Cancel many test runs
+    ///
+    /// By ids or by filter; each run is decided by the same guarded statement as one run alone, and gets one event. The
+    /// choice is made once for an Idempotency-Key: a repeat chooses no other runs. Scope: `cancel`.
+    bulk_cancel,
+    post, path = "/api/test-runs/cancel", tag = "Test Runs", operation_id = "cancelTestRuns",
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key reports the same runs.",
+            min_length = 1, max_length = 255, pattern = "^[ -~]+$"),
+    ),
+    request_body(content = BulkRequest),
+    responses((status = 200, description = "What was cancelled, and what was over already.", body = Data<BulkCancelled>), KeyRefusals),
+}
+
+route! {
     /// Register a test run
     ///
     /// Scope: `run`.
@@ -99,7 +116,11 @@ route! {
             min_length = 1, max_length = 255, pattern = "^[ -~]+$"),
     ),
     request_body(content = RegisterRequest),
-    responses((status = 200, description = "The run is registered.", body = Data<Registered>), KeyRefusals),
+    responses(
+        (status = 200, description = "The run is registered.", body = Data<Registered>),
+        (status = 409, description = "A protected run waits for the same place (`queue_new`).", body = ErrorResponse),
+        KeyRefusals,
+    ),
 }
 
 route! {
@@ -167,7 +188,9 @@ route! {
     responses(
         (status = 200, description = "The caller is the runner now.", body = Data<Claimed>),
         (status = 404, description = "No such run, or not one this key may see.", body = ErrorResponse),
-        (status = 412, description = "The run cannot be taken.", body = CancelTestRunFailureResponse),
+        (status = 412, description = "The run cannot be taken; with `Retry-After`: not yet, another run goes first.",
+            body = CancelTestRunFailureResponse,
+            headers(("Retry-After" = Option<u32>, description = "How many seconds it takes at most until it can."))),
         KeyRefusals,
     ),
 }
@@ -221,6 +244,17 @@ route! {
         (status = 409, description = "The slug is taken.", body = ErrorResponse),
         AdminRefusals,
     ),
+}
+
+route! {
+    /// Set a project's concurrency limit
+    ///
+    /// For runs that are registered from now on.
+    set_concurrency,
+    put, path = "/api/projects/{id}/concurrency", tag = "Set-up", operation_id = "setConcurrency", security(("Admin" = [])),
+    params(("id" = i64, Path, description = "The project's id.", minimum = 1)),
+    request_body(content = Concurrency),
+    responses((status = 200, description = "The project.", body = Data<OneProject>), AdminRefusals),
 }
 
 route! {

@@ -2,14 +2,25 @@
 //!
 //! Each creation stores the id of its request, so that a repeat after a lost answer recognises its own work.
 
+use super::project;
+
 /// Creates a project. `?1` slug, `?2` name, `?3` repo name or NULL, `?4` request id, `?5` now (ms).
 pub const CREATE_PROJECT: &str = "INSERT INTO projects (slug, name, repo_name, request_id, created_at) \
      VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (slug) DO NOTHING";
 
 /// Explains [`CREATE_PROJECT`]. `?1` slug, `?2` request id.
-pub const EXPLAIN_CREATE_PROJECT: &str = "SELECT json_object('mine', request_id = ?2, \
-        'item', json_object('id', id, 'name', name, 'slug', slug, 'repo_name', repo_name)) AS row \
-     FROM projects WHERE slug = ?1";
+pub const EXPLAIN_CREATE_PROJECT: &str = concat!(
+    "SELECT json_object('mine', p.request_id = ?2, 'item', ",
+    project!(),
+    ") AS row FROM projects p WHERE p.slug = ?1"
+);
+
+/// Sets a project's concurrency limit, for runs that are registered from now on. `?1` project, `?2` scope, `?3` behaviour.
+pub const SET_CONCURRENCY: &str =
+    "UPDATE projects SET concurrency_scope = ?2, concurrency_behaviour = ?3 WHERE id = ?1";
+
+/// A project. `?1` its id.
+pub const SHOW_PROJECT: &str = concat!("SELECT ", project!(), " AS row FROM projects p WHERE p.id = ?1");
 
 /// Creates an environment of a project. `?1` project, `?2` slug, `?3` name, `?4` request id, `?5` now (ms).
 pub const CREATE_ENVIRONMENT: &str = "INSERT INTO environments (project_id, slug, name, request_id, created_at) \

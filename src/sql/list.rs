@@ -3,7 +3,7 @@
 //! A list never costs more than its window: of the runs that the chosen index gives it looks at the newest
 //! [`WINDOW`] and no further, and `before` moves the window on.
 
-use super::{key_verdict, test_run, valid_key};
+use super::{key_verdict, project, test_run, valid_key};
 use crate::host::{Statement, Value};
 
 /// How many runs of the chosen index one list looks at, and where `total` stops counting.
@@ -51,7 +51,9 @@ pub fn list<'a>(filter: &'a Filter, key: &'a str, now: i64, offset: i64, limit: 
             key_verdict!("can_read"),
             ", \
                 'project', json(CASE WHEN p.id IS NOT NULL THEN \
-                    json_object('id', p.id, 'name', p.name, 'slug', p.slug, 'repo_name', p.repo_name) END), \
+                    ",
+            project!(),
+            " END), \
                 'counted', json({})) AS row \
              FROM (SELECT 1) LEFT JOIN keys k ON k.hash = ?1 LEFT JOIN projects p ON p.id = k.project_id"
         ),

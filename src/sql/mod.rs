@@ -8,6 +8,7 @@
 //!   more than 16 members is put together from two.
 
 pub mod admin;
+pub mod bulk;
 pub mod list;
 pub mod run;
 pub mod sweep;
@@ -72,7 +73,15 @@ macro_rules! in_slot {
     };
 }
 
-pub(crate) use {in_slot, key_verdict, test_run, valid_key};
+/// A project `p`, as `wire::answers::Project` reads it.
+macro_rules! project {
+    () => {
+        "json_object('id', p.id, 'name', p.name, 'slug', p.slug, 'repo_name', p.repo_name, \
+            'concurrency', json_object('scope', p.concurrency_scope, 'behaviour', p.concurrency_behaviour))"
+    };
+}
+
+pub(crate) use {in_slot, key_verdict, project, test_run, valid_key};
 
 /// Asks the database the least that one can ask.
 pub const HEALTH: &str = "SELECT '1' AS row";

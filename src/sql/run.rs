@@ -33,13 +33,25 @@ macro_rules! explain {
     };
 }
 
+/// What a user's cancel writes, one run's or many's.
+macro_rules! cancelled_by_user {
+    (request: $request:literal, reason: $reason:literal) => {
+        concat!(
+            "UPDATE runs SET state = 'cancelled', cancelled_at = ?2, cancel_reason = ",
+            $reason,
+            ", cancel_cause = 'user', cancel_by = k.user, cancel_request_id = k.id || ':' || ",
+            $request,
+            ", stop_outcome = CASE WHEN lease_token IS NULL THEN 'never_started' ELSE 'stopping' END"
+        )
+    };
+}
+pub(super) use cancelled_by_user;
+
 /// **The decision.** Cancels a run that is not over, or changes nothing.
 /// `?4` request id, `?5` reason or NULL. One row if it cancelled: `{cancelled_at, cancel_by}`.
 pub const CANCEL: &str = concat!(
-    "UPDATE runs SET state = 'cancelled', cancelled_at = ?2, cancel_reason = ?5, cancel_cause = 'user', cancel_by = k.user, \
-        cancel_request_id = k.id || ':' || ?4, \
-        stop_outcome = CASE WHEN lease_token IS NULL THEN 'never_started' ELSE 'stopping' END \
-     FROM keys k \
+    cancelled_by_user!(request: "?4", reason: "?5"),
+    " FROM keys k \
      WHERE runs.id = ?3 AND runs.state IN ('pending', 'queued', 'started') \
        AND runs.project_id = k.project_id AND ",
     valid_key!("can_cancel"),

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::concurrency::Concurrency;
 use crate::error::ApiError;
 use crate::host::{self, Host, Statement};
 use crate::key::{KeyHash, Scope};
@@ -50,6 +51,24 @@ pub async fn create_project(
     ];
     let rows = host::batch(host, &statements, deadline).await?;
     host::only::<Created<Project>>(&rows, 1)?.ours("a project")
+}
+
+/// Sets a project's concurrency limit.
+///
+/// # Errors
+/// 404 if there is no such project, 503.
+pub async fn set_concurrency(
+    host: &impl Host,
+    deadline: i64,
+    project_id: i64,
+    limit: Concurrency,
+) -> Result<Project, ApiError> {
+    let (scope, behaviour) = (limit.scope.name(), limit.behaviour.name());
+    let params = vec![project_id.into(), scope.as_str().into(), behaviour.as_str().into()];
+    let statements =
+        [Statement::new(sql::SET_CONCURRENCY, params), Statement::new(sql::SHOW_PROJECT, vec![project_id.into()])];
+    let rows = host::batch(host, &statements, deadline).await?;
+    host::first(&rows, 1)?.ok_or(ApiError::NotFound("project"))
 }
 
 /// Creates an environment.

@@ -3,6 +3,7 @@
 //! An outcome reports what the database decided; nothing here reads first and writes later.
 
 pub mod admin;
+pub mod bulk;
 pub mod list;
 pub mod run;
 

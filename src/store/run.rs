@@ -23,7 +23,7 @@ pub struct Caller<'a> {
 }
 
 impl<'a> Caller<'a> {
-    fn statement(&self, sql: &'static str, rest: impl IntoIterator<Item = Value<'a>>) -> Statement<'a> {
+    pub(super) fn statement(&self, sql: &'static str, rest: impl IntoIterator<Item = Value<'a>>) -> Statement<'a> {
         let mut params = vec![self.key.as_str().into(), self.now.0.into()];
         params.extend(rest);
         Statement::new(sql, params)
@@ -56,6 +56,7 @@ pub struct Found {
     /// 1 if its record stems from this very request.
     mine: u8,
     /// 1 if the caller holds its lease.
+    #[serde(default)]
     holds: u8,
     /// The lease token, if the record is this request's own.
     lease_token: Option<String>,
@@ -85,6 +86,13 @@ pub struct First {
     pub cancelled_at: Option<Timestamp>,
     /// Until when its runner is believed to live.
     pub lease_expires_at: Option<Timestamp>,
+}
+
+impl Found {
+    /// Whether its record stems from this very request.
+    pub fn is_mine(&self) -> bool {
+        self.mine == 1
+    }
 }
 
 impl Explanation {

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::concurrency::Concurrency;
 use crate::run::{Cause, ErrorCode, RunResult, State, StopOutcome};
 use crate::time::Timestamp;
 use crate::wire::requests::{Build, Counts};
@@ -142,6 +143,8 @@ pub struct Project {
     pub slug: String,
     /// The repository under test.
     pub repo_name: Option<String>,
+    /// Its concurrency limit.
+    pub concurrency: Concurrency,
 }
 
 /// The times of a lease that is held.

@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod answers;
 pub mod body;
+pub mod bulk;
 mod check;
 pub mod query;
 pub mod requests;

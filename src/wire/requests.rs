@@ -36,7 +36,15 @@ impl CancelRequest {
     /// # Errors
     /// [`ApiError::Invalid`] if it is too long or holds control characters other than tab and newline.
     pub fn checked(self) -> Result<Option<String>, ApiError> {
-        let Some(reason) = self.reason else { return Ok(None) };
+        Self::checked_reason(self.reason)
+    }
+
+    /// A reason, wherever it was given.
+    ///
+    /// # Errors
+    /// As [`Self::checked`].
+    pub fn checked_reason(reason: Option<String>) -> Result<Option<String>, ApiError> {
+        let Some(reason) = reason else { return Ok(None) };
         if reason.trim().is_empty() {
             return Ok(None);
         }
@@ -67,7 +75,7 @@ pub struct RegisterRequest {
     #[cfg_attr(not(target_arch = "wasm32"), schema(min_length = 1, max_length = 255))]
     branch: Option<String>,
     /// Names and values of the caller's own: at most 50, each a string or a number.
-    #[cfg_attr(not(target_arch = "wasm32"), schema(value_type = Option<std::collections::BTreeMap<String, MetadataValue>>))]
+    #[cfg_attr(not(target_arch = "wasm32"), schema(value_type = Option<MetadataValues>))]
     metadata: Option<Map<String, Value>>,
     /// At most 50 words to find the run by.
     #[cfg_attr(not(target_arch = "wasm32"), schema(max_items = 50))]
@@ -82,6 +90,10 @@ pub struct RegisterRequest {
     protected: Option<bool>,
 }
 
+/// Metadata, in the document.
+#[cfg(not(target_arch = "wasm32"))]
+pub type MetadataValues = std::collections::BTreeMap<String, MetadataValue>;
+
 /// What a metadata value may be.
 #[cfg(not(target_arch = "wasm32"))]
 #[derive(utoipa::ToSchema)]
@@ -89,8 +101,10 @@ pub struct RegisterRequest {
 #[allow(dead_code, reason = "only the OpenAPI document uses it")]
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum MetadataValue {
+pub enum MetadataValue {
+    /// A text.
     String(String),
+    /// A number.
     Number(f64),
 }
 

@@ -9,6 +9,7 @@ fn routes(id: i64, token: &str) -> Vec<(&'static str, String, Option<Value>, &'s
     let run = format!("/api/test-runs/{id}");
     vec![
         ("POST", format!("{run}/cancel"), Some(json!({"reason": "x"})), "cancel"),
+        ("POST", "/api/test-runs/cancel".into(), Some(json!({"ids": [id]})), "cancel"),
         ("PUT", "/api/test-runs".into(), Some(json!({"environment": "staging"})), "run"),
         ("POST", format!("{run}/claim"), Some(json!({})), "run"),
         ("POST", format!("{run}/heartbeat"), Some(json!({"lease": token})), "run"),
@@ -22,6 +23,11 @@ fn routes(id: i64, token: &str) -> Vec<(&'static str, String, Option<Value>, &'s
 fn admin_routes(project: i64, key: i64) -> Vec<(&'static str, String, Option<Value>)> {
     vec![
         ("POST", "/api/projects".into(), Some(json!({"name": "x", "slug": crate::client::unique()}))),
+        (
+            "PUT",
+            format!("/api/projects/{project}/concurrency"),
+            Some(json!({"scope": "none", "behaviour": "queue_new"})),
+        ),
         ("POST", format!("/api/projects/{project}/environments"), Some(json!({"name": "x", "slug": "extra"}))),
         ("POST", "/api/keys".into(), Some(json!({"project_id": project, "user": "x", "name": "x", "scopes": ["run"]}))),
         ("GET", "/api/keys".into(), None),

@@ -82,6 +82,16 @@ fn every_authenticated_request_takes_one_round_trip_whatever_its_answer() {
             200,
         ),
         (project.server.admin("POST", "/api/keys", Some(&key)), 200),
+        (project.post("/api/test-runs/cancel", &json!({"ids": [id]})), 200),
+        (project.post("/api/test-runs/cancel", &json!({"filter": {"state": "queued"}, "dry_run": true})), 200),
+        (
+            project.server.admin(
+                "PUT",
+                &format!("/api/projects/{}/concurrency", project.id),
+                Some(&json!({"scope": "none", "behaviour": "queue_new"})),
+            ),
+            200,
+        ),
         (project.server.admin("GET", "/api/keys", None), 200),
         (project.server.admin("DELETE", "/api/keys/9007199254740991", None), 404),
     ];

@@ -28,8 +28,14 @@ fn send(world: &World, route: Route, id: &str, authorization: &str, body: &str) 
     block_on(handle(&world.host, &world.config, &request(world, route, id, authorization, body)))
 }
 
-const ADMIN_ROUTES: [Route; 5] =
-    [Route::CreateProject, Route::CreateEnvironment, Route::CreateKey, Route::ListKeys, Route::RevokeKey];
+const ADMIN_ROUTES: [Route; 6] = [
+    Route::CreateProject,
+    Route::SetConcurrency,
+    Route::CreateEnvironment,
+    Route::CreateKey,
+    Route::ListKeys,
+    Route::RevokeKey,
+];
 
 #[test]
 fn without_an_admin_token_the_admin_routes_do_not_exist() {
@@ -62,6 +68,8 @@ fn body(route: Route, token: &str) -> String {
         Route::Register => r#"{"environment":"staging"}"#.to_owned(),
         Route::Heartbeat => format!(r#"{{"lease":"{token}"}}"#),
         Route::Finish => format!(r#"{{"lease":"{token}","state":"ended","result":"passed"}}"#),
+        Route::BulkCancel => r#"{"ids":[1]}"#.to_owned(),
+        Route::SetConcurrency => r#"{"scope":"project","behaviour":"queue_new"}"#.to_owned(),
         Route::CreateProject | Route::CreateEnvironment => r#"{"name":"N","slug":"n"}"#.to_owned(),
         Route::CreateKey => r#"{"project_id":1,"user":"u","name":"n","scopes":["read"]}"#.to_owned(),
         _ => String::new(),

@@ -40,7 +40,7 @@ fn source_files() -> Vec<(String, String)> {
 const LAYERS: [&[&str]; 8] = [
     &["time", "config", "host"],
     &["key", "run"],
-    &["sql"],
+    &["concurrency", "sql"],
     &["error"],
     &["wire"],
     &["store"],

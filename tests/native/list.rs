@@ -23,7 +23,7 @@ fn ids(page: &RunList) -> Vec<i64> {
 }
 
 /// How SQLite goes about a statement, in its own words.
-fn plan(world: &World, sql: &str) -> String {
+pub fn plan(world: &World, sql: &str) -> String {
     let db = world.host.db.borrow();
     let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("SQL");
     let count = statement.parameter_count();

@@ -1,6 +1,7 @@
 //! The core on real SQLite with the real schema: no Worker, no network.
 
 mod api;
+mod bulk;
 mod faults;
 mod keys;
 mod layers;
