@@ -40,7 +40,7 @@ Exit codes:
   1     `estop wait`: the run failed or broke
   2     usage: the command line or the environment is not as it should be
   120   the run was cancelled
-  121   the run's lease was lost, or the service gave the run up: another may hold the environment
+  121   the run's lease was lost: another may hold the environment
   122   the service refused (key, scope, request), or is required and missing
   123   the run to be cancelled was over already
   124   the service could not be reached, or the time was up

@@ -66,19 +66,28 @@ pub fn keys(command: &KeysCommand, service: &Service) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Makes projects.
+/// Makes projects and sets their limits.
 ///
 /// # Errors
 /// What the service refused, or that it could not be reached.
 pub fn projects(command: &ProjectsCommand, service: &Service) -> Result<Exit, Failure> {
-    let ProjectsCommand::Create { name, slug, repo, json } = command;
-    let mut body = Map::from_iter([("name".to_owned(), json!(name)), ("slug".to_owned(), json!(slug))]);
-    if let Some(repo) = repo {
-        body.insert("repo_name".to_owned(), json!(repo));
+    match command {
+        ProjectsCommand::Create { name, slug, repo, json } => {
+            let mut body = Map::from_iter([("name".to_owned(), json!(name)), ("slug".to_owned(), json!(slug))]);
+            if let Some(repo) = repo {
+                body.insert("repo_name".to_owned(), json!(repo));
+            }
+            let answer = service.send(&Call::new("POST", "/api/projects").with_body(Value::Object(body)))?;
+            let made = answer.read::<Data<OneProject>>()?.data.project;
+            tell(*json, &answer, || format!("Project {} ({}) is made.", made.id, plain(&made.slug)));
+        }
+        ProjectsCommand::Limit { id, scope, behaviour, json } => {
+            let call = Call::new("PUT", format!("/api/projects/{id}/concurrency"));
+            let answer = service.send(&call.with_body(json!({"scope": scope, "behaviour": behaviour})))?;
+            let slug = answer.read::<Data<OneProject>>()?.data.project.slug;
+            tell(*json, &answer, || format!("Project {id} ({}): scope {scope}, behaviour {behaviour}.", plain(&slug)));
+        }
     }
-    let answer = service.send(&Call::new("POST", "/api/projects").with_body(Value::Object(body)))?;
-    let made = answer.read::<Data<OneProject>>()?.data.project;
-    tell(*json, &answer, || format!("Project {} ({}) is made.", made.id, plain(&made.slug)));
     Ok(Exit::Done)
 }
 

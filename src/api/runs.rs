@@ -3,7 +3,7 @@
 use super::{Api, Reply, Route, bulk};
 use crate::error::ApiError;
 use crate::host::Host;
-use crate::run::State;
+use crate::run::{State, StopOutcome};
 use crate::store::run::{
     self as store, Caller, CancelOutcome, ClaimOutcome, FinishOutcome, First, Found, HeartbeatOutcome, RegisterOutcome,
 };
@@ -134,6 +134,7 @@ async fn heartbeat<H: Host>(api: &Api<'_, H>, caller: &Caller<'_>) -> Result<Rep
                     by,
                     at,
                     grace_seconds: api.config.stop_grace_seconds,
+                    lease_lost: found.stop_outcome == Some(StopOutcome::Lost),
                 }),
                 _ => None,
             };

@@ -15,7 +15,7 @@ macro_rules! explain {
             ", 'run', json(CASE WHEN r.id IS NOT NULL THEN json_object( \
                 'state', r.state, 'result', r.result, 'error_code', r.error_code, 'ended_at', r.ended_at, \
                 'cancelled_at', r.cancelled_at, 'cancel_reason', r.cancel_reason, 'cancel_cause', r.cancel_cause, \
-                'cancel_by', r.cancel_by, 'started_at', r.started_at, 'lease_expires_at', r.lease_expires_at, \
+                'cancel_by', r.cancel_by, 'stop_outcome', r.stop_outcome, 'started_at', r.started_at, 'lease_expires_at', r.lease_expires_at, \
                 'mine', ",
             $mine,
             ", 'holds', ",

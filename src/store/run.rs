@@ -6,7 +6,7 @@ use super::KeyVerdict;
 use crate::error::ApiError;
 use crate::host::{self, Host, Statement, Value};
 use crate::key::{KeyHash, Scope};
-use crate::run::{Cause, ErrorCode, RunResult, State};
+use crate::run::{Cause, ErrorCode, RunResult, State, StopOutcome};
 use crate::sql;
 use crate::time::Timestamp;
 use crate::wire::answers::{RegisteredRun, RunEvent, TestRun};
@@ -53,6 +53,8 @@ pub struct Found {
     pub cancel_cause: Option<Cause>,
     /// By whom.
     pub cancel_by: Option<String>,
+    /// Whether its runner has stopped.
+    pub stop_outcome: Option<StopOutcome>,
     /// 1 if its record stems from this very request.
     mine: u8,
     /// 1 if the caller holds its lease.

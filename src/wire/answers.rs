@@ -297,6 +297,8 @@ pub struct StopOrder {
     pub at: Timestamp,
     /// How long to let the tests end by themselves before killing them.
     pub grace_seconds: i64,
+    /// Whether the runner was given up: another may hold the environment by now.
+    pub lease_lost: bool,
 }
 
 /// The answer to a finish.

@@ -113,7 +113,7 @@ fn the_runner_learns_who_stopped_it_and_why_and_confirms() {
     assert_eq!(beat["data"]["state"], "cancelled");
     assert_eq!(
         beat["data"]["stop"],
-        json!({"reason": "wrong branch", "cause": "user", "by": "ada@example.com", "at": run["cancel"]["at"], "grace_seconds": 10})
+        json!({"reason": "wrong branch", "cause": "user", "by": "ada@example.com", "at": run["cancel"]["at"], "grace_seconds": 10, "lease_lost": false})
     );
 
     let body = json!({"lease": token, "state": "ended", "result": "failed", "stop": {"outcome": "killed"}});

@@ -40,6 +40,7 @@ fn a_run_whose_runner_never_speaks_lapses_and_its_late_finish_is_refused() {
     assert_eq!(run["stop"]["outcome"], "lost");
     let beat = project.heartbeat(id, &token).ok();
     assert_eq!(beat["data"]["stop"]["cause"], "stale", "the runner that comes back is told");
+    assert_eq!(beat["data"]["stop"]["lease_lost"], true);
     assert_eq!(project.finish(id, &token).status, 412);
     assert_eq!(project.show(id), run);
 }
@@ -54,6 +55,7 @@ fn a_run_that_goes_on_too_long_is_stopped_however_alive() {
         stop.is_object().then_some(stop)
     });
     assert!(stop["reason"].as_str().is_some_and(|r| r.starts_with("still running after ")), "{stop}");
+    assert_eq!(stop["lease_lost"], false, "its runner holds the environment until it has stopped");
     assert_eq!(project.finish(id, &token).status, 412);
     assert_eq!(project.show(id)["stop"]["outcome"], "graceful");
 }

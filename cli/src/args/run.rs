@@ -48,6 +48,9 @@ pub struct RunArgs {
     /// How many shards report
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=10_000), help_heading = "What is under test")]
     pub shards: Option<i64>,
+    /// No newer run may take this one's place (concurrency limits)
+    #[arg(long)]
+    pub protected: bool,
     /// This runner's name, for the record [default: the host's name]
     #[arg(long, value_name = "NAME")]
     pub runner: Option<String>,
@@ -102,6 +105,7 @@ impl RunArgs {
             tags: self.tags.clone(),
             metadata: self.metadata.clone(),
             shards: self.shards,
+            protected: self.protected,
         }
     }
 

@@ -87,6 +87,23 @@ pub enum ProjectsCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Set how many of its runs there may be at once, for runs that are registered from now on.
+    #[command(
+        after_help = "Examples:\n  estop projects limit 1 --scope environment --behaviour cancel_previous\n  estop projects limit 1 --scope none"
+    )]
+    Limit {
+        /// The project's id
+        id: i64,
+        /// One run at once in: none (no limit), project, environment, branch_environment
+        #[arg(long, value_name = "SCOPE", value_parser = ["none", "project", "environment", "branch_environment"])]
+        scope: String,
+        /// What a new run does to those before it: cancel_previous, queue_new
+        #[arg(long, value_name = "BEHAVIOUR", default_value = "cancel_previous", value_parser = ["cancel_previous", "queue_new"])]
+        behaviour: String,
+        /// Print the service's JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// What to do with environments.

@@ -48,6 +48,8 @@ pub struct Flags {
     pub metadata: Vec<Metadata>,
     /// How many shards report.
     pub shards: Option<i64>,
+    /// Whether no newer run may take its place.
+    pub protected: bool,
 }
 
 /// The body of `PUT /api/test-runs`.
@@ -89,6 +91,9 @@ pub fn body(facts: &Facts, flags: &Flags) -> Value {
     }
     if let Some(shards) = flags.shards {
         body.insert("total_shards".to_owned(), json!(shards));
+    }
+    if flags.protected {
+        body.insert("protected".to_owned(), json!(true));
     }
     Value::Object(body)
 }

@@ -3,7 +3,7 @@
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use estop::run::{Cause, State};
+use estop::run::State;
 use estop::wire::answers::{Claimed, Data, OneRun, Registered};
 use serde_json::{Value, json};
 
@@ -155,7 +155,7 @@ impl Starter<'_> {
         match run.as_ref().map(|run| (run.state, run.cancel.as_ref())) {
             Some((State::Cancelled, Some(cancel))) => {
                 terminal::say(format!("{} The command was not started.", words::cancelled(id, cancel)));
-                if cancel.cause == Cause::Stale { Exit::Fenced } else { Exit::Cancelled }
+                Exit::Cancelled
             }
             Some((State::Started, _)) => {
                 terminal::error(format!("{} The command was not started.", refused.message().unwrap_or_default()));

@@ -13,7 +13,7 @@
 
 use std::time::Duration;
 
-use estop::run::{Cause, Stopped};
+use estop::run::Stopped;
 use estop::wire::answers::StopOrder;
 
 use crate::exit::Exit;
@@ -272,10 +272,10 @@ impl State {
 }
 
 impl Why {
-    /// How estop exits: what the sweeper gave up (its cause is `stale`) counts as a lost lease.
+    /// How estop exits.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Order(order) if order.cause != Cause::Stale => Exit::Cancelled,
+            Self::Order(order) if !order.lease_lost => Exit::Cancelled,
             _ => Exit::Fenced,
         }
     }

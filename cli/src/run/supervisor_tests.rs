@@ -1,13 +1,21 @@
 //! The supervisor's decisions, one by one and in every short order of events.
 
 use super::*;
+use estop::run::Cause;
 use estop::time::Timestamp;
 
 const PATIENCE: Patience =
     Patience { grace: None, default_grace: Duration::from_secs(10), kill_after: Duration::from_secs(5) };
 
 fn order(cause: Cause, grace_seconds: i64) -> StopOrder {
-    StopOrder { reason: Some("wrong branch".into()), cause, by: "ada".into(), at: Timestamp(0), grace_seconds }
+    StopOrder {
+        reason: Some("wrong branch".into()),
+        cause,
+        by: "ada".into(),
+        at: Timestamp(0),
+        grace_seconds,
+        lease_lost: false,
+    }
 }
 
 fn stop() -> Event {
@@ -146,12 +154,15 @@ fn the_grace_is_the_flags_else_the_orders_else_ten_seconds() {
 
 #[test]
 fn a_lost_lease_and_a_run_given_up_stop_the_command_as_fenced() {
-    for event in [Beat::Lost("not yours".into()), Beat::Stop(order(Cause::Stale, 10))] {
+    let given_up = StopOrder { lease_lost: true, ..order(Cause::Stale, 10) };
+    for event in [Beat::Lost("not yours".into()), Beat::Stop(given_up)] {
         let (state, actions) = play(PATIENCE, vec![(1, Event::Beat(event))]);
         assert_eq!(actions, [vec![Action::Say(Notice::Stopping), Action::Send(Signal::Interrupt)]]);
         assert_eq!(state.why().map(Why::exit), Some(Exit::Fenced));
     }
-    assert_eq!(Why::Order(order(Cause::Superseded, 1)).exit(), Exit::Cancelled);
+    for cause in [Cause::User, Cause::Superseded, Cause::Stale] {
+        assert_eq!(Why::Order(order(cause, 1)).exit(), Exit::Cancelled);
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What `estop run` says of a run: who stopped it, why and when. Texts from the service are made harmless here.
 
-use estop::run::{Cause, RunResult, Stopped};
+use estop::run::{RunResult, Stopped};
 use estop::time::Timestamp;
 use estop::wire::answers::{Cancel, StopOrder, TestRun};
 
@@ -14,13 +14,16 @@ pub fn registered(id: i64) -> String {
 
 /// Who cancelled a run that never started, why and when.
 pub fn cancelled(id: i64, cancel: &Cancel) -> String {
-    sentence(id, cancel.cause, &cancel.by, cancel.at, cancel.reason.as_deref())
+    sentence(id, &cancel.by, cancel.at, cancel.reason.as_deref())
 }
 
 /// Who stopped the run, why and when.
 pub fn why(id: i64, why: &Why) -> String {
     match why {
-        Why::Order(StopOrder { reason, cause, by, at, .. }) => sentence(id, *cause, by, *at, reason.as_deref()),
+        Why::Order(StopOrder { reason, by, at, lease_lost, .. }) => {
+            let fenced = if *lease_lost { " Another may hold the environment." } else { "" };
+            format!("{}{fenced}", sentence(id, by, *at, reason.as_deref()))
+        }
         Why::Lost(said) => {
             let said = plain(said);
             format!("test run {id} has lost its lease: another may hold the environment. {said}").trim_end().to_owned()
@@ -28,16 +31,11 @@ pub fn why(id: i64, why: &Why) -> String {
     }
 }
 
-fn sentence(id: i64, cause: Cause, by: &str, at: Timestamp, reason: Option<&str>) -> String {
+fn sentence(id: i64, by: &str, at: Timestamp, reason: Option<&str>) -> String {
     let by = plain(by);
     let reason = reason.map_or_else(|| "no reason given".to_owned(), |reason| plain(reason.trim()));
     let end = if reason.ends_with(['.', '!', '?']) { "" } else { "." };
-    match cause {
-        Cause::User | Cause::Superseded => format!("{by} cancelled test run {id} at {at}: {reason}{end}"),
-        Cause::Stale => {
-            format!("{by} gave up test run {id} at {at}: {reason}{end} Another may hold the environment.")
-        }
-    }
+    format!("{by} cancelled test run {id} at {at}: {reason}{end}")
 }
 
 /// How a run that is over ended.
@@ -62,6 +60,7 @@ pub fn stopped(id: i64, stopped: Stopped) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use estop::run::Cause;
 
     fn cancel(reason: Option<&str>, cause: Cause) -> Cancel {
         Cancel { reason: reason.map(str::to_owned), cause, by: "ada".into(), at: Timestamp(0) }
@@ -73,10 +72,19 @@ mod tests {
         assert_eq!(user, "ada cancelled test run 7 at 1970-01-01T00:00:00.000Z: wrong branch.");
         let silent = cancelled(7, &cancel(None, Cause::User));
         assert_eq!(silent, "ada cancelled test run 7 at 1970-01-01T00:00:00.000Z: no reason given.");
-        let stale = cancelled(7, &cancel(Some("no heartbeat"), Cause::Stale));
-        assert!(stale.ends_with(
-            "gave up test run 7 at 1970-01-01T00:00:00.000Z: no heartbeat. Another may hold the environment."
+        let order = |lease_lost| StopOrder {
+            reason: Some("no heartbeat".into()),
+            cause: Cause::Stale,
+            by: "system:sweeper".into(),
+            at: Timestamp(0),
+            grace_seconds: 10,
+            lease_lost,
+        };
+        let told = |lease_lost| why(7, &Why::Order(order(lease_lost)));
+        assert!(told(true).ends_with(
+            "cancelled test run 7 at 1970-01-01T00:00:00.000Z: no heartbeat. Another may hold the environment."
         ));
+        assert!(told(false).ends_with(": no heartbeat."));
     }
 
     #[test]

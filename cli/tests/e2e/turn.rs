@@ -1,11 +1,11 @@
-//! A run that waits for its turn. What the service says then comes from the proxy.
+//! A run that waits for its turn: behind another real run, and, where the moment matters, by what the proxy says.
 
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::client::Project;
+use crate::client::{ADMIN, Project};
 use crate::proxy::{Mode, Proxy, http};
-use crate::support::{Running, start_at};
+use crate::support::{Running, estop, run, start_at};
 
 const WAIT: &str = r#"{"message":"Test run 7 goes first, for at most 60 s."}"#;
 
@@ -57,4 +57,52 @@ fn a_run_cancelled_while_it_waits_never_starts() {
     let ended = running.end().expect_code(120);
     assert!(ended.stdout.is_empty() && ended.stderr.contains("wrong branch"), "{ended:?}");
     assert_eq!(project.show(id)["stop"]["outcome"], "never_started");
+}
+
+/// A project with one run at once in each environment.
+fn limited(behaviour: &str) -> Project {
+    let project = Project::new();
+    let mut admin = estop(&project.server.url, &project.key);
+    let id = project.id.to_string();
+    admin.env("ESTOP_ADMIN_TOKEN", ADMIN).args([
+        "projects",
+        "limit",
+        &id,
+        "--scope",
+        "environment",
+        "--behaviour",
+        behaviour,
+    ]);
+    let ended = Running::of(&mut admin).end().expect_code(0);
+    assert!(ended.stdout.contains(behaviour), "{ended:?}");
+    project
+}
+
+const OBEDIENT: &str = "trap 'echo stopped; exit 0' INT; echo ready; while :; do sleep 0.05; done";
+
+#[test]
+fn a_newer_run_stops_the_older_one_and_starts_when_it_has_stopped() {
+    let project = limited("cancel_previous");
+    let mut old = run(&project, &[], OBEDIENT);
+    old.says("ready");
+    let new = run(&project, &[], "echo mine").end().expect_code(0);
+    assert_eq!(new.stdout, "mine\n");
+    let old = old.end().expect_code(120);
+    assert!(old.stdout.contains("stopped") && old.stderr.contains("took its place"), "{old:?}");
+}
+
+#[test]
+fn a_run_that_queues_waits_for_a_protected_one_and_a_third_takes_its_turn() {
+    let project = limited("queue_new");
+    let mut first = run(&project, &["--protected"], OBEDIENT);
+    first.says("ready");
+    let mut second = run(&project, &[], "echo never");
+    second.says("waits for test run");
+    let mut third = run(&project, &[], "echo turn");
+    third.says("waits for test run");
+    let second = second.end().expect_code(120);
+    assert!(second.stdout.is_empty() && second.stderr.contains("took its place"), "{second:?}");
+    first.signal(Signal::INT);
+    first.end().expect_code(0);
+    assert_eq!(third.end().expect_code(0).stdout, "turn\n");
 }
