@@ -3,7 +3,7 @@
 //! Nothing here reads a clock. `now` is an argument everywhere: the edge reads it once per request or tick.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::de::Error as _;
+use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The latest moment we accept or print: the end of the year 9999, where ISO 8601 stops having four-digit years.
@@ -38,16 +38,29 @@ impl Timestamp {
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Either {
-            Millis(i64),
-            Text(String),
-        }
-        match Either::deserialize(deserializer)? {
-            Either::Millis(millis) => Ok(Self(millis)),
-            Either::Text(text) => Self::parse(&text).ok_or_else(|| D::Error::custom("expected a date and time")),
-        }
+        deserializer.deserialize_any(TimestampVisitor)
+    }
+}
+
+struct TimestampVisitor;
+
+impl Visitor<'_> for TimestampVisitor {
+    type Value = Timestamp;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a date and time, or milliseconds since 1970")
+    }
+
+    fn visit_i64<E: Error>(self, millis: i64) -> Result<Timestamp, E> {
+        Ok(Timestamp(millis))
+    }
+
+    fn visit_u64<E: Error>(self, millis: u64) -> Result<Timestamp, E> {
+        i64::try_from(millis).map(Timestamp).map_err(|_| E::invalid_value(Unexpected::Unsigned(millis), &self))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Timestamp, E> {
+        Timestamp::parse(text).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
     }
 }
 

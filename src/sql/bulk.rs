@@ -55,10 +55,10 @@ pub const CANCEL_CHOSEN: &str = concat!(
 macro_rules! reported {
     ($mine:literal) => {
         concat!(
-            "json_object('id', r.id, 'state', r.state, 'result', r.result, 'error_code', r.error_code, 'ended_at', r.ended_at, \
+            "json_object('id', r.id, 'found', json_object('state', r.state, 'result', r.result, 'error_code', r.error_code, 'ended_at', r.ended_at, \
                 'cancelled_at', r.cancelled_at, 'cancel_by', r.cancel_by, 'mine', ",
             $mine,
-            ") AS row"
+            ")) AS row"
         )
     };
 }

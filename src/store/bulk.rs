@@ -30,7 +30,6 @@ pub struct Reported {
     /// Its id.
     pub id: i64,
     /// What it is like now.
-    #[serde(flatten)]
     pub found: Found,
 }
 

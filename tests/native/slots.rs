@@ -333,7 +333,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn random_sequences_agree_with_the_model(scope in 0..4_usize, behaviour in 0..2_usize, steps in prop::collection::vec(step(), 1..40)) {
