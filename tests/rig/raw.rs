@@ -13,6 +13,11 @@ pub struct Heard {
 }
 
 impl Heard {
+    /// Whether the Worker gave it. What is no HTTP at all, the runtime refuses before the Worker gets to see it.
+    pub fn is_workers(&self) -> bool {
+        self.head.to_ascii_lowercase().contains("\r\nx-request-id: ")
+    }
+
     /// Whether the body is JSON and is said to be.
     pub fn is_json(&self) -> bool {
         self.head.to_ascii_lowercase().contains("\r\ncontent-type: application/json")
@@ -38,16 +43,17 @@ pub fn send(address: &str, request: &[u8], whole: bool) -> Option<Heard> {
                 let _ = writer.shutdown(Shutdown::Write);
             }
         });
-        let heard = answer(&mut reader);
+        // The answer to HEAD has a length and no body.
+        let heard = answer(&mut reader, request.starts_with(b"HEAD "));
         let _ = reader.shutdown(Shutdown::Both);
         heard
     })
 }
 
-fn answer(reader: &mut impl Read) -> Option<Heard> {
+fn answer(reader: &mut impl Read, head_only: bool) -> Option<Heard> {
     let mut bytes = Vec::new();
     loop {
-        if let Some(heard) = parse(&bytes) {
+        if let Some(heard) = parse(&bytes, head_only) {
             return Some(heard);
         }
         let mut chunk = [0; 8192];
@@ -63,13 +69,13 @@ fn answer(reader: &mut impl Read) -> Option<Heard> {
 }
 
 /// The answer, if it is all there. The Worker's bodies always come with their length.
-fn parse(bytes: &[u8]) -> Option<Heard> {
+fn parse(bytes: &[u8], head_only: bool) -> Option<Heard> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
     let status = head.split(' ').nth(1)?.parse().ok()?;
     let lower = head.to_ascii_lowercase();
     let length = lower.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
-    let body = bytes.get(end + 4..end + 4 + length.unwrap_or(0))?.to_vec();
+    let body = bytes.get(end + 4..end + 4 + length.filter(|_| !head_only).unwrap_or(0))?.to_vec();
     Some(Heard { status, head, body })
 }
 
