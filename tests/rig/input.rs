@@ -13,8 +13,7 @@ use crate::workerd::Rig;
 /// How many random requests; always the same ones.
 const CASES: u32 = 2500;
 
-/// Fires, and checks what must hold of every answer. `None` is a connection that ended without one, which only a
-/// request that never ended may get.
+/// Fires, and checks what must hold of every answer. `None` is a connection that ended without one.
 fn fire(rig: &Rig, shot: &Shot) -> Option<u16> {
     let shown = || {
         let body = String::from_utf8_lossy(shot.body.get(..300).unwrap_or(&shot.body)).into_owned();
@@ -29,7 +28,9 @@ fn fire(rig: &Rig, shot: &Shot) -> Option<u16> {
     };
     let before = rig.backend.db().total_changes();
     let Some(heard) = raw::send(&rig.address, &shot.bytes(), shot.whole()) else {
-        assert!(!shot.whole(), "no answer: {}", shown());
+        // The runtime hangs up on a sender whose long body nobody wants; a long answer may then be cut off on its way.
+        let unwanted = shot.body.len() > 16 * 1024 && !matches!(shot.method, "POST" | "PUT");
+        assert!(unwanted || !shot.whole(), "no answer: {}", shown());
         return None;
     };
     judge(&heard, &shown);
@@ -81,7 +82,7 @@ fn no_random_request_breaks_anything() {
 }
 
 #[test]
-fn ten_megabytes_are_refused_on_every_route_that_takes_a_body() {
+fn ten_megabytes_stop_no_route_and_are_refused_where_a_body_is_read() {
     let rig = Rig::start();
     let project = rig.project();
     let bearers = [format!("Bearer {}", project.key), format!("Bearer {}", crate::client::ADMIN)];
@@ -93,9 +94,11 @@ fn ten_megabytes_are_refused_on_every_route_that_takes_a_body() {
                 vec![("Authorization", bearers[admin].clone()), ("Content-Type", "application/json".to_owned())];
             let body = vec![b' '; 10 * 1024 * 1024];
             let shot = Shot { method, target: pattern.replace(":id", "1"), headers, body, framing };
+            rig.backend.count();
             let status = fire(&rig, &shot);
             if matches!(method, "POST" | "PUT") {
                 assert_eq!(status, Some(413), "{} {framing:?}", route.name());
+                assert_eq!(rig.backend.count(), (0, 0), "{} {framing:?}", route.name());
             }
         }
     }
