@@ -1,0 +1,205 @@
+//! A D1 of our own: SQLite behind the protocol that the runtime's D1 client speaks (workerd's `d1-api.ts`). It counts,
+//! dawdles and fails as it is told.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::Connection;
+use rusqlite::limits::Limit;
+use rusqlite::types::ValueRef;
+use serde_json::{Value, json};
+
+use crate::http::{self, Reply};
+
+/// What happens to a batch instead of a plain answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// An error in D1's words, and nothing is committed.
+    ErrorBefore(&'static str),
+    /// Committed, and then an error in D1's words.
+    ErrorAfter(&'static str),
+    /// Committed, and the socket is closed without an answer.
+    ClosedAfter,
+    /// Committed, and the answer is not JSON.
+    GarbledAfter,
+    /// Neither committed nor answered, ever.
+    SilentBefore,
+    /// Committed, and never answered.
+    SilentAfter,
+}
+
+impl Fault {
+    pub fn commits(self) -> bool {
+        !matches!(self, Self::ErrorBefore(_) | Self::SilentBefore)
+    }
+}
+
+/// The database and what was asked of it. Clones share it.
+#[derive(Clone)]
+pub struct Backend {
+    pub address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    db: Mutex<Connection>,
+    /// The fault, and for how many batches more.
+    fault: Mutex<Option<(Fault, u32)>>,
+    trips: AtomicU32,
+    statements: AtomicU32,
+    /// At most, each way; in microseconds.
+    latency: AtomicU64,
+    chance: AtomicU64,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A test that failed while it held the lock must not fail the others as well.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Backend {
+    pub fn start() -> Self {
+        let db = Connection::open_in_memory().expect("SQLite");
+        // As D1 has it.
+        db.set_limit(Limit::SQLITE_LIMIT_FUNCTION_ARG, 32).expect("a limit");
+        db.pragma_update(None, "foreign_keys", true).expect("a pragma");
+        db.execute_batch(include_str!("../../schema.sql")).expect("the schema");
+        db.set_prepared_statement_cache_capacity(64);
+        let shared = Arc::new(Shared {
+            db: Mutex::new(db),
+            fault: Mutex::default(),
+            trips: AtomicU32::new(0),
+            statements: AtomicU32::new(0),
+            latency: AtomicU64::new(0),
+            chance: AtomicU64::new(1),
+        });
+        let serving = Arc::clone(&shared);
+        let address = http::serve(move |path, body| serving.answer(path, body));
+        Self { address, shared }
+    }
+
+    /// Lets `fault` happen to the next `times` batches.
+    pub fn inject(&self, fault: Fault, times: u32) {
+        *lock(&self.shared.fault) = Some((fault, times));
+    }
+
+    /// Ends what [`Self::inject`] began.
+    pub fn heal(&self) {
+        *lock(&self.shared.fault) = None;
+    }
+
+    /// Lets each batch take up to `most` on its way here, and again on its way back.
+    pub fn dawdle(&self, most: Duration) {
+        self.shared.latency.store(u64::try_from(most.as_micros()).expect("short"), Ordering::Relaxed);
+    }
+
+    /// Round trips and statements since the last call.
+    pub fn count(&self) -> (u32, u32) {
+        (self.shared.trips.swap(0, Ordering::Relaxed), self.shared.statements.swap(0, Ordering::Relaxed))
+    }
+
+    /// The database itself, past the Worker.
+    pub fn db(&self) -> MutexGuard<'_, Connection> {
+        lock(&self.shared.db)
+    }
+
+    pub fn sql(&self, text: &str) {
+        self.db().execute_batch(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    }
+
+    /// The one value that a query gives.
+    pub fn value<T: rusqlite::types::FromSql>(&self, query: &str) -> T {
+        self.db().query_row(query, [], |row| row.get(0)).unwrap_or_else(|error| panic!("{error}: {query}"))
+    }
+}
+
+impl Shared {
+    fn answer(&self, path: &str, body: &str) -> Reply {
+        self.trips.fetch_add(1, Ordering::Relaxed);
+        let fault = self.next_fault();
+        self.wait();
+        match fault {
+            Some(Fault::ErrorBefore(words)) => return error(words),
+            Some(Fault::SilentBefore) => return Reply::Silence,
+            _ => {}
+        }
+        assert!(path.starts_with("/query") || path.starts_with("/execute"), "no such path at D1: {path}");
+        let asked: Value = serde_json::from_str(body).expect("JSON from the runtime");
+        let batch = asked.as_array().cloned();
+        let statements = batch.clone().unwrap_or_else(|| vec![asked]);
+        self.statements.fetch_add(u32::try_from(statements.len()).expect("few"), Ordering::Relaxed);
+        let answers = match self.commit(&statements) {
+            Ok(answers) => answers,
+            Err(failure) => return error(&format!("{failure}: SQLITE_ERROR")),
+        };
+        self.wait();
+        match fault {
+            Some(Fault::ErrorAfter(words)) => error(words),
+            Some(Fault::ClosedAfter) => Reply::Close,
+            Some(Fault::SilentAfter) => Reply::Silence,
+            Some(Fault::GarbledAfter) => Reply::Body("<html>502 Bad Gateway</html>".to_owned()),
+            _ if batch.is_some() => Reply::Body(Value::Array(answers).to_string()),
+            _ => Reply::Body(answers.into_iter().next().unwrap_or_default().to_string()),
+        }
+    }
+
+    fn next_fault(&self) -> Option<Fault> {
+        let mut slot = lock(&self.fault);
+        let (fault, left) = (*slot)?;
+        *slot = (left > 1).then(|| (fault, left - 1));
+        Some(fault)
+    }
+
+    fn wait(&self) {
+        let most = self.latency.load(Ordering::Relaxed);
+        if most > 0 {
+            let seed = self.chance.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+            let mixed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            std::thread::sleep(Duration::from_micros((mixed >> 16) % most));
+        }
+    }
+
+    /// One transaction, as D1 makes of a batch.
+    fn commit(&self, statements: &[Value]) -> rusqlite::Result<Vec<Value>> {
+        let mut db = lock(&self.db);
+        let transaction = db.transaction()?;
+        let answers = statements.iter().map(|statement| run(&transaction, statement)).collect::<Result<_, _>>()?;
+        transaction.commit()?;
+        Ok(answers)
+    }
+}
+
+fn run(db: &Connection, statement: &Value) -> rusqlite::Result<Value> {
+    let mut prepared = db.prepare_cached(statement["sql"].as_str().expect("a text"))?;
+    let params = statement["params"].as_array().cloned().unwrap_or_default();
+    // Every number that comes from JavaScript is a double.
+    let params = params.iter().map(|param| match param {
+        Value::Null => rusqlite::types::Value::Null,
+        Value::Number(n) => rusqlite::types::Value::Real(n.as_f64().expect("a double")),
+        Value::String(text) => rusqlite::types::Value::Text(text.clone()),
+        other => panic!("the Worker binds no {other}"),
+    });
+    let columns: Vec<String> = prepared.column_names().into_iter().map(str::to_owned).collect();
+    let mut found = prepared.query(rusqlite::params_from_iter(params))?;
+    let mut rows = Vec::new();
+    while let Some(row) = found.next()? {
+        let cells = (0..columns.len()).map(|index| {
+            Ok(match row.get_ref(index)? {
+                ValueRef::Null => Value::Null,
+                ValueRef::Integer(n) => json!(n),
+                ValueRef::Real(n) => json!(n),
+                ValueRef::Text(text) => json!(String::from_utf8_lossy(text)),
+                ValueRef::Blob(bytes) => json!(bytes),
+            })
+        });
+        rows.push(cells.collect::<rusqlite::Result<Value>>()?);
+    }
+    let meta = json!({"duration": 0, "changes": 0, "last_row_id": 0, "changed_db": false, "size_after": 0, "rows_read": 0, "rows_written": 0});
+    Ok(json!({"success": true, "results": {"columns": columns, "rows": rows}, "meta": meta}))
+}
+
+fn error(words: &str) -> Reply {
+    Reply::Body(json!({"success": false, "error": words}).to_string())
+}

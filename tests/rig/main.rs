@@ -1,0 +1,16 @@
+//! The Worker in plain workerd over a database of our own that can hurt it: `cargo test --test rig` after `make build`.
+
+mod backend;
+#[allow(dead_code, reason = "shared with the HTTP tests, which use all of it")]
+#[path = "../http/client.rs"]
+mod client;
+mod faults;
+mod history;
+mod http;
+mod input;
+mod raw;
+mod shots;
+mod soak;
+mod trips;
+mod workerd;
+mod writes;
