@@ -8,7 +8,6 @@ mod budget;
 mod bulk;
 mod cancel;
 mod client;
-mod hostile;
 mod lifecycle;
 mod limits;
 mod lists;
