@@ -193,12 +193,12 @@ pub const EXPLAIN_REGISTER: &str = concat!(
     key_verdict!("can_run"),
     ", 'run', json(CASE WHEN r.id IS NOT NULL THEN json_object( \
             'id', r.id, 'state', r.state, 'test_run_branch', r.branch, 'created_at', r.created_at) END), \
-        'reserved_by', CASE WHEN r.id IS NULL THEN (SELECT max(o.id) FROM runs o INDEXED BY runs_in_slot \
+        'reserved_by', CASE WHEN e.id IS NOT NULL THEN (SELECT max(o.id) FROM runs o INDEXED BY runs_in_slot \
             WHERE o.project_id = p.id AND o.slot = ",
     slot!(),
     " AND ",
     in_slot!("o"),
-    " AND o.state = 'pending') END, \
+    " AND o.state = 'pending' AND o.protected = 1) END, \
         'environments', json(CASE WHEN r.id IS NULL THEN (SELECT json_group_array(slug) FROM \
             (SELECT slug FROM environments WHERE project_id = k.project_id ORDER BY slug LIMIT 50)) END)) AS row \
      FROM (SELECT 1) LEFT JOIN keys k ON k.hash = ?1 \

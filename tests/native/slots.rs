@@ -367,3 +367,19 @@ fn a_claim_waits_for_the_old_runner_and_no_longer_than_its_lease() {
     assert!(matches!(claim(&pair), Ok(ClaimOutcome::Claimed { .. })));
     assert_eq!(pair.world.row(1).stop_outcome.as_deref(), Some("lost"));
 }
+
+#[test]
+fn an_unknown_environment_is_called_unknown_even_while_another_run_waits() {
+    let mut pair = Pair::new(1, 1);
+    for protected in [false, true] {
+        pair.step(&Step::Register { environment: 0, branch: 0, protected });
+    }
+    let key = pair.world.key.clone();
+    let run: RegisterRequest = serde_json::from_str(r#"{"environment":"stagin"}"#).expect("a request");
+    let run = run.checked().expect("a run");
+    let outcome = block_on(store::register(&pair.world.host, &pair.world.caller(&key), "own:x", &run));
+    assert!(
+        matches!(&outcome, Ok(RegisterOutcome::UnknownEnvironment(known)) if known == &["production", "staging"]),
+        "{outcome:?}"
+    );
+}
