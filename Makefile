@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help dev test build openapi cost latency deploy login setup
 
-demo_key := $(shell awk -F'"' '/^pub const LOCAL_DEMO/ { print $$2 }' src/key.rs)
+demo_key = $(shell awk -F'"' '/^pub const LOCAL_DEMO/ { print $$2 }' src/key.rs)
 sources := $(shell find src -type f) Cargo.toml Cargo.lock openapi.json
 
 help: ## This list

@@ -65,6 +65,21 @@ pub enum Clock {
     Unconfirmed,
 }
 
+impl Event {
+    /// Every event.
+    pub const ALL: [Self; 9] = [
+        Self::Claim,
+        Self::Heartbeat,
+        Self::Finish(Finish::Ended),
+        Self::Finish(Finish::Error),
+        Self::Cancel,
+        Self::Sweep(Clock::Unclaimed),
+        Self::Sweep(Clock::Lapsed),
+        Self::Sweep(Clock::OverAge),
+        Self::Sweep(Clock::Unconfirmed),
+    ];
+}
+
 impl State {
     /// Every state, in the order of a life.
     pub const ALL: [Self; 6] = [Self::Pending, Self::Queued, Self::Started, Self::Ended, Self::Error, Self::Cancelled];
@@ -214,22 +229,10 @@ name_by_serde!(RunResult, ErrorCode, Stopped, Finish, StopOutcome);
 mod tests {
     use super::*;
 
-    const EVENTS: [Event; 9] = [
-        Event::Claim,
-        Event::Heartbeat,
-        Event::Finish(Finish::Ended),
-        Event::Finish(Finish::Error),
-        Event::Cancel,
-        Event::Sweep(Clock::Unclaimed),
-        Event::Sweep(Clock::Lapsed),
-        Event::Sweep(Clock::OverAge),
-        Event::Sweep(Clock::Unconfirmed),
-    ];
-
     #[test]
     fn a_run_that_is_over_stays_as_it_is() {
         for state in State::ALL.into_iter().filter(|s| s.is_over()) {
-            for event in EVENTS {
+            for event in Event::ALL {
                 assert_eq!(state.after(event), None, "{state:?} {event:?}");
             }
         }

@@ -1,6 +1,6 @@
 //! What changes a run: register, claim, heartbeat, finish, cancel.
 
-use super::{Api, Reply, Route, bulk};
+use super::{Api, Reply, Route};
 use crate::error::ApiError;
 use crate::host::Host;
 use crate::run::{State, StopOutcome};
@@ -16,7 +16,6 @@ use crate::wire::requests::{CancelRequest, ClaimRequest, FinishRequest, Heartbea
 pub(super) async fn write<H: Host>(api: &Api<'_, H>, caller: &Caller<'_>) -> Result<Reply, ApiError> {
     match api.request.route {
         Route::Cancel => cancel(api, caller).await,
-        Route::BulkCancel => bulk::cancel(api, caller).await,
         Route::Register => register(api, caller).await,
         Route::Claim => claim(api, caller).await,
         Route::Heartbeat => heartbeat(api, caller).await,

@@ -1,20 +1,8 @@
 //! Every statement in every state does what `State::after` says, and nothing else.
 
-use estop::run::{Clock, Event, Finish, State, StopOutcome, Stopped};
+use estop::run::{Event, Finish, State, StopOutcome, Stopped};
 
 use crate::world::{LEASE, NOW, Run, STOP_LIMIT, World};
-
-pub const EVENTS: [Event; 9] = [
-    Event::Claim,
-    Event::Heartbeat,
-    Event::Finish(Finish::Ended),
-    Event::Finish(Finish::Error),
-    Event::Cancel,
-    Event::Sweep(Clock::Unclaimed),
-    Event::Sweep(Clock::Lapsed),
-    Event::Sweep(Clock::OverAge),
-    Event::Sweep(Clock::Unconfirmed),
-];
 
 /// What the pure machine says of a run: its state and, once cancelled, its stop record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +44,7 @@ impl Model {
 #[test]
 fn every_statement_in_every_state_agrees_with_the_machine() {
     for state in State::ALL {
-        for event in EVENTS {
+        for event in Event::ALL {
             let what = format!("{event:?} in {state:?}");
             let world = World::new();
             let mut run = world.run_in(state);

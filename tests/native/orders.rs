@@ -2,13 +2,13 @@
 
 use estop::run::{Event, Finish, State};
 
-use crate::machine::{EVENTS, Model};
+use crate::machine::Model;
 use crate::world::{Row, World};
 
 /// Every ordered choice of `length` events; the same event may come twice (two cancels, two ticks).
 fn orders(length: u32) -> Vec<Vec<Event>> {
-    (0..EVENTS.len().pow(length))
-        .map(|n| (0..length).map(|place| EVENTS[n / EVENTS.len().pow(place) % EVENTS.len()]).collect())
+    (0..Event::ALL.len().pow(length))
+        .map(|n| (0..length).map(|place| Event::ALL[n / Event::ALL.len().pow(place) % Event::ALL.len()]).collect())
         .collect()
 }
 

@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::client::{Project, Server, eventually};
-use crate::support::{Ended, lives, run, start};
+use crate::support::{Ended, Running, lives, run, start};
 
 /// What people are told of the cancel that `Project::cancel` makes.
 fn told_who_and_why(ended: &Ended) -> bool {
@@ -17,6 +17,16 @@ fn agree(project: &Project, id: i64, outcome: &str) {
     let shown = project.show(id);
     assert_eq!((&shown["state"], &shown["stop"]["outcome"]), (&json!("cancelled"), &json!(outcome)));
     assert_eq!(shown["cancel"]["reason"], "wrong branch");
+}
+
+/// Cancels a run whose script says its `pid=`; the process is gone and the record says how it went.
+fn stopped_with_its_process(project: &Project, mut running: Running, outcome: &str) {
+    let pid = running.word_after("pid=");
+    let id = running.id();
+    assert_eq!(project.cancel(id).status, 200);
+    running.end().expect_code(120);
+    assert!(!lives(&pid));
+    agree(project, id, outcome);
 }
 
 #[test]
@@ -53,26 +63,16 @@ fn a_deaf_command_is_killed() {
 fn grandchildren_die_too() {
     let project = Project::new();
     // A shell lets its background children ignore SIGINT, so this one takes a SIGTERM.
-    let mut running = run(&project, &["--grace", "1"], "sleep 1000 & echo pid=$!; wait");
-    let pid = running.word_after("pid=");
-    let id = running.id();
-    assert_eq!(project.cancel(id).status, 200);
-    running.end().expect_code(120);
-    assert!(!lives(&pid));
-    agree(&project, id, "graceful");
+    let running = run(&project, &["--grace", "1"], "sleep 1000 & echo pid=$!; wait");
+    stopped_with_its_process(&project, running, "graceful");
 }
 
 #[test]
 fn a_deaf_grandchild_is_killed_after_its_parent_has_gone() {
     let project = Project::new();
     let script = "sh -c 'trap \"\" INT TERM; echo pid=$$; while :; do sleep 0.1; done' & wait";
-    let mut running = run(&project, &["--grace", "1", "--kill-after", "1"], script);
-    let pid = running.word_after("pid=");
-    let id = running.id();
-    assert_eq!(project.cancel(id).status, 200);
-    running.end().expect_code(120);
-    assert!(!lives(&pid));
-    agree(&project, id, "killed");
+    let running = run(&project, &["--grace", "1", "--kill-after", "1"], script);
+    stopped_with_its_process(&project, running, "killed");
 }
 
 #[cfg(target_os = "linux")]
@@ -81,13 +81,8 @@ fn who_left_the_group_dies_too() {
     let project = Project::new();
     // setsid does for the sleeper what Playwright does for its browsers.
     let script = "setsid sh -c 'echo pid=$$; exec sleep 1000' & trap 'exit 0' INT; while :; do sleep 0.1; done";
-    let mut running = run(&project, &[], script);
-    let pid = running.word_after("pid=");
-    let id = running.id();
-    assert_eq!(project.cancel(id).status, 200);
-    running.end().expect_code(120);
-    assert!(!lives(&pid));
-    agree(&project, id, "graceful");
+    let running = run(&project, &[], script);
+    stopped_with_its_process(&project, running, "graceful");
 }
 
 #[test]
