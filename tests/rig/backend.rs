@@ -49,6 +49,8 @@ struct Shared {
     fault: Mutex<Option<(Fault, u32)>>,
     trips: AtomicU32,
     statements: AtomicU32,
+    /// How long a batch takes at least, in microseconds.
+    lag: AtomicU64,
     /// At most, each way; in microseconds.
     latency: AtomicU64,
     chance: AtomicU64,
@@ -72,6 +74,7 @@ impl Backend {
             fault: Mutex::default(),
             trips: AtomicU32::new(0),
             statements: AtomicU32::new(0),
+            lag: AtomicU64::new(0),
             latency: AtomicU64::new(0),
             chance: AtomicU64::new(1),
         });
@@ -93,6 +96,12 @@ impl Backend {
     /// Lets each batch take up to `most` on its way here, and again on its way back.
     pub fn dawdle(&self, most: Duration) {
         self.shared.latency.store(u64::try_from(most.as_micros()).expect("short"), Ordering::Relaxed);
+    }
+
+    /// Lets each batch take this much longer, always.
+    #[allow(dead_code, reason = "the benchmark's, which shares this file")]
+    pub fn lag(&self, span: Duration) {
+        self.shared.lag.store(u64::try_from(span.as_micros()).expect("short"), Ordering::Relaxed);
     }
 
     /// Round trips and statements since the last call.
@@ -119,6 +128,7 @@ impl Shared {
     fn answer(&self, path: &str, body: &str) -> Reply {
         self.trips.fetch_add(1, Ordering::Relaxed);
         let fault = self.next_fault();
+        std::thread::sleep(Duration::from_micros(self.lag.load(Ordering::Relaxed)));
         self.wait();
         match fault {
             Some(Fault::ErrorBefore(words)) => return error(words),

@@ -8,6 +8,8 @@ mod faults;
 mod history;
 mod http;
 mod input;
+#[allow(dead_code, reason = "shared with the benchmark, which uses all of it")]
+mod process;
 mod raw;
 mod shots;
 mod soak;

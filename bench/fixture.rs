@@ -1,0 +1,134 @@
+//! What is in the database, and what is asked about it. Plain SQL, because it goes to two kinds of database.
+
+use std::ops::Range;
+
+use estop::key::PlainKey;
+
+/// The project with the history: what is listed, shown and kept alive.
+pub const OLD: u8 = 1;
+/// The project whose runs are cancelled by the thousand, so that the other one's list stays as long as it is.
+pub const NEW: u8 = 2;
+/// Runs of any history that are over, one cancelled and one ended.
+pub const CANCELLED: i64 = 7;
+pub const ENDED: i64 = 8;
+/// The lease token of every run that has one.
+const LEASE: &str = "a-lease-token-as-long-as-real";
+/// When everything in the fixture happened, in ms: before any clock here.
+pub const THEN: i64 = 1_750_000_000_000;
+/// When a lease ends that lasts for ever.
+pub const NEVER: i64 = 9_000_000_000_000;
+
+/// A request that is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Op {
+    Cancel,
+    CancelOver,
+    Heartbeat,
+    List,
+    Show,
+}
+
+pub const OPS: [Op; 5] = [Op::Cancel, Op::CancelOver, Op::Heartbeat, Op::List, Op::Show];
+
+impl Op {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cancel => "cancel (200)",
+            Self::CancelOver => "cancel (412)",
+            Self::Heartbeat => "heartbeat",
+            Self::List => "list of 20",
+            Self::Show => "show",
+        }
+    }
+
+    /// The status that every peer must answer.
+    pub fn status(self) -> u16 {
+        if self == Self::CancelOver { 412 } else { 200 }
+    }
+
+    /// The request about this run of this project, byte by byte.
+    pub fn request(self, project: u8, id: i64) -> Vec<u8> {
+        let (method, path, body) = match self {
+            Self::Cancel | Self::CancelOver => {
+                ("POST", format!("/api/test-runs/{id}/cancel"), r#"{"reason":"wrong branch"}"#.to_owned())
+            }
+            Self::Heartbeat => ("POST", format!("/api/test-runs/{id}/heartbeat"), format!(r#"{{"lease":"{LEASE}"}}"#)),
+            Self::List => ("GET", "/api/test-runs".to_owned(), String::new()),
+            Self::Show => ("GET", format!("/api/test-runs/{id}"), String::new()),
+        };
+        let content = if body.is_empty() {
+            String::new()
+        } else {
+            format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len())
+        };
+        format!(
+            "{method} {path} HTTP/1.1\r\nHost: estop\r\nAuthorization: Bearer {}\r\n{content}\r\n{body}",
+            key(project).reveal()
+        )
+        .into_bytes()
+    }
+}
+
+/// The two projects, with an environment and a key each.
+pub fn projects() -> String {
+    [OLD, NEW].map(project).concat()
+}
+
+/// The one key of a project.
+fn key(project: u8) -> PlainKey {
+    PlainKey::from_random([project; 32])
+}
+
+fn project(id: u8) -> String {
+    format!(
+        "INSERT INTO projects (id, slug, name, request_id, created_at) VALUES ({id}, 'shop-{id}', 'Shop', 'p', {THEN});
+         INSERT INTO environments (id, project_id, slug, name, request_id, created_at)
+             VALUES ({id}, {id}, 'staging', 'Staging', 'e', {THEN});
+         INSERT INTO keys (id, project_id, user, name, hash, can_read, can_cancel, can_run, created_at)
+             VALUES ({id}, {id}, 'ada@example.com', 'bench', '{}', 1, 1, 1, {THEN});",
+        key(id).hash().as_str()
+    )
+}
+
+/// Runs that are over, as years of use leave them: most ended, some cancelled. Past the triggers, which would take a
+/// minute for a million; the caller applies the schema again afterwards, and with it the triggers.
+pub fn history(ids: &Range<i64>) -> String {
+    format!(
+        "WITH RECURSIVE n (i) AS (SELECT {first} UNION ALL SELECT i + 1 FROM n WHERE i < {last})
+         INSERT INTO runs (id, project_id, environment_id, state, result, request_id, created_at, created_by, waiting_since, branch,
+             build, tags, runner, lease_token, lease_renewed_at, lease_expires_at, started_at, started_by, claim_request_id,
+             ended_at, ended_by, finish_request_id, counts, cancelled_at, cancel_reason, cancel_cause, cancel_by, cancel_request_id,
+             stop_outcome, stop_closed_at)
+         SELECT i, 1, 1, iif(i % 7, 'ended', 'cancelled'), iif(i % 7, iif(i % 5, 'passed', 'failed'), NULL), 'r' || i, {THEN} + i, 'ada@example.com',
+             {THEN} + i, 'branch-' || (i % 50), json_object('branch', 'branch-' || (i % 50), 'commit', printf('%040x', i)), '[\"e2e\"]', 'ci-7',
+             '{LEASE}', {THEN} + i, {NEVER}, {THEN} + i, 'ada@example.com', 'c' || i,
+             iif(i % 7, {THEN} + i, NULL), iif(i % 7, 'ada@example.com', NULL), iif(i % 7, 'f' || i, NULL),
+             iif(i % 7, '{{\"total\":9,\"success\":9,\"failed\":0,\"skipped\":0,\"flaky\":0}}', NULL),
+             iif(i % 7, NULL, {THEN} + i), iif(i % 7, NULL, 'wrong branch'), iif(i % 7, NULL, 'user'), iif(i % 7, NULL, 'ada@example.com'),
+             iif(i % 7, NULL, 'x' || i), iif(i % 7, NULL, 'graceful'), iif(i % 7, NULL, {THEN} + i)
+         FROM n;
+         INSERT INTO run_events (run_id, step, at, from_state, to_state, cause, by)
+         SELECT id, s.step, created_at, s.before, CASE s.step WHEN 2 THEN 'queued' WHEN 3 THEN 'started' ELSE state END, 'history', created_by
+         FROM runs JOIN (SELECT 2 AS step, NULL AS before UNION ALL SELECT 3, 'queued' UNION ALL SELECT 4, 'started') s
+         WHERE id BETWEEN {first} AND {last};",
+        first = ids.start,
+        last = ids.end - 1,
+    )
+}
+
+/// Drops the triggers that [`history`] goes past.
+pub const UNGUARD: &str = "DROP TRIGGER runs_begin_waiting; DROP TRIGGER runs_registered; DROP TRIGGER runs_supersede;";
+
+/// Runs of a project that a runner holds until `lease_expires_at`, by the way that real ones take.
+pub fn started(project: u8, ids: &Range<i64>, lease_expires_at: i64) -> String {
+    format!(
+        "WITH RECURSIVE n (i) AS (SELECT {first} UNION ALL SELECT i + 1 FROM n WHERE i < {last})
+         INSERT INTO runs (id, project_id, environment_id, state, request_id, created_at, created_by, waiting_since, branch)
+         SELECT i, {project}, {project}, 'queued', 'r' || i, {THEN}, 'ada@example.com', {THEN}, 'main' FROM n;
+         UPDATE runs SET state = 'started', lease_token = '{LEASE}', lease_renewed_at = {THEN}, lease_expires_at = {lease_expires_at},
+             started_at = {THEN}, started_by = 'ada@example.com', claim_request_id = 'c' || id, runner = 'ci-7'
+         WHERE id BETWEEN {first} AND {last};",
+        first = ids.start,
+        last = ids.end - 1,
+    )
+}

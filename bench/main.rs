@@ -1,0 +1,108 @@
+//! `make bench`: estop beside what one would pick instead. Writes `bench/results.md`, `bench/results.svg` and the table in
+//! README, and fails if a goal is missed. `--quick` measures less and writes nothing.
+
+#[allow(dead_code, reason = "shared with the rig, which uses all of it")]
+#[path = "../tests/rig/backend.rs"]
+mod backend;
+#[allow(dead_code, reason = "shared with the HTTP tests, which use all of it")]
+#[path = "../tests/http/client.rs"]
+mod client;
+mod fixture;
+#[allow(dead_code, reason = "shared with the rig, which uses all of it")]
+#[path = "../tests/rig/http.rs"]
+mod http;
+mod load;
+mod peer;
+mod plot;
+#[path = "../tests/rig/process.rs"]
+mod process;
+mod report;
+mod rounds;
+mod rows;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use estop::time::Timestamp;
+
+use crate::peer::{Built, PEERS};
+use crate::report::Results;
+use crate::rounds::{Arena, Plan};
+
+fn main() -> ExitCode {
+    let quick = std::env::args().any(|argument| argument == "--quick");
+    let plan = if quick {
+        Plan { rounds: 3, alone: 200, lagging: 48, crowd: 600, starts: 3 }
+    } else {
+        Plan { rounds: 9, alone: 600, lagging: 160, crowd: 1500, starts: 10 }
+    };
+    let sizes: &[i64] = if quick { &[1000, 100_000] } else { &[1000, 100_000, 1_000_000] };
+    let built = Built::new();
+    let mut arena = Arena::new(&built);
+    let trips = arena.compare();
+    let figures = arena.run(plan);
+    let starts = arena.starts(plan.starts);
+    drop(arena);
+    let rows = rows::count(&built, sizes);
+    let results = Results {
+        figures,
+        trips,
+        starts,
+        sizes: PEERS.map(|peer| (peer, built.size(peer))).into(),
+        rows,
+        setting: setting(&built, plan),
+    };
+    if quick {
+        println!("{}", results.page());
+    } else {
+        write(&results);
+        println!("{}", results.summary());
+    }
+    let missed: Vec<_> = results.goals().into_iter().filter(|goal| !goal.held).collect();
+    for goal in &missed {
+        eprintln!("bench: MISSED: {}: {}", goal.claim, goal.measured);
+    }
+    if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// When, on what, with which versions.
+fn setting(built: &Built, plan: Plan) -> Vec<String> {
+    let now = std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_millis());
+    let now = Timestamp(i64::try_from(now).unwrap_or_default()).to_string();
+    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let cpu = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .map_or("", |rest| rest.trim_start_matches([' ', '\t', ':']));
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let version = |tool: &Path| {
+        let shown = Command::new(tool).arg("--version").output().expect("a version");
+        String::from_utf8_lossy(&shown.stdout).trim().to_owned()
+    };
+    vec![
+        format!("{}, {cpu}, {cores} cores", now.get(..10).unwrap_or_default()),
+        format!(
+            "{}, {}, Hono {}, esbuild {}",
+            version(&process::tool("workerd")),
+            version(Path::new("rustc")),
+            built.hono,
+            version(&process::tool("esbuild"))
+        ),
+        format!("{} rounds; {} requests on one connection, {} on 32", plan.rounds, plan.alone, plan.crowd),
+        report::history(),
+    ]
+}
+
+/// Writes the page, the plot and README's table.
+fn write(results: &Results) {
+    const MARKS: [&str; 2] = ["<!-- bench: written by `make bench` -->\n", "<!-- bench: end -->"];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    fs::write(root.join("bench/results.md"), results.page()).expect("a file");
+    plot::draw(results, &root.join("bench/results.svg")).expect("a plot");
+    let readme = fs::read_to_string(root.join("README.md")).expect("README");
+    let (before, rest) = readme.split_once(MARKS[0]).expect("a mark in README");
+    let (_, after) = rest.split_once(MARKS[1]).expect("the other mark in README");
+    let written = format!("{before}{}\n{}\n\n{}{after}", MARKS[0], results.summary(), MARKS[1]);
+    fs::write(root.join("README.md"), written).expect("README");
+}

@@ -1,0 +1,196 @@
+//! What estop is measured beside, each as the files that one would upload and its place in workerd's configuration.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use estop::sql::list::{Filter, list};
+use estop::sql::run as sql;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::json;
+
+use crate::client::ADMIN;
+use crate::process::{self, Workerd};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Peer {
+    /// The Worker that `make build` left.
+    Estop,
+    /// TypeScript with Hono, one query after the other.
+    Typical,
+    /// TypeScript with Hono around our batch.
+    Best,
+    /// Bare JavaScript around our batch, which checks nothing.
+    Floor,
+}
+
+pub const PEERS: [Peer; 4] = [Peer::Estop, Peer::Typical, Peer::Best, Peer::Floor];
+
+impl Peer {
+    /// As the table has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Estop => "estop",
+            Self::Typical => "typical",
+            Self::Best => "best TypeScript",
+            Self::Floor => "floor",
+        }
+    }
+
+    fn module(self) -> &'static str {
+        match self {
+            Self::Estop => "index",
+            Self::Typical => "typical",
+            Self::Best => "best",
+            Self::Floor => "floor",
+        }
+    }
+}
+
+/// The peers, built.
+pub struct Built {
+    files: BTreeMap<Peer, Vec<PathBuf>>,
+    folder: PathBuf,
+    /// Hono's version.
+    pub hono: String,
+}
+
+impl Built {
+    /// Bundles the peers as wrangler would, with esbuild, around the very texts of our statements.
+    pub fn new() -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let shown = Command::new(root.join("scripts/setup")).arg("--bench").output().expect("scripts/setup");
+        assert!(shown.status.success(), "scripts/setup failed: {}", String::from_utf8_lossy(&shown.stderr));
+        let modules = PathBuf::from(String::from_utf8(shown.stdout).expect("a path").trim()).join("node_modules");
+        let hono = fs::read_to_string(modules.join("hono/package.json")).expect("Hono");
+        let hono: serde_json::Value = serde_json::from_str(&hono).expect("JSON");
+        let folder = std::env::temp_dir().join(format!("estop-bench-{}", crate::client::unique()));
+        fs::create_dir(&folder).expect("a folder");
+        let filter = Filter::default();
+        let [head, items] = list(&filter, "", 0, 0, 20);
+        let statements = json!({
+            "cancel": sql::CANCEL, "explain_cancel": sql::EXPLAIN_CANCEL,
+            "heartbeat": sql::HEARTBEAT, "explain_heartbeat": sql::EXPLAIN_HEARTBEAT,
+            "show": sql::SHOW, "list_head": head.sql, "list_items": items.sql,
+        });
+        fs::write(folder.join("statements.json"), statements.to_string()).expect("a file");
+        for name in ["common", "typical", "best", "floor"] {
+            let file = format!("{name}.ts");
+            fs::copy(root.join("bench/peers").join(&file), folder.join(&file)).expect("a peer");
+        }
+        let mut files = BTreeMap::from([(Peer::Estop, process::built().to_vec())]);
+        for peer in [Peer::Typical, Peer::Best, Peer::Floor] {
+            let name = peer.module();
+            let bundled = Command::new(process::tool("esbuild"))
+                .args([&format!("{name}.ts"), "--bundle", "--minify", "--format=esm", "--target=esnext"])
+                .arg(format!("--outfile={name}.js"))
+                .env("NODE_PATH", &modules)
+                .current_dir(&folder)
+                .output()
+                .expect("esbuild");
+            assert!(bundled.status.success(), "{}", String::from_utf8_lossy(&bundled.stderr));
+            files.insert(peer, vec![folder.join(format!("{name}.js"))]);
+        }
+        Self { files, folder, hono: hono["version"].as_str().expect("a version").to_owned() }
+    }
+
+    /// The files that one would upload.
+    pub fn files(&self, peer: Peer) -> &[PathBuf] {
+        &self.files[&peer]
+    }
+
+    /// Bytes of those files, and bytes of each gzipped, summed.
+    pub fn size(&self, peer: Peer) -> (usize, usize) {
+        self.files(peer).iter().fold((0, 0), |(raw, small), file| {
+            let bytes = fs::read(file).expect("a file");
+            let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+            gzip.write_all(&bytes).expect("memory");
+            (raw + bytes.len(), small + gzip.finish().expect("memory").len())
+        })
+    }
+
+    /// Starts a workerd with this peer alone, over the D1 at `address`.
+    pub fn start(&self, peer: Peer, address: &str) -> Workerd {
+        let config = format!(
+            r#"using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "peer", worker = {worker}),
+    (name = "d1", external = (address = "{address}", http = ()))
+  ],
+  sockets = [(name = "peer", address = "127.0.0.1:0", http = (), service = "peer")]
+);
+"#,
+            worker = worker(peer)
+        );
+        Workerd::start(&config, self.files(peer), &["peer"])
+    }
+
+    /// Starts one workerd with all of them over a D1 that counts rows, and sockets `database`, `driver` and one a peer.
+    pub fn start_counted(&self) -> Workerd {
+        let counting = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/counting.js");
+        let mut files = vec![counting];
+        let (mut services, mut sockets) = (String::new(), String::new());
+        for peer in PEERS {
+            let name = peer.module();
+            files.extend_from_slice(self.files(peer));
+            let _ = writeln!(services, "(name = \"{name}\", worker = {}),", worker(peer));
+            let _ =
+                writeln!(sockets, "(name = \"{name}\", address = \"127.0.0.1:0\", http = (), service = \"{name}\"),");
+        }
+        let config = format!(
+            r#"using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    {services}
+    (name = "d1", worker = (
+      modules = [(name = "counting.js", esModule = embed "counting.js")],
+      compatibilityDate = {date},
+      bindings = [(name = "DATABASE", durableObjectNamespace = (className = "Database"))],
+      durableObjectNamespaces = [(className = "Database", uniqueKey = "bench", enableSql = true)],
+      durableObjectStorage = (localDisk = "disk")
+    )),
+    (name = "disk", disk = (path = ".", writable = true)),
+    (name = "driver", worker = {driver})
+  ],
+  sockets = [
+    {sockets}
+    (name = "database", address = "127.0.0.1:0", http = (), service = "d1"),
+    (name = "driver", address = "127.0.0.1:0", http = (), service = "driver")
+  ]
+);
+"#,
+            date = process::compatibility_date(),
+            driver = process::driver("index"),
+        );
+        let names = PEERS.map(Peer::module);
+        Workerd::start(&config, &files, &[&names[..], &["database", "driver"]].concat())
+    }
+}
+
+impl Drop for Built {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Where a peer is, among all of them in one workerd.
+pub fn socket(peer: Peer) -> &'static str {
+    peer.module()
+}
+
+fn worker(peer: Peer) -> String {
+    if peer == Peer::Estop {
+        return process::estop("d1", ADMIN, |_| None);
+    }
+    format!(
+        r#"(modules = [(name = "{name}.js", esModule = embed "{name}.js")], compatibilityDate = {date}, bindings = [{d1}])"#,
+        name = peer.module(),
+        date = process::compatibility_date(),
+        d1 = process::d1("d1"),
+    )
+}

@@ -1,0 +1,90 @@
+// The best that TypeScript can do with our design: Hono around exactly our statements, one batch a request.
+
+import { Hono, type Context } from 'hono';
+import { beat, cancelled, error, over, page, sha256, testRun } from './common';
+import sql from './statements.json';
+
+type App = { Bindings: { DB: any } };
+type Statement = [text: string, ...params: unknown[]];
+
+const LEASE = 120_000;
+const STOP_LIMIT = 300_000;
+const GRACE_SECONDS = 10;
+const REFUSALS: Record<string, [401 | 403, string]> = {
+  unknown: [401, 'This key is unknown.'], revoked: [401, 'This key was revoked.'], expired: [401, 'This key has expired.'],
+  unscoped: [403, 'This key lacks the scope.'],
+};
+const app = new Hono<App>();
+
+/** The key's hash, or nothing where the header holds no key. */
+const keyOf = async (c: Context<App>): Promise<string | null> => {
+  const [scheme, token] = (c.req.header('authorization') ?? '').split(' ');
+  return scheme === 'Bearer' && token ? sha256(token) : null;
+};
+
+const batch = async (c: Context<App>, ...statements: Statement[]): Promise<string[][]> => {
+  const answers = await c.env.DB.batch(statements.map(([text, ...params]) => c.env.DB.prepare(text).bind(...params)));
+  return answers.map(({ results }: any) => results.map((result: any) => result.row));
+};
+
+app.post('/api/test-runs/:id{[1-9][0-9]*}/cancel', async (c) => {
+  const key = await keyOf(c);
+  if (!key) return c.json(error('Send an API key.'), 401);
+  const id = Number(c.req.param('id'));
+  const body = await c.req.json().catch(() => null);
+  if (body === null || (body.reason != null && typeof body.reason !== 'string')) return c.json(error('Field `reason`: a text.'), 400);
+  const request = c.req.header('idempotency-key') ?? crypto.randomUUID();
+  const now = Date.now();
+  const [decided, explained] = await batch(c,
+    [sql.cancel, key, now, id, request, body.reason ?? null], [sql.explain_cancel, key, now, id, request]);
+  if (decided[0]) {
+    const { cancelled_at, cancel_by } = JSON.parse(decided[0]);
+    return c.json({ message: cancelled(id, cancel_by, cancelled_at) });
+  }
+  const found = JSON.parse(explained[0]);
+  if (found.key !== 'valid') return c.json(error(REFUSALS[found.key][1]), REFUSALS[found.key][0]);
+  if (!found.run) return c.json(error('There is no such test run.'), 404);
+  if (found.run.mine) return c.json({ message: cancelled(id, found.run.cancel_by, found.run.cancelled_at) });
+  return c.json({ message: over(id, found.run) }, 412);
+});
+
+app.post('/api/test-runs/:id{[1-9][0-9]*}/heartbeat', async (c) => {
+  const key = await keyOf(c);
+  if (!key) return c.json(error('Send an API key.'), 401);
+  const id = Number(c.req.param('id'));
+  const body = await c.req.json().catch(() => null);
+  if (typeof body?.lease !== 'string') return c.json(error('Field `lease`: a text.'), 400);
+  const now = Date.now();
+  const [, explained] = await batch(c,
+    [sql.heartbeat, key, now, id, body.lease, LEASE, STOP_LIMIT], [sql.explain_heartbeat, key, now, id, body.lease]);
+  const found = JSON.parse(explained[0]);
+  if (found.key !== 'valid') return c.json(error(REFUSALS[found.key][1]), REFUSALS[found.key][0]);
+  if (!found.run) return c.json(error('There is no such test run.'), 404);
+  if (!found.run.holds) return c.json(error('This lease does not hold the test run.'), 409);
+  return c.json(beat(found.run, GRACE_SECONDS));
+});
+
+app.get('/api/test-runs', async (c) => {
+  const key = await keyOf(c);
+  if (!key) return c.json(error('Send an API key.'), 401);
+  const number = Math.max(1, Number(c.req.query('page') ?? 1));
+  const perPage = Math.min(100, Math.max(1, Number(c.req.query('per_page') ?? 20)));
+  const now = Date.now();
+  const [heads, rows] = await batch(c, [sql.list_head, key, now], [sql.list_items, key, now, perPage, (number - 1) * perPage]);
+  const head = JSON.parse(heads[0]);
+  if (head.key !== 'valid') return c.json(error(REFUSALS[head.key][1]), REFUSALS[head.key][0]);
+  const items = rows.map((row) => testRun(JSON.parse(row)));
+  const next = items.length === perPage ? items[perPage - 1].id : null;
+  return c.json(page(head.project, items, number, perPage, head.counted.matched, next));
+});
+
+app.get('/api/test-runs/:id{[1-9][0-9]*}', async (c) => {
+  const key = await keyOf(c);
+  if (!key) return c.json(error('Send an API key.'), 401);
+  const [shown] = await batch(c, [sql.show, key, Date.now(), Number(c.req.param('id'))]);
+  const found = JSON.parse(shown[0]);
+  if (found.key !== 'valid') return c.json(error(REFUSALS[found.key][1]), REFUSALS[found.key][0]);
+  return found.test_run ? c.json({ data: { test_run: testRun(found.test_run) } }) : c.json(error('There is no such test run.'), 404);
+});
+
+export default app;

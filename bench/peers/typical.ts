@@ -1,0 +1,113 @@
+// As a careful user of Hono and D1 would write it: each question to the database when it comes up, one after the other.
+// The UPDATE is guarded, the key is hashed, scopes and projects are checked.
+
+import { Hono } from 'hono';
+import { beat, cancelled, error, over, page, sha256, testRun } from './common';
+
+type Key = { id: number; project_id: number; user: string; can_read: number; can_cancel: number; can_run: number };
+type App = { Bindings: { DB: any }; Variables: { key: Key } };
+
+const LEASE = 120_000;
+const GRACE_SECONDS = 10;
+const app = new Hono<App>();
+
+app.use('/api/*', async (c, next) => {
+  const [scheme, token] = (c.req.header('authorization') ?? '').split(' ');
+  if (scheme !== 'Bearer' || !token) return c.json(error('Send an API key.'), 401);
+  const key = await c.env.DB.prepare(
+    'SELECT * FROM keys WHERE hash = ? AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?)',
+  ).bind(await sha256(token), Date.now()).first();
+  if (!key) return c.json(error('This key is unknown, revoked or expired.'), 401);
+  c.set('key', key);
+  await next();
+});
+
+app.post('/api/test-runs/:id{[1-9][0-9]*}/cancel', async (c) => {
+  const key = c.get('key');
+  if (!key.can_cancel) return c.json(error('This key lacks the scope cancel.'), 403);
+  const id = Number(c.req.param('id'));
+  const body = await c.req.json().catch(() => null);
+  if (body === null || (body.reason != null && typeof body.reason !== 'string')) return c.json(error('Field `reason`: a text.'), 400);
+  const find = () => c.env.DB.prepare(
+    'SELECT state, ended_at, cancelled_at, cancel_by, lease_token FROM runs WHERE id = ? AND project_id = ?',
+  ).bind(id, key.project_id).first();
+  const run = await find();
+  if (!run) return c.json(error('There is no such test run.'), 404);
+  if (!['pending', 'queued', 'started'].includes(run.state)) return c.json({ message: over(id, run) }, 412);
+  const now = Date.now();
+  const reason = body.reason ?? null;
+  const changed = await c.env.DB.prepare(
+    `UPDATE runs SET state = 'cancelled', cancelled_at = ?, cancel_reason = ?, cancel_cause = 'user', cancel_by = ?,
+        cancel_request_id = ?, stop_outcome = ?
+      WHERE id = ? AND state IN ('pending', 'queued', 'started') RETURNING id`,
+  ).bind(now, reason, key.user, crypto.randomUUID(), run.lease_token === null ? 'never_started' : 'stopping', id).first();
+  if (!changed) return c.json({ message: over(id, await find()) }, 412);
+  // In this schema a trigger has written the event already. Without it a user would write it here: one more round trip.
+  await c.env.DB.prepare(
+    `INSERT INTO run_events (run_id, step, at, from_state, to_state, cause, by, reason)
+      VALUES (?, 4, ?, ?, 'cancelled', 'user', ?, ?) ON CONFLICT DO NOTHING`,
+  ).bind(id, now, run.state, key.user, reason).run();
+  return c.json({ message: cancelled(id, key.user, now) });
+});
+
+app.post('/api/test-runs/:id{[1-9][0-9]*}/heartbeat', async (c) => {
+  const key = c.get('key');
+  if (!key.can_run) return c.json(error('This key lacks the scope run.'), 403);
+  const id = Number(c.req.param('id'));
+  const body = await c.req.json().catch(() => null);
+  if (typeof body?.lease !== 'string') return c.json(error('Field `lease`: a text.'), 400);
+  const run = await c.env.DB.prepare('SELECT * FROM runs WHERE id = ? AND project_id = ?').bind(id, key.project_id).first();
+  if (!run) return c.json(error('There is no such test run.'), 404);
+  if (run.lease_token !== body.lease) return c.json(error('This lease does not hold the test run.'), 409);
+  const now = Date.now();
+  const renewed = await c.env.DB.prepare(
+    `UPDATE runs SET lease_renewed_at = ?, lease_expires_at = ? WHERE id = ? AND lease_token = ? AND state = 'started'
+      RETURNING lease_expires_at`,
+  ).bind(now, now + LEASE, id, body.lease).first();
+  return c.json(beat({ ...run, ...renewed }, GRACE_SECONDS));
+});
+
+const COLUMNS = `r.*, e.slug AS environment_slug, e.name AS environment_name
+  FROM runs r JOIN environments e ON e.id = r.environment_id`;
+
+function shaped(row: any): any {
+  return testRun({
+    id: row.id, state: row.state, result: row.result, error_code: row.error_code,
+    environment: { id: row.environment_id, name: row.environment_name, slug: row.environment_slug },
+    test_run_branch: row.branch, build: JSON.parse(row.build), metadata: JSON.parse(row.metadata), tags: JSON.parse(row.tags),
+    github_actor: row.github_actor, total_shards: row.total_shards, counts: JSON.parse(row.counts),
+    created_at: row.created_at, created_by: row.created_by, runner: row.runner, started_at: row.started_at,
+    started_by: row.started_by,
+    lease: row.state === 'started' ? { renewed_at: row.lease_renewed_at, expires_at: row.lease_expires_at } : null,
+    ended_at: row.ended_at, ended_by: row.ended_by,
+    cancel: row.state === 'cancelled'
+      ? { reason: row.cancel_reason, cause: row.cancel_cause, by: row.cancel_by, at: row.cancelled_at } : null,
+    stop: row.state === 'cancelled'
+      ? { outcome: row.stop_outcome, confirmed_at: row.stop_outcome === 'lost' ? null : row.stop_closed_at } : null,
+    superseded_by: row.superseded_by, protected: row.protected === 1,
+  });
+}
+
+app.get('/api/test-runs', async (c) => {
+  const key = c.get('key');
+  if (!key.can_read) return c.json(error('This key lacks the scope read.'), 403);
+  const number = Math.max(1, Number(c.req.query('page') ?? 1));
+  const perPage = Math.min(100, Math.max(1, Number(c.req.query('per_page') ?? 20)));
+  const project = await c.env.DB.prepare('SELECT * FROM projects WHERE id = ?').bind(key.project_id).first();
+  const total = await c.env.DB.prepare('SELECT count(*) AS n FROM runs WHERE project_id = ?').bind(key.project_id).first('n');
+  const { results } = await c.env.DB.prepare(`SELECT ${COLUMNS} WHERE r.project_id = ? ORDER BY r.id DESC LIMIT ? OFFSET ?`)
+    .bind(key.project_id, perPage, (number - 1) * perPage).all();
+  const { id, name, slug, repo_name, concurrency_scope: scope, concurrency_behaviour: behaviour } = project;
+  const next = results.length === perPage ? results[perPage - 1].id : null;
+  return c.json(page({ id, name, slug, repo_name, concurrency: { scope, behaviour } }, results.map(shaped), number, perPage, total, next));
+});
+
+app.get('/api/test-runs/:id{[1-9][0-9]*}', async (c) => {
+  const key = c.get('key');
+  if (!key.can_read) return c.json(error('This key lacks the scope read.'), 403);
+  const run = await c.env.DB.prepare(`SELECT ${COLUMNS} WHERE r.id = ? AND r.project_id = ?`)
+    .bind(Number(c.req.param('id')), key.project_id).first();
+  return run ? c.json({ data: { test_run: shaped(run) } }) : c.json(error('There is no such test run.'), 404);
+});
+
+export default app;
