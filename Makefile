@@ -1,6 +1,6 @@
 # Everything that one does with estop. `make dev` serves it here; `make test` checks all of it.
 .DEFAULT_GOAL := help
-.PHONY: help dev test build openapi cost latency deploy login setup
+.PHONY: help dev test soak build openapi cost latency deploy login setup
 
 demo_key = $(shell awk -F'"' '/^pub const LOCAL_DEMO/ { print $$2 }' src/key.rs)
 sources := $(shell find src -type f) Cargo.toml Cargo.lock openapi.json
@@ -13,6 +13,9 @@ dev: build ## Serve on http://127.0.0.1:8787 with an embedded database (PORT=, S
 
 test: ## Format, lints, docs, native tests; HTTP tests and the CLI against the Worker in workerd
 	@scripts/test
+
+soak: ## The long tests: races, random requests, and kill -9 under load (about ten minutes)
+	@scripts/soak
 
 build: build/index_bg.wasm ## Build the Worker into build/
 
