@@ -8,7 +8,7 @@ sources := $(shell find src -type f) Cargo.toml Cargo.lock openapi.json
 help: ## This list
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
-dev: build ## Serve on http://127.0.0.1:8787 with an embedded database (PORT=, STATE=)
+dev: ## Serve on http://127.0.0.1:8787 with an embedded database (PORT=, STATE=)
 	@exec scripts/dev
 
 test: ## Format, lints, docs, native tests; HTTP tests and the CLI against the Worker in workerd
