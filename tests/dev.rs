@@ -112,11 +112,10 @@ fn a_newcomer_stops_a_run_and_finds_it_stopped_the_next_day() {
     std::net::TcpListener::bind(("127.0.0.1", port)).expect("the port is free again");
 
     let mut dev = Dev::start(port, &state);
-    let show = {
-        dev.line("curl -X POST");
-        dev.line("curl ")
-    };
+    let next = dev.line("curl -X POST");
     assert_eq!(shell(&show).1, shown, "the data of before is kept");
+    let (status, body) = shell(&next);
+    assert_eq!(status, "200", "the line is about a run that is not over: {body}");
     dev.stop();
     std::fs::remove_dir_all(&state).expect("the database's folder");
 }
