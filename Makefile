@@ -1,6 +1,6 @@
 # Everything that one does with estop. `make dev` serves it here; `make test` checks all of it.
 .DEFAULT_GOAL := help
-.PHONY: help dev test build openapi cost latency bench-quick deploy login setup
+.PHONY: help dev test soak build openapi cost latency bench-quick deploy login setup
 
 demo_key = $(shell awk -F'"' '/^pub const LOCAL_DEMO/ { print $$2 }' src/key.rs)
 sources := $(shell find src -type f) Cargo.toml Cargo.lock openapi.json
@@ -8,11 +8,14 @@ sources := $(shell find src -type f) Cargo.toml Cargo.lock openapi.json
 help: ## This list
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
-dev: build ## Serve on http://127.0.0.1:8787 with an embedded database (PORT=, STATE=)
+dev: ## Serve on http://127.0.0.1:8787 with an embedded database (PORT=, STATE=)
 	@exec scripts/dev
 
 test: ## Format, lints, docs, native tests; HTTP tests and the CLI against the Worker in workerd
 	@scripts/test
+
+soak: ## The long tests: races, random requests, and kill -9 under load (about ten minutes)
+	@scripts/soak
 
 build: build/index_bg.wasm ## Build the Worker into build/
 

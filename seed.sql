@@ -1,7 +1,8 @@
 -- A project to play with, for a laptop only: `make dev` loads it into the embedded database, `make deploy` never does.
 -- Even in a deployment's database its key would open nothing (see LOCAL_DEMO in src/key.rs).
 -- Runs are made as the service makes them, registered first and changed afterwards, so their events are true.
--- Loading it again changes nothing: what exists stays, and the UPDATEs only touch runs that still wait.
+-- Loading it again changes nothing but the lease of run 1: what exists stays, and the other UPDATEs only touch runs that
+-- still wait.
 
 INSERT INTO projects (id, slug, name, repo_name, request_id, created_at)
 VALUES (1, 'demo', 'Demo', 'acme/shop', 'seed', unixepoch() * 1000) ON CONFLICT (id) DO NOTHING;
@@ -46,12 +47,10 @@ SELECT id, 1, 1, 'queued', '1:seed-' || id, unixepoch() * 1000 - age * 60000, 'd
   FROM (SELECT 11 AS id, 6 AS age UNION ALL SELECT 12, 5)
  WHERE true ON CONFLICT (id) DO NOTHING;
 
--- Runners took these. Run 1 holds its lease for a year, so that it is there to be stopped until a tick of the sweeper
--- finds it over-age, six hours from now.
+-- Runners took these.
 UPDATE runs SET state = 'started', started_at = created_at + 20000, started_by = 'demo@example.com', runner = 'laptop-' || id,
        lease_token = 'local-demo-lease-' || id, lease_renewed_at = created_at + 20000, claim_request_id = '1:seed',
-       lease_expires_at = CASE id WHEN 1 THEN unixepoch() * 1000 + 31536000000
-                                  ELSE created_at + 140000 END
+       lease_expires_at = created_at + 140000
  WHERE id IN (1, 3, 4, 6, 7, 8, 9, 10) AND state = 'queued' AND request_id = '1:seed-' || id;
 
 UPDATE runs SET state = 'ended', result = CASE id WHEN 4 THEN 'failed' ELSE 'passed' END,
@@ -73,3 +72,8 @@ UPDATE runs SET state = 'cancelled', cancelled_at = created_at + 60000, cancel_r
  WHERE (id IN (7, 10) AND state = 'started' OR id = 11 AND state = 'queued') AND request_id = '1:seed-' || id;
 UPDATE runs SET stop_outcome = 'graceful', stop_closed_at = cancelled_at + 4200
  WHERE id = 7 AND stop_outcome = 'stopping' AND request_id = '1:seed-7';
+
+-- Run 1 is there to be stopped: each start of `make dev` renews its lease, as its runner would. Nobody renews it after a
+-- cancel, so once it has run out a tick of the sweeper closes the stop record as lost.
+UPDATE runs SET lease_renewed_at = unixepoch() * 1000, lease_expires_at = unixepoch() * 1000 + 600000
+ WHERE id = 1 AND state = 'started' AND lease_token = 'local-demo-lease-1';

@@ -112,11 +112,25 @@ fn a_newcomer_stops_a_run_and_finds_it_stopped_the_next_day() {
     std::net::TcpListener::bind(("127.0.0.1", port)).expect("the port is free again");
 
     let mut dev = Dev::start(port, &state);
-    let show = {
-        dev.line("curl -X POST");
-        dev.line("curl ")
-    };
+    let next = dev.line("curl -X POST");
     assert_eq!(shell(&show).1, shown, "the data of before is kept");
+    let (status, body) = shell(&next);
+    assert_eq!(status, "200", "the line is about a run that is not over: {body}");
     dev.stop();
     std::fs::remove_dir_all(&state).expect("the database's folder");
+}
+
+#[test]
+fn what_is_no_port_is_refused_before_anything_is_built() {
+    for port in ["abc", "0", "65536"] {
+        // There would be something to build.
+        let refused = Command::new("make")
+            .current_dir(root())
+            .args(["--no-print-directory", "--what-if=Cargo.toml", "dev", &format!("PORT={port}")])
+            .output()
+            .expect("make");
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && said.contains("PORT must be a number"), "{said}");
+        assert!(!said.contains("building"), "{said}");
+    }
 }

@@ -86,15 +86,29 @@ impl Server {
 
     /// Sends anything.
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        self.try_send(method, path, headers, body).unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+
+    /// Sends anything to a server that may be gone before it has answered.
+    ///
+    /// # Errors
+    /// Whatever keeps a whole answer from coming.
+    pub fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Answer, ureq::Error> {
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.url));
         for (name, value) in headers {
             request = request.header(*name, ureq::http::HeaderValue::from_bytes(value.as_bytes()).expect("a header"));
         }
         let request = request.body(body).expect("a request");
         let answer = if body.is_empty() { self.agent.run(request.map(|_| ())) } else { self.agent.run(request) };
-        let mut answer = answer.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
-        let text = answer.body_mut().read_to_string().unwrap_or_else(|error| panic!("{method} {path}: {error}"));
-        Answer { status: answer.status().as_u16(), headers: answer.headers().clone(), text }
+        let mut answer = answer?;
+        let text = answer.body_mut().read_to_string()?;
+        Ok(Answer { status: answer.status().as_u16(), headers: answer.headers().clone(), text })
     }
 
     /// Sends JSON with a bearer token.
@@ -129,8 +143,14 @@ pub fn unique() -> String {
 
 /// Asks `probe` until it gives something, for at most twenty seconds.
 #[track_caller]
-pub fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
-    let deadline = now() + Duration::from_secs(20);
+pub fn eventually<T>(what: &str, probe: impl FnMut() -> Option<T>) -> T {
+    within(Duration::from_secs(20), what, probe)
+}
+
+/// Asks `probe` until it gives something, for at most so long.
+#[track_caller]
+pub fn within<T>(patience: Duration, what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+    let deadline = now() + patience;
     loop {
         if let Some(found) = probe() {
             return found;

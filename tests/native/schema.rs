@@ -33,17 +33,26 @@ fn the_seed_loads_twice_and_has_the_runs_that_the_readme_promises() {
     world.sql("DELETE FROM keys; DELETE FROM environments; DELETE FROM projects");
     let seed = include_str!("../../seed.sql");
     world.sql(seed);
-    world.sql("UPDATE runs SET lease_expires_at = lease_expires_at + 1 WHERE id = 1");
-    let kept = world.row(1);
+    let fresh = world.row(1);
+    world.sql("UPDATE runs SET lease_renewed_at = started_at, lease_expires_at = started_at + 1 WHERE id = 1");
+    let others: Vec<_> = (2..=12).map(|id| world.row(id)).collect();
     world.sql(seed);
-    assert_eq!(world.row(1), kept, "what exists stays");
+    let lease = |row: &crate::world::Row| row.lease_expires_at.expect("a lease");
+    assert!((0..10_000).contains(&(lease(&world.row(1)) - lease(&fresh))), "run 1's lease is renewed");
+    assert_eq!((2..=12).map(|id| world.row(id)).collect::<Vec<_>>(), others, "what exists stays");
     let states: Vec<String> = (1..=12).map(|id| world.row(id).state).collect();
     assert_eq!(states[..3], ["started", "queued", "ended"]);
     for state in State::ALL {
         assert!(states.iter().any(|s| s == state.name()), "{state:?}");
     }
-    let year = 365 * 24 * 3600 * 1000;
-    assert!(kept.lease_expires_at > world.row(3).ended_at.map(|at| at + year), "run 1's lease lasts");
+    let minute = 60_000;
+    assert!(lease(&fresh) > world.row(3).ended_at.expect("its end") + 9 * minute, "run 1 is alive");
+    world.sql(
+        "UPDATE runs SET state = 'cancelled', cancelled_at = 1, cancel_cause = 'user', cancel_by = 'ada', \
+        cancel_request_id = 'c', stop_outcome = 'stopping', lease_expires_at = 2 WHERE id = 1",
+    );
+    world.sql(seed);
+    assert_eq!(lease(&world.row(1)), 2, "nobody renews it after a cancel");
     let hash: String = world.host.db.borrow().query_row("SELECT hash FROM keys", [], |r| r.get(0)).expect("a key");
     assert_eq!(hash, estop::key::KeyHash::of(estop::key::LOCAL_DEMO).as_str());
 }

@@ -141,11 +141,11 @@ fn a_tick_that_fails_leaves_its_work_to_the_next() {
         rig.backend.inject(fault, times);
         rig.tick(at);
         rig.backend.heal();
-        crate::history::folds(&rig.backend, &format!("r.id = {id}"));
+        crate::history::folds(&rig.backend.db(), &format!("r.id = {id}"));
         let swept = matches!(end, End::Truth(_)) || fault.commits();
         assert_eq!(project.show(id)["state"] == "cancelled", swept, "{fault:?}");
         rig.tick(at);
         assert_eq!(project.show(id)["stop"]["outcome"], "lost", "{fault:?}");
-        crate::history::folds(&rig.backend, &format!("r.id = {id}"));
+        crate::history::folds(&rig.backend.db(), &format!("r.id = {id}"));
     }
 }

@@ -1,11 +1,11 @@
-//! The audit trail against the record: folding a run's events must give its row.
+//! The audit trail against the record: folding a run's events must give its row. And what must hold of every database,
+//! whatever has happened to it.
 
-use crate::backend::Backend;
+use rusqlite::Connection;
 
 /// Checks it for the runs that the condition names, and says how many there are.
 #[track_caller]
-pub fn folds(backend: &Backend, runs: &str) -> usize {
-    let db = backend.db();
+pub fn folds(db: &Connection, runs: &str) -> usize {
     let mut select = db
         .prepare_cached(&format!(
             "SELECT r.id, r.state, r.created_at, r.started_at, COALESCE(r.ended_at, r.cancelled_at), e.at, e.from_state, e.to_state \
@@ -42,4 +42,60 @@ pub fn folds(backend: &Backend, runs: &str) -> usize {
         assert_eq!([first, claimed, ended], [*created, *started, *over], "run {id}: moments");
     }
     count
+}
+
+/// What no database may ever hold: a sentence, and the query that finds the ids of runs of which it is true.
+/// SQLite's own `integrity_check` looks after the schema's CHECKs.
+const NEVER: [(&str, &str); 9] = [
+    (
+        "is over without one event of its end",
+        "SELECT id FROM runs r WHERE state IN ('ended', 'error', 'cancelled') AND 1 <> \
+            (SELECT count(*) FROM run_events WHERE run_id = r.id AND to_state IN ('ended', 'error', 'cancelled'))",
+    ),
+    (
+        "has an end that its event tells otherwise",
+        "SELECT id FROM runs r JOIN run_events e ON e.run_id = r.id AND e.step = 4 WHERE (e.cause, e.by, e.reason) IS NOT \
+            (COALESCE(r.cancel_cause, 'finished'), COALESCE(r.cancel_by, r.ended_by), COALESCE(r.cancel_reason, r.error_code))",
+    ),
+    (
+        "has a claim that its event tells otherwise",
+        "SELECT id FROM runs r LEFT JOIN run_events e ON e.run_id = r.id AND e.step = 3 \
+            WHERE (e.cause, e.by, e.at) IS NOT (iif(r.started_at IS NULL, NULL, 'claimed'), r.started_by, r.started_at)",
+    ),
+    (
+        "shares its slot with another holder",
+        "SELECT max(id) FROM runs WHERE slot IS NOT NULL AND (state = 'started' OR stop_outcome = 'stopping') \
+            GROUP BY project_id, slot HAVING count(*) > 1",
+    ),
+    (
+        "waits beside another for one slot",
+        "SELECT max(id) FROM runs WHERE slot IS NOT NULL AND state = 'pending' GROUP BY project_id, slot HAVING count(*) > 1",
+    ),
+    (
+        "waits for nobody",
+        "SELECT id FROM runs r WHERE slot IS NOT NULL AND state = 'pending' AND NOT EXISTS (SELECT 1 FROM runs o \
+            WHERE o.project_id = r.project_id AND o.slot = r.slot AND o.id <> r.id AND (o.state IN ('queued', 'started') OR o.stop_outcome = 'stopping'))",
+    ),
+    (
+        "was superseded by none that took its place",
+        "SELECT r.id FROM runs r LEFT JOIN runs n ON n.id = r.superseded_by WHERE r.cancel_cause = 'superseded' \
+            AND (n.id > r.id AND n.project_id = r.project_id AND n.slot = r.slot AND n.created_at = r.cancelled_at) IS NOT TRUE",
+    ),
+    ("has a lease that ends before it begins", "SELECT id FROM runs WHERE lease_expires_at < lease_renewed_at"),
+    ("was renewed before it was claimed", "SELECT id FROM runs WHERE lease_renewed_at < started_at"),
+];
+
+/// Every contradiction in a database, and every damage that SQLite finds in it.
+pub fn contradictions(db: &Connection) -> Vec<String> {
+    let all = |query: &str| -> Vec<String> {
+        let query = format!("WITH found (what) AS ({query}) SELECT CAST(what AS TEXT) FROM found");
+        let mut select = db.prepare(&query).expect("SQL");
+        select.query_map([], |row| row.get(0)).expect("rows").collect::<Result<_, _>>().expect("texts")
+    };
+    let mut found = all("SELECT * FROM pragma_integrity_check WHERE integrity_check <> 'ok'");
+    found.extend(all("SELECT \"table\" || ' refers to nothing' FROM pragma_foreign_key_check"));
+    for (sentence, query) in NEVER {
+        found.extend(all(query).into_iter().map(|id| format!("run {id} {sentence}")));
+    }
+    found
 }

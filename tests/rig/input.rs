@@ -1,17 +1,16 @@
 //! Bad input: whatever comes, the answer is JSON and no 5xx, it comes soon, and a refusal has written nothing.
+//! `ESTOP_SOAK_REQUESTS` sets how many random requests, `ESTOP_SOAK_SEED` where chance begins.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
+use crate::chance::setting;
 use crate::client::Project;
 use crate::raw::{self, Heard};
 use crate::shots::{Framing, Known, Shot, shots};
 use crate::workerd::Rig;
-
-/// How many random requests; always the same ones.
-const CASES: u32 = 2500;
 
 /// Fires, and checks what must hold of every answer. `None` is a connection that ended without one.
 fn fire(rig: &Rig, shot: &Shot) -> Option<u16> {
@@ -37,7 +36,8 @@ fn fire(rig: &Rig, shot: &Shot) -> Option<u16> {
     let json = shot.method == "HEAD" || heard.is_json();
     assert!(json || !heard.is_workers(), "not JSON: {heard:?} to {}", shown());
     // A late finish of a cancelled run is refused and yet closes its stop record.
-    let may_write = heard.status < 400 || (heard.status == 412 && shot.target.ends_with("/finish"));
+    let path = shot.target.split('?').next().unwrap_or_default();
+    let may_write = heard.status < 400 || (heard.status == 412 && path.ends_with("/finish"));
     assert!(may_write || rig.backend.db().total_changes() == before, "written: {heard:?} to {}", shown());
     // A shot may have revoked the key that the next one needs.
     rig.backend.sql("UPDATE keys SET revoked_at = NULL WHERE revoked_at IS NOT NULL");
@@ -65,19 +65,24 @@ fn no_random_request_breaks_anything() {
     let rig = Rig::start();
     let project = rig.project();
     let statuses = RefCell::new(BTreeMap::<Option<u16>, u32>::new());
-    let config = Config { cases: CASES, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
-    let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &[4; 32]));
+    let (requests, seed) = (setting("ESTOP_SOAK_REQUESTS", 2500), setting("ESTOP_SOAK_SEED", 4));
+    let mut chance = [0; 32];
+    chance[..8].copy_from_slice(&seed.to_le_bytes());
+    let cases = requests.try_into().expect("a count");
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &chance));
     let outcome = runner.run(&shots(known(&project)), |shot| {
         *statuses.borrow_mut().entry(fire(&rig, &shot)).or_default() += 1;
         Ok(())
     });
     outcome.unwrap_or_else(|failure| panic!("{failure}"));
     let statuses = statuses.into_inner();
-    println!("bad input: {CASES} requests, answered with {statuses:?}");
-    for status in [200, 400, 401, 404, 405, 409, 412, 413] {
+    println!("bad input: {requests} requests from seed {seed}, answered with {statuses:?}");
+    // 409 and 413 come as well, but too seldom to be sure of them from any seed.
+    for status in [200, 400, 401, 404, 405, 412] {
         assert!(statuses.contains_key(&Some(status)), "no {status} among {statuses:?}: the shots are too alike");
     }
-    crate::history::folds(&rig.backend, "true");
+    crate::history::folds(&rig.backend.db(), "true");
     assert_eq!(rig.server.send("GET", "/healthz", &[], b"").status, 200, "the Worker lives");
 }
 

@@ -1,6 +1,7 @@
 //! The Worker in plain workerd over a database of our own that can hurt it: `cargo test --test rig` after `make build`.
 
 mod backend;
+mod chance;
 #[allow(dead_code, reason = "shared with the HTTP tests, which use all of it")]
 #[path = "../http/client.rs"]
 mod client;

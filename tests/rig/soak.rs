@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::backend::Fault;
+use crate::chance::{Chance, setting};
 use crate::client::{Answer, Project};
 use crate::history;
 use crate::workerd::Rig;
@@ -27,33 +28,19 @@ enum Try {
     },
 }
 
-/// A seeded stream of numbers (splitmix64): the same seed gives the same races.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, most: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % most
-    }
-
-    fn next_try(&mut self) -> Try {
+impl Try {
+    fn any(chance: &mut Chance) -> Self {
         const HOUR: i64 = 3_600_000;
-        match self.below(10) {
+        match chance.below(10) {
             0..=2 => Try::Cancel,
             3 | 4 => Try::Finish { own: true },
             5 => Try::Finish { own: false },
             6 => Try::Claim,
             7 | 8 => Try::Heartbeat,
             // Long before any clock has run out, when the lease has lapsed, and when it is over-age too.
-            _ => Try::Tick { after: [0, HOUR, 7 * HOUR][usize::try_from(self.below(3)).expect("small")] },
+            _ => Try::Tick { after: [0, HOUR, 7 * HOUR][usize::try_from(chance.below(3)).expect("small")] },
         }
     }
-}
-
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
 }
 
 #[test]
@@ -67,7 +54,7 @@ fn a_run_that_everybody_pulls_at_ends_once_and_each_is_told_the_truth() {
     for round in 0..runs {
         let claimed = chance.below(3) > 0;
         let (id, lease) = if claimed { project.started() } else { (project.queued(), "nobody's".to_owned()) };
-        let tries: Vec<Try> = (0..3 + chance.below(6)).map(|_| chance.next_try()).collect();
+        let tries: Vec<Try> = (0..3 + chance.below(6)).map(|_| Try::any(&mut chance)).collect();
         if chance.below(3) == 0 {
             rig.backend
                 .inject([Fault::ErrorAfter("Network connection lost."), Fault::ClosedAfter][(round % 2) as usize], 2);
@@ -77,7 +64,8 @@ fn a_run_that_everybody_pulls_at_ends_once_and_each_is_told_the_truth() {
         let end = check(&rig, (id, claimed), &tries, &answers);
         *ends.entry(end).or_default() += 1;
     }
-    assert_eq!(history::folds(&rig.backend, "true"), usize::try_from(runs).expect("few"));
+    assert_eq!(history::folds(&rig.backend.db(), "true"), usize::try_from(runs).expect("few"));
+    assert_eq!(history::contradictions(&rig.backend.db()), [""; 0]);
     println!("soak: {runs} runs from seed {seed}, over as {ends:?}");
     // Otherwise nothing was raced for.
     assert!(runs < 100 || ends.len() >= 5, "{ends:?}");
@@ -168,6 +156,6 @@ fn check(rig: &Rig, (id, claimed): (i64, bool), tries: &[Try], answers: &[Option
     if tries.contains(&Try::Cancel) {
         assert!(over, "{shown}");
     }
-    assert_eq!(history::folds(&rig.backend, &format!("r.id = {id}")), 1);
+    assert_eq!(history::folds(&rig.backend.db(), &format!("r.id = {id}")), 1);
     if swept { format!("swept, {}", read("stop_outcome")) } else { format!("{state} {}", read("stop_outcome")) }
 }

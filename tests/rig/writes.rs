@@ -154,7 +154,7 @@ impl Attempt<'_> {
             Write::Register => format!("branch = '{mark}'"),
             _ => format!("id = {id}"),
         };
-        crate::history::folds(&rig.backend, &runs);
+        crate::history::folds(&rig.backend.db(), &runs);
         let before = match self.write {
             Write::Claim => Some("queued"),
             Write::Finish | Write::Cancel | Write::Renew => Some("started"),
