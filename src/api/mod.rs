@@ -7,7 +7,7 @@ mod lists;
 mod routes;
 mod runs;
 
-pub use routes::{Method, ROUTES, Route, allowed, exists};
+pub use routes::{Method, ROUTES, Route, allowed, serves};
 
 use serde::Serialize;
 

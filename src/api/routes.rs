@@ -101,17 +101,23 @@ impl Route {
 
 /// The `Allow` header for a path: the methods that it takes (RFC 9110 section 10.2.1); `None` if there is no such path.
 pub fn allowed(path: &str) -> Option<String> {
-    let names: Vec<&str> = ROUTES
-        .iter()
-        .filter(|(_, pattern, _)| matches(pattern, path))
-        .flat_map(|(method, _, _)| method.names().iter().copied())
-        .collect();
+    let names: Vec<&str> = methods(path).flat_map(|method| method.names().iter().copied()).collect();
     (!names.is_empty()).then(|| names.join(", "))
 }
 
-/// Whether some method is served at this path. The Router's own matcher is laxer: it takes an empty segment for an id.
-pub fn exists(path: &str) -> bool {
-    ROUTES.iter().any(|(_, pattern, _)| matches(pattern, path))
+/// Whether this method is served at this path. The Router's own matcher is laxer: it takes an empty segment for an id,
+/// and for a path of the table's own words if the method is another's.
+pub fn serves(method: &str, path: &str) -> bool {
+    methods(path).any(|served| served.names().contains(&method))
+}
+
+/// The methods of a path: of a pattern without an id, if one matches, and else of those with one.
+fn methods(path: &str) -> impl Iterator<Item = Method> {
+    let literal = ROUTES.iter().any(|(_, pattern, _)| *pattern == path);
+    ROUTES
+        .iter()
+        .filter(move |(_, pattern, _)| if literal { *pattern == path } else { matches(pattern, path) })
+        .map(|(method, _, _)| *method)
 }
 
 fn matches(pattern: &str, path: &str) -> bool {
@@ -140,8 +146,15 @@ mod tests {
             "/api/test-runs/7/cancel/",
             "/api/test-runs/7/stop",
         ] {
-            assert_eq!((allowed(nowhere), exists(nowhere)), (None, false), "{nowhere}");
+            assert_eq!((allowed(nowhere), serves("GET", nowhere)), (None, false), "{nowhere}");
         }
+    }
+
+    #[test]
+    fn a_word_of_the_table_is_no_id() {
+        assert_eq!(allowed("/api/test-runs/cancel").as_deref(), Some("POST"));
+        assert!(serves("POST", "/api/test-runs/cancel") && !serves("GET", "/api/test-runs/cancel"));
+        assert!(serves("HEAD", "/api/test-runs/x"), "which is a bad id, and said to be one");
     }
 
     #[test]

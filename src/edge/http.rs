@@ -59,11 +59,6 @@ impl Call {
     }
 }
 
-/// Whether the method is one that any route takes. `worker` takes an unknown method for GET.
-pub fn method_is_known(request: &Request) -> bool {
-    matches!(request.inner().method().as_str(), "GET" | "HEAD" | "POST" | "PUT" | "DELETE")
-}
-
 /// The headers that the core reads.
 pub struct RequestHeaders {
     pub authorization: Option<String>,

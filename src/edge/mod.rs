@@ -51,7 +51,8 @@ fn start() {
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response> {
     let call = Rc::new(http::Call::new(&request));
-    if http::method_is_known(&request) && api::exists(call.path()) {
+    // By its own name: `worker` takes an unknown method for GET.
+    if api::serves(&request.inner().method(), call.path()) {
         let response = router(Rc::clone(&call)).run(request, env).await;
         if call.answered() {
             return response;

@@ -132,15 +132,15 @@ route! {
     list,
     get, path = "/api/test-runs", tag = "Test Runs", operation_id = "listTestRuns",
     params(
-        ("id" = Option<i64>, Query, description = "This run only.", minimum = 1),
-        ("page" = Option<i64>, Query, description = "The page, from 1; not with `before`.", minimum = 1),
+        ("id" = Option<i64>, Query, description = "This run only.", minimum = 1, maximum = 9007199254740991_i64),
+        ("page" = Option<i64>, Query, description = "The page, from 1; not with `before`.", minimum = 1, maximum = 9007199254740991_i64),
         ("per_page" = Option<i64>, Query, description = "Runs a page; 20 unless told.", minimum = 1, maximum = 100),
         ("branch" = Option<String>, Query, description = "Runs of this branch.", min_length = 1, max_length = 255),
         ("state" = Option<crate::run::State>, Query, description = "Runs in this state."),
         ("result" = Option<crate::run::RunResult>, Query, description = "Runs with this result."),
-        ("environment_ids" = Option<String>, Query, description = "Runs in these environments: up to 20 ids with commas.", pattern = "^[0-9]+(,[0-9]+){0,19}$"),
+        ("environment_ids" = Option<String>, Query, description = "Runs in these environments: up to 20 ids with commas.", pattern = "^[1-9][0-9]{0,14}(,[1-9][0-9]{0,14}){0,19}$"),
         ("interval_in_days" = Option<i64>, Query, description = "Runs of the last days.", minimum = 1, maximum = 36500),
-        ("before" = Option<i64>, Query, description = "Runs with a smaller id, without counting.", minimum = 1),
+        ("before" = Option<i64>, Query, description = "Runs with a smaller id, without counting.", minimum = 1, maximum = 9007199254740991_i64),
     ),
     responses((status = 200, description = "A page of runs.", body = RunList), KeyRefusals),
 }
@@ -238,6 +238,10 @@ route! {
     /// Create a project
     create_project,
     post, path = "/api/projects", tag = "Set-up", operation_id = "createProject", security(("Admin" = [])),
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "A retry with the same key gets the first project.",
+            min_length = 1, max_length = 255, pattern = "^[ -~]+$"),
+    ),
     request_body(content = CreateProjectRequest),
     responses(
         (status = 200, description = "The project.", body = Data<OneProject>),
@@ -261,7 +265,11 @@ route! {
     /// Create an environment of a project
     create_environment,
     post, path = "/api/projects/{id}/environments", tag = "Set-up", operation_id = "createEnvironment", security(("Admin" = [])),
-    params(("id" = i64, Path, description = "The project's id.", minimum = 1)),
+    params(
+        ("id" = i64, Path, description = "The project's id.", minimum = 1),
+        ("Idempotency-Key" = Option<String>, Header, description = "A retry with the same key gets the first environment.",
+            min_length = 1, max_length = 255, pattern = "^[ -~]+$"),
+    ),
     request_body(content = CreateEnvironmentRequest),
     responses(
         (status = 200, description = "The environment.", body = Data<OneEnvironment>),
@@ -287,8 +295,8 @@ route! {
     list_keys,
     get, path = "/api/keys", tag = "Set-up", operation_id = "listKeys", security(("Admin" = [])),
     params(
-        ("project_id" = Option<i64>, Query, description = "Keys of this project only.", minimum = 1),
-        ("before" = Option<i64>, Query, description = "Keys with a smaller id.", minimum = 1),
+        ("project_id" = Option<i64>, Query, description = "Keys of this project only.", minimum = 1, maximum = 9007199254740991_i64),
+        ("before" = Option<i64>, Query, description = "Keys with a smaller id.", minimum = 1, maximum = 9007199254740991_i64),
         ("per_page" = Option<i64>, Query, description = "Keys a page; 50 unless told.", minimum = 1, maximum = 100),
     ),
     responses((status = 200, description = "A page of keys.", body = KeyList), AdminRefusals),

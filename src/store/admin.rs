@@ -143,7 +143,7 @@ pub async fn create_key(
         Statement::new(
             sql::CREATE_KEY,
             vec![
-                key.project_id.into(),
+                key.project_id.0.into(),
                 key.user.as_str().into(),
                 key.name.as_str().into(),
                 hash.as_str().into(),

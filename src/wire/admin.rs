@@ -8,6 +8,7 @@ use crate::time::Timestamp;
 use crate::wire::MAX_ID;
 use crate::wire::answers::{Environment, Project, named};
 use crate::wire::check::{invalid, slug, text};
+use crate::wire::whole::Whole;
 
 /// A project to be made.
 #[derive(Debug, Deserialize)]
@@ -72,9 +73,9 @@ impl CreateEnvironmentRequest {
 #[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct CreateKeyRequest {
     /// The project that it opens.
-    #[cfg_attr(not(target_arch = "wasm32"), schema(minimum = 1))]
-    pub project_id: i64,
-    /// Who acts with it: recorded in every run that it touches.
+    #[cfg_attr(not(target_arch = "wasm32"), schema(value_type = i64, minimum = 1, maximum = 9007199254740991_i64))]
+    pub project_id: Whole,
+    /// Who acts with it: recorded in every run that it touches. Not `system:` and anything.
     #[cfg_attr(not(target_arch = "wasm32"), schema(min_length = 1, max_length = 255, examples("ada@example.com")))]
     pub user: String,
     /// What it is for.
@@ -83,7 +84,8 @@ pub struct CreateKeyRequest {
     /// What it may do: at least one.
     #[cfg_attr(not(target_arch = "wasm32"), schema(min_items = 1))]
     pub scopes: Vec<Scope>,
-    /// From this moment on it opens nothing. Without it the key does not expire.
+    /// From this moment on it opens nothing. Without it the key does not expire. Not before 1970.
+    #[cfg_attr(not(target_arch = "wasm32"), schema(value_type = Option<Timestamp>))]
     expires_at: Option<String>,
 }
 
@@ -93,7 +95,7 @@ impl CreateKeyRequest {
     /// # Errors
     /// [`ApiError::Invalid`], saying which field and what was expected.
     pub fn checked(self) -> Result<(Self, Option<Timestamp>), ApiError> {
-        if !(1..=MAX_ID).contains(&self.project_id) {
+        if !(1..=MAX_ID).contains(&self.project_id.0) {
             return invalid("project_id", "expected a project's id");
         }
         text("user", Some(&self.user), 255)?;

@@ -10,7 +10,8 @@ use crate::wire::MAX_ID;
 use crate::wire::check::{invalid, json, slug, text};
 use crate::wire::requests::CancelRequest;
 #[cfg(not(target_arch = "wasm32"))]
-use crate::wire::requests::MetadataValues;
+use crate::wire::requests::metadata_schema;
+use crate::wire::whole::Whole;
 
 /// The most ids that can be given.
 pub const MOST_IDS: usize = 100;
@@ -22,18 +23,24 @@ const MINUTE: i64 = 60_000;
 #[cfg_attr(not(target_arch = "wasm32"), schema(as = BulkCancelRequest))]
 pub struct BulkRequest {
     /// These runs. Not together with `filter`.
-    #[cfg_attr(not(target_arch = "wasm32"), schema(min_items = 1, max_items = 100))]
-    ids: Option<Vec<i64>>,
+    #[cfg_attr(not(target_arch = "wasm32"), schema(value_type = Option<Vec<i64>>, min_items = 1, max_items = 100))]
+    ids: Option<Vec<Whole>>,
     /// The runs that match all of this and are not over. Not together with `ids`.
     filter: Option<BulkFilter>,
     /// Why the runs are stopped.
-    #[cfg_attr(not(target_arch = "wasm32"), schema(max_length = 1024))]
+    #[cfg_attr(not(target_arch = "wasm32"), schema(max_length = 1024, pattern = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$"))]
     reason: Option<String>,
     /// Only say which runs it would be.
     dry_run: Option<bool>,
     /// How many runs at most, oldest first; 100 unless told. For `filter` only.
-    #[cfg_attr(not(target_arch = "wasm32"), schema(minimum = 1, maximum = 1000))]
-    limit: Option<i64>,
+    #[cfg_attr(not(target_arch = "wasm32"), schema(value_type = Option<i64>, minimum = 1, maximum = 1000))]
+    limit: Option<Whole>,
+}
+
+/// Any names: what no run has matches none.
+#[cfg(not(target_arch = "wasm32"))]
+fn metadata_filter() -> utoipa::openapi::Schema {
+    metadata_schema("Names and values that their metadata has, e.g. a CI run's id.", 10, None, None)
 }
 
 /// What the runs to be cancelled have in common: at least one of these.
@@ -41,7 +48,10 @@ pub struct BulkRequest {
 #[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct BulkFilter {
     /// The slug of their environment.
-    #[cfg_attr(not(target_arch = "wasm32"), schema(min_length = 1, max_length = 64))]
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schema(min_length = 1, max_length = 64, pattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
+    )]
     environment: Option<String>,
     /// Their branch.
     #[cfg_attr(not(target_arch = "wasm32"), schema(min_length = 1, max_length = 255))]
@@ -49,10 +59,10 @@ pub struct BulkFilter {
     /// Their state: `pending`, `queued` or `started`.
     state: Option<State>,
     /// They were registered at least this long ago; 0 for all.
-    #[cfg_attr(not(target_arch = "wasm32"), schema(minimum = 0, maximum = 5256000))]
-    older_than_minutes: Option<i64>,
+    #[cfg_attr(not(target_arch = "wasm32"), schema(value_type = Option<i64>, minimum = 0, maximum = 5256000))]
+    older_than_minutes: Option<Whole>,
     /// Names and values that their metadata has, e.g. a CI run's id.
-    #[cfg_attr(not(target_arch = "wasm32"), schema(value_type = Option<MetadataValues>))]
+    #[cfg_attr(not(target_arch = "wasm32"), schema(schema_with = metadata_filter))]
     metadata: Option<Map<String, Value>>,
 }
 
@@ -96,8 +106,10 @@ impl BulkRequest {
     /// [`ApiError::Invalid`], saying which field and what was expected.
     pub fn checked(self, now: Timestamp) -> Result<Bulk, ApiError> {
         let limit = match self.limit {
-            Some(n) if !(1..=1000).contains(&n) => return invalid("limit", "expected a whole number from 1 to 1000"),
-            other => other,
+            Some(Whole(n)) if !(1..=1000).contains(&n) => {
+                return invalid("limit", "expected a whole number from 1 to 1000");
+            }
+            other => other.map(|Whole(n)| n),
         };
         let which = match (self.ids, self.filter) {
             (Some(ids), None) => {
@@ -114,7 +126,8 @@ impl BulkRequest {
     }
 }
 
-fn given(mut ids: Vec<i64>) -> Result<Which, ApiError> {
+fn given(ids: Vec<Whole>) -> Result<Which, ApiError> {
+    let mut ids: Vec<i64> = ids.into_iter().map(|Whole(id)| id).collect();
     if ids.is_empty() || ids.len() > MOST_IDS || ids.iter().any(|id| !(1..=MAX_ID).contains(id)) {
         return invalid("ids", &format!("expected 1 to {MOST_IDS} ids of runs"));
     }
@@ -132,7 +145,7 @@ impl BulkFilter {
         if self.state.is_some_and(State::is_over) {
             return invalid("filter.state", "expected `pending`, `queued` or `started`: the others are over");
         }
-        if self.older_than_minutes.is_some_and(|n| !(0..=5_256_000).contains(&n)) {
+        if self.older_than_minutes.is_some_and(|Whole(n)| !(0..=5_256_000).contains(&n)) {
             return invalid("filter.older_than_minutes", "expected a whole number from 0 to 5256000");
         }
         let metadata = self.metadata.unwrap_or_default();
@@ -143,7 +156,7 @@ impl BulkFilter {
             environment: self.environment,
             branch: self.branch,
             state: self.state.map(State::name),
-            created_by: self.older_than_minutes.map(|minutes| now.plus(-minutes * MINUTE)),
+            created_by: self.older_than_minutes.map(|Whole(minutes)| now.plus(-minutes * MINUTE)),
             metadata: (!metadata.is_empty()).then(|| json(&metadata)),
             limit,
         };

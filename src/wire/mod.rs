@@ -7,6 +7,7 @@ pub mod bulk;
 mod check;
 pub mod query;
 pub mod requests;
+mod whole;
 
 use crate::error::ApiError;
 

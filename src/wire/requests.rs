@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use crate::error::ApiError;
 use crate::run::{ErrorCode, Finish, RunResult, Stopped};
 use crate::wire::check::{invalid, json, slug, text};
+use crate::wire::whole::{self, Whole};
 
 /// The longest reason, in characters.
 pub const REASON_LIMIT: usize = 1024;
@@ -21,7 +22,7 @@ pub struct CancelRequest {
     /// Why the run is stopped. Kept for the audit trail. No control characters but tab and newline; white space alone is
     /// no reason.
     #[serde(default, deserialize_with = "not_null")]
-    #[cfg_attr(not(target_arch = "wasm32"), schema(value_type = String, required = false, max_length = 1024))]
+    #[cfg_attr(not(target_arch = "wasm32"), schema(value_type = String, required = false, max_length = 1024, pattern = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$"))]
     reason: Option<String>,
 }
 
@@ -75,7 +76,7 @@ pub struct RegisterRequest {
     #[cfg_attr(not(target_arch = "wasm32"), schema(min_length = 1, max_length = 255))]
     branch: Option<String>,
     /// Names and values of the caller's own: at most 50, each a string or a number.
-    #[cfg_attr(not(target_arch = "wasm32"), schema(value_type = Option<MetadataValues>))]
+    #[cfg_attr(not(target_arch = "wasm32"), schema(schema_with = metadata))]
     metadata: Option<Map<String, Value>>,
     /// At most 50 words to find the run by.
     #[cfg_attr(not(target_arch = "wasm32"), schema(max_items = 50))]
@@ -84,28 +85,41 @@ pub struct RegisterRequest {
     #[cfg_attr(not(target_arch = "wasm32"), schema(min_length = 1, max_length = 255))]
     github_actor: Option<String>,
     /// How many shards will report.
-    #[cfg_attr(not(target_arch = "wasm32"), schema(minimum = 1, maximum = 10000))]
-    total_shards: Option<i64>,
+    #[cfg_attr(not(target_arch = "wasm32"), schema(value_type = Option<i64>, minimum = 1, maximum = 10000))]
+    total_shards: Option<Whole>,
     /// Never cancel this run because a newer one takes its place (concurrency limits).
     protected: Option<bool>,
 }
 
-/// Metadata, in the document.
 #[cfg(not(target_arch = "wasm32"))]
-pub type MetadataValues = std::collections::BTreeMap<String, MetadataValue>;
+fn metadata() -> utoipa::openapi::Schema {
+    let what = "Names and values of the caller's own, at most 8192 bytes in all.";
+    metadata_schema(what, 50, Some(255), Some(1024))
+}
 
-/// What a metadata value may be.
+/// The schema of an optional object with so many names at most, each with a string or a number.
 #[cfg(not(target_arch = "wasm32"))]
-#[derive(utoipa::ToSchema)]
-#[schema(no_recursion)]
-#[allow(dead_code, reason = "only the OpenAPI document uses it")]
-#[derive(Deserialize)]
-#[serde(untagged)]
-pub enum MetadataValue {
-    /// A text.
-    String(String),
-    /// A number.
-    Number(f64),
+pub fn metadata_schema(
+    description: &str,
+    names: usize,
+    longest_name: Option<usize>,
+    longest: Option<usize>,
+) -> utoipa::openapi::Schema {
+    use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
+    let name = ObjectBuilder::new()
+        .schema_type(SchemaType::Type(Type::String))
+        .min_length(longest_name.map(|_| 1))
+        .max_length(longest_name);
+    let value =
+        ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::String, Type::Number])).max_length(longest);
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Object, Type::Null]))
+        .description(Some(description))
+        .max_properties(Some(names))
+        .property_names(Some(name.build()))
+        .additional_properties(Some(Schema::from(value)))
+        .build()
+        .into()
 }
 
 /// What is under test.
@@ -204,7 +218,7 @@ impl RegisterRequest {
         for tag in &tags {
             text("tags", Some(tag), 255)?;
         }
-        if self.total_shards.is_some_and(|n| !(1..=10_000).contains(&n)) {
+        if self.total_shards.is_some_and(|Whole(n)| !(1..=10_000).contains(&n)) {
             return invalid("total_shards", "expected a whole number from 1 to 10000");
         }
         Ok(NewRun {
@@ -214,7 +228,7 @@ impl RegisterRequest {
             metadata: (!metadata.is_empty()).then(|| json(&metadata)),
             tags: json(&tags),
             github_actor: self.github_actor,
-            total_shards: self.total_shards,
+            total_shards: self.total_shards.map(|Whole(n)| n),
             protected: self.protected.unwrap_or(false),
         })
     }
@@ -287,19 +301,24 @@ pub struct FinishRequest {
 #[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct Counts {
     /// All of them.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole::count")]
+    #[cfg_attr(not(target_arch = "wasm32"), schema(value_type = i64, minimum = 0, maximum = 4294967295_i64))]
     pub total: u32,
     /// Passed.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole::count")]
+    #[cfg_attr(not(target_arch = "wasm32"), schema(value_type = i64, minimum = 0, maximum = 4294967295_i64))]
     pub success: u32,
     /// Failed.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole::count")]
+    #[cfg_attr(not(target_arch = "wasm32"), schema(value_type = i64, minimum = 0, maximum = 4294967295_i64))]
     pub failed: u32,
     /// Not run.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole::count")]
+    #[cfg_attr(not(target_arch = "wasm32"), schema(value_type = i64, minimum = 0, maximum = 4294967295_i64))]
     pub skipped: u32,
     /// Passed, but not at the first try.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole::count")]
+    #[cfg_attr(not(target_arch = "wasm32"), schema(value_type = i64, minimum = 0, maximum = 4294967295_i64))]
     pub flaky: u32,
 }
 

@@ -294,6 +294,8 @@ fn a_path_that_is_not_served_is_404_and_another_method_405_with_allow() {
         ("DELETE", "/healthz", "GET, HEAD"),
         ("GET", "/api/keys/1", "DELETE"),
         ("GET", "/api/projects", "POST"),
+        ("GET", "/api/test-runs/cancel", "POST"),
+        ("OPTIONS", "/api/test-runs/cancel", "POST"),
     ] {
         let answer = server.send(method, path, &[], b"");
         answer.is_error(405);

@@ -1,0 +1,17 @@
+//! The document by Redocly's recommended rules.
+
+use crate::tools::{node, source, succeed};
+
+#[test]
+fn the_document_follows_the_recommended_rules() {
+    let printed = succeed(
+        node("redocly")
+            .args(["lint", "--format", "stylish", "--max-problems", "1000", "openapi.json", "--config"])
+            .arg(source("tests/conformance/redocly.yaml"))
+            .env("REDOCLY_TELEMETRY", "off")
+            .env("REDOCLY_SUPPRESS_UPDATE_NOTICE", "true")
+            .current_dir(source("")),
+    );
+    // A warning alone does not make it fail.
+    assert!(printed.contains("is valid") && !printed.contains("warning  "), "{printed}");
+}

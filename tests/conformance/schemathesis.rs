@@ -1,0 +1,124 @@
+//! schemathesis reads a document, makes up thousands of requests, good and bad, and holds the Worker to what is written.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use serde_json::Value;
+
+use crate::client::{ADMIN, Project};
+use crate::tools::{Scratch, schemathesis, source, succeed};
+use crate::workerd::Rig;
+
+/// How many runs there are: more than there will be requests, so that most requests find one that nobody has cancelled.
+const RUNS: u32 = 3000;
+
+/// Every state, side by side; `the-lease` holds every run that was ever claimed.
+fn seed(rig: &Rig, project: &Project) {
+    let Project { id: project, environment, .. } = project;
+    let now = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
+    rig.backend.sql(&format!(
+        "INSERT INTO runs (project_id, environment_id, state, request_id, created_at, created_by, waiting_since)
+         WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {RUNS})
+         SELECT {project}, {environment}, 'queued', 'seed:' || n, {now}, 'ada@example.com', {now} FROM n;
+         UPDATE runs SET state = 'started', lease_token = 'the-lease', lease_renewed_at = {now}, started_at = {now},
+                lease_expires_at = {now} + 120000, started_by = 'ci@example.com', claim_request_id = 'seed:' || id
+          WHERE id % 10 >= 5;
+         UPDATE runs SET state = 'ended', result = 'failed', ended_at = {now}, ended_by = 'ci@example.com',
+                finish_request_id = 'seed:' || id WHERE id % 20 = 9;
+         UPDATE runs SET state = 'error', error_code = 'merge_conflict', ended_at = {now}, ended_by = 'ci@example.com',
+                finish_request_id = 'seed:' || id WHERE id % 20 = 19;
+         UPDATE runs SET state = 'cancelled', cancelled_at = {now}, cancel_cause = 'user', cancel_by = 'eve@example.com',
+                cancel_request_id = 'seed:' || id,
+                stop_outcome = CASE WHEN lease_token IS NULL THEN 'never_started' ELSE 'stopping' END
+          WHERE id % 10 IN (0, 8);
+         -- It may revoke any key but the one that it has: with that one, all that follows would be 401.
+         CREATE TRIGGER its_own_key_stays AFTER UPDATE OF revoked_at ON keys WHEN NEW.id = 1 AND NEW.revoked_at IS NOT NULL
+         BEGIN UPDATE keys SET revoked_at = NULL WHERE id = 1; END;"
+    ));
+}
+
+/// How often each route gave each status, by the Worker's own log.
+fn answers(rig: &Rig) -> BTreeMap<String, BTreeMap<u64, u32>> {
+    let mut answers = BTreeMap::<String, BTreeMap<u64, u32>>::new();
+    for line in rig.log().lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+        if let (Some(route), Some(status)) = (line["route"].as_str(), line["status"].as_u64()) {
+            *answers.entry(route.to_owned()).or_default().entry(status).or_default() += 1;
+        }
+    }
+    answers
+}
+
+/// Lets schemathesis loose with `cases` random requests of each kind for each operation, and checks that all of `reached`
+/// came to pass at least so often and so many requests were made in all: a test of nothing but 404 would pass as well.
+fn holds(document: &str, rules: &str, cases: u32, selection: &[&str], total: u32, reached: &[(&str, u64, u32)]) {
+    let rig = Rig::start();
+    let project = rig.project();
+    seed(&rig, &project);
+    let before: u32 = answers(&rig).values().flat_map(BTreeMap::values).sum();
+    let scratch = Scratch::new();
+    let read = |name: &str| fs::read_to_string(source("tests/conformance").join(name)).expect("a file");
+    let ids = |least: u32, last_digits: std::ops::RangeInclusive<u32>| {
+        let ids = (least..=RUNS).filter(|id| last_digits.contains(&(id % 10))).map(|id| id.to_string());
+        ids.collect::<Vec<_>>().join(",")
+    };
+    let config = read("schemathesis.toml")
+        .replace("\"RUNS\"", &ids(1, 0..=9))
+        .replace("\"WAITING\"", &ids(RUNS / 2, 1..=4))
+        .replace("\"HELD\"", &ids(RUNS / 2, 5..=8))
+        + &read(rules);
+    fs::write(scratch.0.join("schemathesis.toml"), config).expect("a file");
+    let printed = succeed(
+        schemathesis()
+            .args(["--config-file", "schemathesis.toml", "run", "--no-color", "--url", &rig.server.url])
+            .args(["--max-examples", &cases.to_string()])
+            .args(selection)
+            .arg(source(document))
+            .env("ESTOP_KEY", &project.key)
+            .env("ESTOP_ADMIN_TOKEN", ADMIN)
+            .current_dir(&scratch.0),
+    );
+    let answers = answers(&rig);
+    let made = answers.values().flat_map(BTreeMap::values).sum::<u32>() - before;
+    println!("{document} {selection:?}: {made} requests, answered with {answers:#?}\n{printed}");
+    assert!(made >= total, "{made} requests");
+    for (route, status, least) in reached {
+        let count = answers.get(*route).and_then(|statuses| statuses.get(status)).copied().unwrap_or_default();
+        assert!(count >= *least, "{route} gave {status} {count} times, expected {least}");
+    }
+    assert!(answers.values().all(|statuses| statuses.keys().all(|status| *status < 500)), "{answers:?}");
+}
+
+#[test]
+fn the_worker_keeps_the_contract() {
+    let cancel = "POST /api/test-runs/:id/cancel";
+    let reached = [(cancel, 200, 30), (cancel, 400, 100), (cancel, 404, 3), (cancel, 412, 100)];
+    holds("tests/contract/cancel.openapi.yaml", "contract.toml", 600, &[], 600, &reached);
+}
+
+#[test]
+fn the_worker_keeps_its_own_document() {
+    let mut reached = Vec::new();
+    for (_, _, route) in estop::api::ROUTES.iter().filter(|(_, _, route)| *route != estop::api::Route::BulkCancel) {
+        reached.push((route.name(), 200, 3));
+    }
+    for (route, status) in [("cancel", 412), ("claim", 412), ("finish", 412), ("finish", 409), ("heartbeat", 409)] {
+        let name =
+            estop::api::ROUTES.iter().map(|(_, _, r)| r.name()).find(|name| name.ends_with(&format!(":id/{route}")));
+        reached.push((name.expect("a route"), status, 3));
+    }
+    holds("openapi.json", "document.toml", 80, &["--exclude-operation-id", "cancelTestRuns"], 2000, &reached);
+}
+
+/// Apart, because it leaves the others no run to cancel.
+#[test]
+fn the_worker_keeps_its_own_document_in_bulk() {
+    let bulk = "POST /api/test-runs/cancel";
+    holds(
+        "openapi.json",
+        "document.toml",
+        100,
+        &["--include-operation-id", "cancelTestRuns"],
+        100,
+        &[(bulk, 200, 20), (bulk, 400, 20)],
+    );
+}
