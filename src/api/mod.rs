@@ -7,7 +7,7 @@ mod lists;
 mod routes;
 mod runs;
 
-pub use routes::{Method, ROUTES, Route, allowed, serves};
+pub use routes::{Method, ROUTES, Route, Row, allowed, find};
 
 use serde::Serialize;
 

@@ -36,8 +36,11 @@ pub enum Route {
     Health,
 }
 
-/// Every route. `:id` stands for one segment.
-pub const ROUTES: [(Method, &str, Route); 17] = [
+/// A method and a pattern, in which `:id` stands for one segment, and what they ask for.
+pub type Row = (Method, &'static str, Route);
+
+/// Every route.
+pub static ROUTES: [Row; 17] = [
     (Method::Post, "/api/test-runs/:id/cancel", Route::Cancel),
     (Method::Put, "/api/test-runs", Route::Register),
     (Method::Get, "/api/test-runs", Route::List),
@@ -99,25 +102,23 @@ impl Route {
     }
 }
 
+/// The route that serves this method at this path.
+pub fn find(method: &str, path: &str) -> Option<&'static Row> {
+    at(path).find(|(served, ..)| served.names().contains(&method))
+}
+
 /// The `Allow` header for a path: the methods that it takes (RFC 9110 section 10.2.1); `None` if there is no such path.
 pub fn allowed(path: &str) -> Option<String> {
-    let names: Vec<&str> = methods(path).flat_map(|method| method.names().iter().copied()).collect();
+    let names: Vec<&str> = at(path).flat_map(|(method, ..)| method.names().iter().copied()).collect();
     (!names.is_empty()).then(|| names.join(", "))
 }
 
-/// Whether this method is served at this path. The Router's own matcher is laxer: it takes an empty segment for an id,
-/// and for a path of the table's own words if the method is another's.
-pub fn serves(method: &str, path: &str) -> bool {
-    methods(path).any(|served| served.names().contains(&method))
-}
-
-/// The methods of a path: of a pattern without an id, if one matches, and else of those with one.
-fn methods(path: &str) -> impl Iterator<Item = Method> {
+/// The routes of a path, one a method: those of a pattern without an id, if one matches, and else of those with one. The
+/// Router's own matcher is laxer: it takes an empty segment for an id, and a word of the table's own if the method is
+/// another's.
+fn at(path: &str) -> impl Iterator<Item = &'static Row> {
     let literal = ROUTES.iter().any(|(_, pattern, _)| *pattern == path);
-    ROUTES
-        .iter()
-        .filter(move |(_, pattern, _)| if literal { *pattern == path } else { matches(pattern, path) })
-        .map(|(method, _, _)| *method)
+    ROUTES.iter().filter(move |(_, pattern, _)| if literal { *pattern == path } else { matches(pattern, path) })
 }
 
 fn matches(pattern: &str, path: &str) -> bool {
@@ -146,15 +147,17 @@ mod tests {
             "/api/test-runs/7/cancel/",
             "/api/test-runs/7/stop",
         ] {
-            assert_eq!((allowed(nowhere), serves("GET", nowhere)), (None, false), "{nowhere}");
+            assert_eq!((allowed(nowhere), find("GET", nowhere)), (None, None), "{nowhere}");
         }
     }
 
     #[test]
     fn a_word_of_the_table_is_no_id() {
+        let served = |method, path| find(method, path).map(|(.., route)| *route);
         assert_eq!(allowed("/api/test-runs/cancel").as_deref(), Some("POST"));
-        assert!(serves("POST", "/api/test-runs/cancel") && !serves("GET", "/api/test-runs/cancel"));
-        assert!(serves("HEAD", "/api/test-runs/x"), "which is a bad id, and said to be one");
+        assert_eq!(served("POST", "/api/test-runs/cancel"), Some(Route::BulkCancel));
+        assert_eq!(served("GET", "/api/test-runs/cancel"), None);
+        assert_eq!(served("HEAD", "/api/test-runs/x"), Some(Route::Show), "which is a bad id, and said to be one");
     }
 
     #[test]

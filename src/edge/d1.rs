@@ -7,7 +7,6 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use base64::Engine as _;
-use futures_util::future::{Either, select};
 use js_sys::{Array, Promise};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
@@ -45,8 +44,17 @@ extern "C" {
     #[wasm_bindgen(structural, method, getter)]
     fn row(this: &Row) -> JsValue;
 
+    type Bindings;
+    #[wasm_bindgen(structural, method, getter, js_name = DB)]
+    fn database(this: &Bindings) -> Database;
+
     #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues)]
     fn get_random_values(bytes: &mut [u8]);
+}
+
+#[wasm_bindgen(module = "/src/edge/glue.js")]
+extern "C" {
+    fn within(promise: Promise, ms: f64) -> Promise;
 }
 
 /// What one request or tick cost at D1.
@@ -78,7 +86,7 @@ impl<'a> EdgeHost<'a> {
     }
 
     fn send(&self, statements: &[Statement<'_>]) -> Result<Promise, JsValue> {
-        let database: Database = JsValue::from(self.env.d1("DB")?).unchecked_into();
+        let database = self.env.unchecked_ref::<Bindings>().database();
         let bound = Array::new();
         for statement in statements {
             let values: Array = statement.params.iter().map(to_js).collect();
@@ -112,12 +120,10 @@ impl Host for EdgeHost<'_> {
         let mut usage = self.usage.get();
         usage.round_trips += 1;
         self.usage.set(usage);
-        let answer = JsFuture::from(self.send(statements).map_err(|error| sort(&error))?);
-        let timeout = Delay::from(Duration::from_millis(deadline.unsigned_abs()));
-        match select(answer, timeout).await {
-            Either::Left((answer, _)) => self.receive(answer.map_err(|error| sort(&error))?),
-            Either::Right(_) => Err(DbError::Deadline),
-        }
+        let answers = self.send(statements).map_err(|error| sort(&error))?;
+        #[expect(clippy::cast_precision_loss, reason = "a deadline is short")]
+        let answers = JsFuture::from(within(answers, deadline as f64)).await.map_err(|error| sort(&error))?;
+        if answers.is_null() { Err(DbError::Deadline) } else { self.receive(answers) }
     }
 
     async fn pause(&self, span: i64) {

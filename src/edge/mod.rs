@@ -8,13 +8,10 @@ use std::cell::OnceCell;
 use std::panic;
 use std::rc::Rc;
 
-use worker::{
-    Context, Date, Env, Request, Response, Result, RouteContext, Router, ScheduleContext, ScheduledEvent, event,
-};
+use worker::{Context, Env, Request, Response, Result, RouteContext, Router, ScheduleContext, ScheduledEvent, event};
 
-use crate::api::{self, Method, ROUTES, Reply, Route};
+use crate::api::{self, Method, Route, Row};
 use crate::config::Config;
-use crate::error::ApiError;
 use crate::sweep;
 use crate::time::Timestamp;
 
@@ -49,39 +46,35 @@ fn start() {
 /// Answers a request. The core never fails; an `Err`, of which the runtime would make a bare 500, can only come of
 /// building the response itself.
 #[event(fetch)]
-async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response> {
+async fn fetch(request: Request, env: Env, _context: Context) -> Result<web_sys::Response> {
     let call = Rc::new(http::Call::new(&request));
-    // By its own name: `worker` takes an unknown method for GET.
-    if api::serves(&request.inner().method(), call.path()) {
-        let response = router(Rc::clone(&call)).run(request, env).await;
-        if call.answered() {
-            return response;
-        }
+    // By the method's own name: `worker` takes an unknown one for GET.
+    if let Some(row) = api::find(&request.inner().method(), &call.path) {
+        // The answer is left in the call.
+        let _ = router(*row, Rc::clone(&call)).run(request, env).await;
     }
-    // The Router found no handler. Its own 404 and 405 are plain text without `Allow`, so they are ours to give.
-    let refusal = api::allowed(call.path()).map_or(ApiError::NoSuchRoute, ApiError::MethodNotAllowed);
-    call.answer(None, Reply::from(refusal), None)
+    call.respond()
 }
 
-fn router(call: Rc<http::Call>) -> Router<'static, Rc<http::Call>> {
-    ROUTES.iter().fold(Router::with_data(call), |router, (method, pattern, route)| {
-        let handler = move |request, context| handle(*route, request, context);
-        match method {
-            Method::Get => router.get_async(pattern, handler).head_async(pattern, handler),
-            Method::Post => router.post_async(pattern, handler),
-            Method::Put => router.put_async(pattern, handler),
-            Method::Delete => router.delete_async(pattern, handler),
-        }
-    })
+/// A Router of the one row that it is about to find. It lives for one request, and adding a row costs more than finding it.
+fn router((method, pattern, route): Row, call: Rc<http::Call>) -> Router<'static, Rc<http::Call>> {
+    let router = Router::with_data(call);
+    let handler = move |request, context| handle(route, request, context);
+    match method {
+        Method::Get => router.get_async(pattern, handler).head_async(pattern, handler),
+        Method::Post => router.post_async(pattern, handler),
+        Method::Put => router.put_async(pattern, handler),
+        Method::Delete => router.delete_async(pattern, handler),
+    }
 }
 
+/// Leaves the answer in the call: a `worker::Response` would be made of more objects than the response that it becomes.
 async fn handle(route: Route, mut request: Request, context: RouteContext<Rc<http::Call>>) -> Result<Response> {
     let call = &context.data;
     let config = config(&context.env);
     let host = d1::EdgeHost::new(&context.env);
     let id = context.param("id").map_or("", String::as_str);
-    let body = http::body(&mut request).await;
-    let headers = http::RequestHeaders::read(&request);
+    let body = http::body(&mut request, &call.headers).await;
     let query = http::query(&request);
     let reply = api::handle(
         &host,
@@ -90,16 +83,17 @@ async fn handle(route: Route, mut request: Request, context: RouteContext<Rc<htt
             route,
             id,
             query: &query,
-            authorization: headers.authorization.as_deref(),
-            idempotency_key: headers.idempotency_key.as_deref(),
-            content_type: headers.content_type.as_deref(),
+            authorization: call.headers.authorization.as_deref(),
+            idempotency_key: call.headers.idempotency_key.as_deref(),
+            content_type: call.headers.content_type.as_deref(),
             body: body.as_deref(),
             // After the body, which may have taken its time: the database judges the key as of now.
             now: now_ms(),
         },
     )
     .await;
-    call.answer(Some(route), reply, Some(host.usage()))
+    call.answer(route, reply, host.usage());
+    Err(worker::Error::Infallible)
 }
 
 /// One tick of the sweeper, at the time for which it was scheduled: a tick that comes late sweeps no more than it would
@@ -116,5 +110,6 @@ async fn scheduled(event: ScheduledEvent, env: Env, _context: ScheduleContext) {
 
 /// The runtime's clock: it stands still while the Worker computes and moves on at I/O.
 fn now_ms() -> Timestamp {
-    Timestamp(i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX))
+    #[expect(clippy::cast_possible_truncation, reason = "milliseconds of this era fit")]
+    Timestamp(js_sys::Date::now() as i64)
 }
