@@ -1,6 +1,6 @@
 # Everything that one does with estop. `make dev` serves it here; `make test` checks all of it.
 .DEFAULT_GOAL := help
-.PHONY: help dev test soak build openapi cost latency bench-quick deploy login setup
+.PHONY: help dev test soak build openapi cost latency bench bench-quick deploy login setup
 
 demo_key = $(shell awk -F'"' '/^pub const LOCAL_DEMO/ { print $$2 }' src/key.rs)
 sources := $(shell find src -type f) Cargo.toml Cargo.lock openapi.json
@@ -32,7 +32,10 @@ latency: ## Measure how long a cancel takes to reach the tests, over 50 runs
 	@cargo build --quiet --package estop-cli --bins --examples
 	@scripts/with-servers sh -c 'ESTOP_URL=$$ESTOP_TEST_URL ESTOP_KEY=$(demo_key) cargo run --quiet --package estop-cli --example latency'
 
-bench-quick: build ## Measure estop beside what one would pick instead, in two minutes (Linux)
+bench: build ## Measure estop beside what one would pick instead; writes bench/results.md and .svg (Linux)
+	@cargo bench --quiet --bench peers
+
+bench-quick: build ## The same in two minutes, to look at (Linux)
 	@cargo bench --quiet --bench peers -- --quick
 
 deploy: build ## Put it on your Cloudflare account: database, schema, admin token, cron

@@ -1,5 +1,5 @@
-//! `make bench`: estop beside what one would pick instead. Writes `bench/results.md`, `bench/results.svg` and the table in
-//! README, and fails if a goal is missed. `--quick` measures less and writes nothing.
+//! `make bench`: estop beside what one would pick instead. Writes `bench/results.md` and `bench/results.svg`,
+//! and fails if a goal is missed. `--quick` measures less and writes nothing.
 
 #[allow(dead_code, reason = "shared with the rig, which uses all of it")]
 #[path = "../tests/rig/backend.rs"]
@@ -94,15 +94,9 @@ fn setting(built: &Built, plan: Plan) -> Vec<String> {
     ]
 }
 
-/// Writes the page, the plot and README's table.
+/// Writes the page and the plot.
 fn write(results: &Results) {
-    const MARKS: [&str; 2] = ["<!-- bench: written by `make bench` -->\n", "<!-- bench: end -->"];
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    fs::write(root.join("bench/results.md"), results.page()).expect("a file");
-    plot::draw(results, &root.join("bench/results.svg")).expect("a plot");
-    let readme = fs::read_to_string(root.join("README.md")).expect("README");
-    let (before, rest) = readme.split_once(MARKS[0]).expect("a mark in README");
-    let (_, after) = rest.split_once(MARKS[1]).expect("the other mark in README");
-    let written = format!("{before}{}\n{}\n\n{}{after}", MARKS[0], results.summary(), MARKS[1]);
-    fs::write(root.join("README.md"), written).expect("README");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench");
+    fs::write(folder.join("results.md"), results.page()).expect("a file");
+    plot::draw(results, &folder.join("results.svg")).expect("a plot");
 }

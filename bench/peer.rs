@@ -3,14 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use estop::sql::list::{Filter, list};
 use estop::sql::run as sql;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use serde_json::json;
 
 use crate::client::ADMIN;
@@ -105,12 +102,7 @@ impl Built {
 
     /// Bytes of those files, and bytes of each gzipped, summed.
     pub fn size(&self, peer: Peer) -> (usize, usize) {
-        self.files(peer).iter().fold((0, 0), |(raw, small), file| {
-            let bytes = fs::read(file).expect("a file");
-            let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
-            gzip.write_all(&bytes).expect("memory");
-            (raw + bytes.len(), small + gzip.finish().expect("memory").len())
-        })
+        process::size(self.files(peer))
     }
 
     /// Starts a workerd with this peer alone, over the D1 at `address`.

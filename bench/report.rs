@@ -79,7 +79,7 @@ impl Results {
         ]
     }
 
-    /// The tables that README shows.
+    /// What a cancel costs, in short.
     pub fn summary(&self) -> String {
         let mut table = table(&["", "estop", "typical", "best TypeScript", "floor"]);
         let mut line = |name: &str, value: &dyn Fn(Peer) -> String| {

@@ -195,6 +195,14 @@ pub fn only<T: DeserializeOwned>(rows: &Rows, index: usize) -> Result<T, DbError
     first(rows, index)?.ok_or(DbError::Garbled)
 }
 
+/// Reads the last row that statement `index` of a batch gave, if it gave one.
+///
+/// # Errors
+/// [`DbError::Garbled`] if the row is not a `T`.
+pub fn last<T: DeserializeOwned>(rows: &Rows, index: usize) -> Result<Option<T>, DbError> {
+    rows.get(index).and_then(|r| r.last()).map(|row| decode(row)).transpose()
+}
+
 /// Reads every row that statement `index` of a batch gave.
 ///
 /// # Errors

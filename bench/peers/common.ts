@@ -9,22 +9,6 @@ export async function sha256(text: string): Promise<string> {
 /** A moment in ms as the API gives it. */
 export const iso = (ms?: number | null): string | null => (ms == null ? null : new Date(ms).toISOString());
 
-/** What the statements leave out where it is null (json_patch does). */
-const NULLS = {
-  runner: null, started_at: null, started_by: null, lease: null, ended_at: null, ended_by: null, cancel: null, stop: null,
-  superseded_by: null,
-};
-
-/** A test run as the statements give it, with its moments as the API gives them. */
-export function testRun(row: any): any {
-  const run = { ...NULLS, ...row };
-  for (const name of ['created_at', 'started_at', 'ended_at']) run[name] = iso(run[name]);
-  if (run.lease) run.lease = { renewed_at: iso(run.lease.renewed_at), expires_at: iso(run.lease.expires_at) };
-  if (run.cancel) run.cancel = { reason: null, ...run.cancel, at: iso(run.cancel.at) };
-  if (run.stop) run.stop = { ...run.stop, confirmed_at: iso(run.stop.confirmed_at) };
-  return run;
-}
-
 export const cancelled = (id: number, by: string, at: number): string =>
   `Test run ${id} is cancelled: ${by} stopped it at ${iso(at)}.`;
 

@@ -2,7 +2,7 @@
 // The UPDATE is guarded, the key is hashed, scopes and projects are checked.
 
 import { Hono } from 'hono';
-import { beat, cancelled, error, over, page, sha256, testRun } from './common';
+import { beat, cancelled, error, iso, over, page, sha256 } from './common';
 
 type Key = { id: number; project_id: number; user: string; can_read: number; can_cancel: number; can_run: number };
 type App = { Bindings: { DB: any }; Variables: { key: Key } };
@@ -71,21 +71,21 @@ const COLUMNS = `r.*, e.slug AS environment_slug, e.name AS environment_name
   FROM runs r JOIN environments e ON e.id = r.environment_id`;
 
 function shaped(row: any): any {
-  return testRun({
+  return {
     id: row.id, state: row.state, result: row.result, error_code: row.error_code,
     environment: { id: row.environment_id, name: row.environment_name, slug: row.environment_slug },
     test_run_branch: row.branch, build: JSON.parse(row.build), metadata: JSON.parse(row.metadata), tags: JSON.parse(row.tags),
     github_actor: row.github_actor, total_shards: row.total_shards, counts: JSON.parse(row.counts),
-    created_at: row.created_at, created_by: row.created_by, runner: row.runner, started_at: row.started_at,
+    created_at: iso(row.created_at), created_by: row.created_by, runner: row.runner, started_at: iso(row.started_at),
     started_by: row.started_by,
-    lease: row.state === 'started' ? { renewed_at: row.lease_renewed_at, expires_at: row.lease_expires_at } : null,
-    ended_at: row.ended_at, ended_by: row.ended_by,
+    lease: row.state === 'started' ? { renewed_at: iso(row.lease_renewed_at), expires_at: iso(row.lease_expires_at) } : null,
+    ended_at: iso(row.ended_at), ended_by: row.ended_by,
     cancel: row.state === 'cancelled'
-      ? { reason: row.cancel_reason, cause: row.cancel_cause, by: row.cancel_by, at: row.cancelled_at } : null,
+      ? { reason: row.cancel_reason, cause: row.cancel_cause, by: row.cancel_by, at: iso(row.cancelled_at) } : null,
     stop: row.state === 'cancelled'
-      ? { outcome: row.stop_outcome, confirmed_at: row.stop_outcome === 'lost' ? null : row.stop_closed_at } : null,
+      ? { outcome: row.stop_outcome, confirmed_at: row.stop_outcome === 'lost' ? null : iso(row.stop_closed_at) } : null,
     superseded_by: row.superseded_by, protected: row.protected === 1,
-  });
+  };
 }
 
 app.get('/api/test-runs', async (c) => {

@@ -3,7 +3,7 @@
 //! A list never costs more than its window: of the runs that the chosen index gives it looks at the newest
 //! [`WINDOW`] and no further, and `before` moves the window on.
 
-use super::{key_verdict, project, test_run, valid_key};
+use super::{iso, key_verdict, project, test_run, valid_key};
 use crate::host::{Statement, Value};
 
 /// How many runs of the chosen index one list looks at, and where `total` stops counting.

@@ -5,7 +5,7 @@
 //! - A write is guarded in its own WHERE: key, scope, project and state. It decides. The SELECT behind it in the same
 //!   batch explains what happened, and never decides.
 //! - Every row is one column, `row`: a JSON text. D1 takes at most 32 arguments for one function, so an object of
-//!   more than 16 members is put together from two.
+//!   more than 16 members gets the rest by `json_set`.
 
 pub mod admin;
 pub mod bulk;
@@ -36,25 +36,46 @@ macro_rules! key_verdict {
     };
 }
 
-/// A test run `r` with its environment `e`, as `wire::TestRun` reads it.
+/// A moment as the API gives it; NULL stays NULL. Milliseconds are whole, and `%f` gives all three of their digits.
+macro_rules! iso {
+    ($millis:literal) => {
+        concat!("strftime('%Y-%m-%dT%H:%M:%fZ', ", $millis, " / 1000.0, 'unixepoch')")
+    };
+}
+
+/// A test run `r` with its environment `e`, as [`crate::wire::answers::TestRun`] has it: it goes out as it comes.
 macro_rules! test_run {
     () => {
-        "json_patch(json_object( \
+        concat!(
+            "json_set(json_object( \
             'id', r.id, 'state', r.state, 'result', r.result, 'error_code', r.error_code, \
-            'environment', json_object('id', e.id, 'slug', e.slug, 'name', e.name), \
+            'environment', json_object('id', e.id, 'name', e.name, 'slug', e.slug), \
             'test_run_branch', r.branch, 'build', json(r.build), 'metadata', json(r.metadata), 'tags', json(r.tags), \
             'github_actor', r.github_actor, 'total_shards', r.total_shards, 'counts', json(r.counts), \
-            'created_at', r.created_at, 'created_by', r.created_by), \
-         json_object( \
-            'runner', r.runner, 'started_at', r.started_at, 'started_by', r.started_by, \
-            'lease', json(CASE WHEN r.state = 'started' THEN \
-                json_object('renewed_at', r.lease_renewed_at, 'expires_at', r.lease_expires_at) END), \
-            'ended_at', r.ended_at, 'ended_by', r.ended_by, \
-            'cancel', json(CASE WHEN r.state = 'cancelled' THEN json_object( \
-                'reason', r.cancel_reason, 'cause', r.cancel_cause, 'by', r.cancel_by, 'at', r.cancelled_at) END), \
-            'stop', json(CASE WHEN r.state = 'cancelled' THEN json_object( \
-                'outcome', r.stop_outcome, 'confirmed_at', iif(r.stop_outcome = 'lost', NULL, r.stop_closed_at)) END), \
-            'superseded_by', r.superseded_by, 'protected', json(iif(r.protected, 'true', 'false'))))"
+            'created_at', ",
+            iso!("r.created_at"),
+            ", 'created_by', r.created_by), \
+            '$.runner', r.runner, '$.started_at', ",
+            iso!("r.started_at"),
+            ", '$.started_by', r.started_by, \
+            '$.lease', json(CASE WHEN r.state = 'started' THEN json_object('renewed_at', ",
+            iso!("r.lease_renewed_at"),
+            ", 'expires_at', ",
+            iso!("r.lease_expires_at"),
+            ") END), \
+            '$.ended_at', ",
+            iso!("r.ended_at"),
+            ", '$.ended_by', r.ended_by, \
+            '$.cancel', json(CASE WHEN r.state = 'cancelled' THEN json_object( \
+                'reason', r.cancel_reason, 'cause', r.cancel_cause, 'by', r.cancel_by, 'at', ",
+            iso!("r.cancelled_at"),
+            ") END), \
+            '$.stop', json(CASE WHEN r.state = 'cancelled' THEN json_object( \
+                'outcome', r.stop_outcome, 'confirmed_at', iif(r.stop_outcome = 'lost', NULL, ",
+            iso!("r.stop_closed_at"),
+            ")) END), \
+            '$.superseded_by', r.superseded_by, '$.protected', json(iif(r.protected, 'true', 'false')))"
+        )
     };
 }
 
@@ -81,7 +102,7 @@ macro_rules! project {
     };
 }
 
-pub(crate) use {in_slot, key_verdict, project, test_run, valid_key};
+pub(crate) use {in_slot, iso, key_verdict, project, test_run, valid_key};
 
 /// Asks the database the least that one can ask.
 pub const HEALTH: &str = "SELECT '1' AS row";

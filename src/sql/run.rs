@@ -1,6 +1,6 @@
 //! One run: register, claim, heartbeat, finish, cancel, show.
 
-use super::{in_slot, key_verdict, test_run, valid_key};
+use super::{in_slot, iso, key_verdict, test_run, valid_key};
 
 /// The SELECT that says what a write found: the key's verdict and, if the key may see it, the run as it is now.
 /// `$mine` is the condition that the run's record stems from this very request, `$holds` that the lease is the caller's.
@@ -226,7 +226,9 @@ pub const EVENTS: &str = concat!(
     key_verdict!("can_read"),
     ", \
         'events', json(CASE WHEN r.id IS NOT NULL THEN (SELECT json_group_array(json_object( \
-            'at', at, 'from', from_state, 'to', to_state, 'cause', cause, 'by', by, 'reason', reason)) \
+            'at', ",
+    iso!("at"),
+    ", 'from', from_state, 'to', to_state, 'cause', cause, 'by', by, 'reason', reason)) \
             FROM (SELECT * FROM run_events WHERE run_id = r.id ORDER BY step)) END)) AS row \
      FROM (SELECT 1) LEFT JOIN keys k ON k.hash = ?1 \
      LEFT JOIN runs r ON r.id = ?3 AND r.project_id = k.project_id"

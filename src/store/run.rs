@@ -1,6 +1,7 @@
 //! One run: register, claim, heartbeat, finish, cancel, show.
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::KeyVerdict;
 use crate::error::ApiError;
@@ -9,7 +10,7 @@ use crate::key::{KeyHash, Scope};
 use crate::run::{Cause, ErrorCode, RunResult, State, StopOutcome};
 use crate::sql;
 use crate::time::Timestamp;
-use crate::wire::answers::{RegisteredRun, RunEvent, TestRun};
+use crate::wire::answers::RegisteredRun;
 use crate::wire::requests::{Finished, NewRun};
 
 /// Who asks, when, and how long the database may take.
@@ -340,15 +341,15 @@ pub async fn register(
     })
 }
 
-/// One run, whole.
+/// One run, whole: a [`crate::wire::answers::TestRun`] in JSON.
 ///
 /// # Errors
 /// 401, 403, 404, 503.
-pub async fn show(host: &impl Host, caller: &Caller<'_>, id: i64) -> Result<TestRun, ApiError> {
+pub async fn show(host: &impl Host, caller: &Caller<'_>, id: i64) -> Result<Box<RawValue>, ApiError> {
     #[derive(Deserialize)]
     struct Shown {
         key: KeyVerdict,
-        test_run: Option<TestRun>,
+        test_run: Option<Box<RawValue>>,
     }
     let rows = host::batch(host, &[caller.statement(sql::run::SHOW, [id.into()])], caller.deadline).await?;
     let shown: Shown = host::only(&rows, 0)?;
@@ -356,15 +357,15 @@ pub async fn show(host: &impl Host, caller: &Caller<'_>, id: i64) -> Result<Test
     shown.test_run.ok_or(ApiError::NotFound("test run"))
 }
 
-/// The events of one run, oldest first.
+/// The events of one run, oldest first: [`crate::wire::answers::RunEvent`]s in a JSON array.
 ///
 /// # Errors
 /// 401, 403, 404, 503.
-pub async fn events(host: &impl Host, caller: &Caller<'_>, id: i64) -> Result<Vec<RunEvent>, ApiError> {
+pub async fn events(host: &impl Host, caller: &Caller<'_>, id: i64) -> Result<Box<RawValue>, ApiError> {
     #[derive(Deserialize)]
     struct Listed {
         key: KeyVerdict,
-        events: Option<Vec<RunEvent>>,
+        events: Option<Box<RawValue>>,
     }
     let rows = host::batch(host, &[caller.statement(sql::run::EVENTS, [id.into()])], caller.deadline).await?;
     let listed: Listed = host::only(&rows, 0)?;

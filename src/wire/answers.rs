@@ -1,5 +1,5 @@
-//! Response bodies. Those of the list and of one run are read from the database's rows as they stand: a moment is a
-//! number there and ISO 8601 here (see [`Timestamp`]).
+//! Response bodies. Those of the list, of one run and of its events the database writes itself, as these types have them:
+//! the Worker passes them on, and clients and tests read them by these types.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

@@ -64,7 +64,9 @@ fn measured() -> BTreeMap<&'static str, Rows> {
 
 #[test]
 fn no_request_costs_more_rows_than_its_budget() {
-    let budget: BTreeMap<String, Rows> = serde_json::from_str(include_str!("../budget.json")).expect("the budget");
+    let budget: Value = serde_json::from_str(include_str!("../budget.json")).expect("the budget");
+    let budget: BTreeMap<String, Rows> =
+        serde_json::from_value(budget["rows read, rows written"].clone()).expect("the budget");
     let costs = measured();
     let mut report = format!("{:40} {:>9} {:>12}\n", "request", "rows read", "rows written");
     for (name, (read, written)) in &costs {

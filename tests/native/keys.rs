@@ -123,7 +123,7 @@ fn another_projects_list_and_environments_stay_its_own() {
     {
         let query = RunsQuery::parse(query, NOW).expect("a query");
         let page = block_on(list(&world.host, &world.caller(&key), &query)).expect("a page");
-        assert_eq!((page.data.project.slug.as_str(), page.data.test_runs.items.len()), ("two", 0));
+        assert!(page.project.get().contains(r#""slug":"two""#) && page.items.is_empty());
         assert!(page.pagination.total.is_none_or(|total| total == 0));
     }
     let request: RegisterRequest = serde_json::from_str(r#"{"environment":"staging"}"#).expect("a request");

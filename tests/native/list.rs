@@ -5,17 +5,20 @@ use estop::sql::list::list as statements;
 use estop::sql::sweep;
 use estop::store::list::list;
 use estop::time::Timestamp;
-use estop::wire::answers::RunList;
+use estop::wire::answers::{Items, RunList, RunListData};
 use estop::wire::query::RunsQuery;
 use pollster::block_on;
 use rusqlite::StatementStatus;
 use rusqlite::types::Null;
 
+use crate::answers;
 use crate::world::World;
 
 fn page(world: &World, query: &str) -> RunList {
     let query = RunsQuery::parse(query, world.now.get()).expect("a query");
-    block_on(list(&world.host, &world.caller(&world.key), &query)).expect("a page")
+    let page = block_on(list(&world.host, &world.caller(&world.key), &query)).expect("a page");
+    let test_runs = Items { items: page.items.iter().map(|run| answers::read(run)).collect() };
+    RunList { data: RunListData { project: answers::read(&page.project), test_runs }, pagination: page.pagination }
 }
 
 fn ids(page: &RunList) -> Vec<i64> {

@@ -1,5 +1,6 @@
 //! The core on real SQLite with the real schema: no Worker, no network.
 
+mod answers;
 mod api;
 mod bulk;
 mod faults;

@@ -13,6 +13,7 @@ mod input;
 mod process;
 mod raw;
 mod shots;
+mod size;
 mod soak;
 mod trips;
 mod workerd;

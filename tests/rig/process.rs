@@ -3,11 +3,14 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::time::Duration;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 use crate::client::unique;
 
@@ -120,6 +123,16 @@ pub fn built() -> [PathBuf; 2] {
     let files = ["index.js", "index_bg.wasm"].map(|name| build.join(name));
     assert!(files.iter().all(|file| file.exists()), "no built Worker: run `make build`");
     files
+}
+
+/// Bytes of the files that one would upload, and bytes of each gzipped, summed.
+pub fn size(files: &[PathBuf]) -> (usize, usize) {
+    files.iter().fold((0, 0), |(raw, small), file| {
+        let bytes = fs::read(file).expect("a file");
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+        gzip.write_all(&bytes).expect("memory");
+        (raw + bytes.len(), small + gzip.finish().expect("memory").len())
+    })
 }
 
 /// Our Worker in a configuration, over the D1 at the service `database`: as wrangler.toml has it, but for the rate

@@ -1,0 +1,12 @@
+//! The Worker's size: every cold start loads it.
+
+use crate::process;
+
+#[test]
+fn the_upload_stays_within_its_budget() {
+    let budget: serde_json::Value = serde_json::from_str(include_str!("../budget.json")).expect("the budget");
+    let most = budget["upload, gzipped bytes"].as_u64().expect("a number");
+    let (bytes, gzipped) = process::size(&process::built());
+    println!("upload: {bytes} bytes, {gzipped} gzipped, of {most}");
+    assert!(gzipped as u64 <= most, "{gzipped} bytes gzipped, the budget is {most}");
+}
