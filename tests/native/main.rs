@@ -2,6 +2,7 @@
 
 mod answers;
 mod api;
+mod body;
 mod bulk;
 mod faults;
 mod keys;
