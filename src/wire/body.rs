@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use crate::error::ApiError;
+use crate::wire::path;
 
 /// Reads a body as a `T`. An empty body is an empty object.
 ///
@@ -37,15 +38,17 @@ fn invalid(message: &str) -> ApiError {
 }
 
 fn typed<T: DeserializeOwned>(text: &str) -> Result<T, ApiError> {
-    let mut json = serde_json::Deserializer::from_str(text);
-    serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let path = error.path().to_string();
-        let what = expectation(error.inner());
-        ApiError::Invalid(if path == "." {
-            format!("The body is not as expected: {what}.")
-        } else {
-            format!("Field `{path}`: {what}.")
-        })
+    serde_json::from_str(text).map_err(|error| misread(text, &error))
+}
+
+/// Not generic: the reading of each `T` holds this once.
+fn misread(text: &str, error: &serde_json::Error) -> ApiError {
+    let what = expectation(error);
+    let path = path::path(text, error);
+    ApiError::Invalid(if path.is_empty() {
+        format!("The body is not as expected: {what}.")
+    } else {
+        format!("Field `{path}`: {what}.")
     })
 }
 

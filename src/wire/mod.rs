@@ -5,6 +5,7 @@ pub mod answers;
 pub mod body;
 pub mod bulk;
 mod check;
+mod path;
 pub mod query;
 pub mod requests;
 mod whole;

@@ -1,7 +1,9 @@
 //! Whole numbers of a request. `3.0` and `3e0` are the number 3 to JSON Schema, and so to whoever reads our document;
 //! serde takes digits alone.
 
-use serde::{Deserialize, Deserializer, de::Error};
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde_json::Number;
 
 /// A whole number, however it is written.
@@ -10,12 +12,46 @@ pub struct Whole(pub i64);
 
 impl<'de> Deserialize<'de> for Whole {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let number = Number::deserialize(deserializer)?;
-        number
-            .as_i64()
-            .or_else(|| exact(number.as_f64()?))
-            .map(Self)
-            .ok_or_else(|| D::Error::custom(format_args!("invalid value: `{number}`, expected a whole number")))
+        deserializer.deserialize_i64(Judge(whole)).map(Self)
+    }
+}
+
+/// For a field of type `u32`.
+pub fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    deserializer.deserialize_i64(Judge(|number| {
+        let number = whole(number)?;
+        u32::try_from(number).map_err(|_| format!("invalid value: `{number}`, expected 0 to {}", u32::MAX))
+    }))
+}
+
+fn whole(number: &Number) -> Result<i64, String> {
+    number
+        .as_i64()
+        .or_else(|| exact(number.as_f64()?))
+        .ok_or_else(|| format!("invalid value: `{number}`, expected a whole number"))
+}
+
+/// Judges a number while it is read, so that serde_json says where it stands.
+struct Judge<T>(fn(&Number) -> Result<T, String>);
+
+impl<T> Visitor<'_> for Judge<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON number")
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<T, E> {
+        (self.0)(&number.into()).map_err(E::custom)
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<T, E> {
+        (self.0)(&number.into()).map_err(E::custom)
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<T, E> {
+        let number = Number::from_f64(number).ok_or_else(|| E::custom("not a JSON number"))?;
+        (self.0)(&number).map_err(E::custom)
     }
 }
 
@@ -28,15 +64,10 @@ fn exact(number: f64) -> Option<i64> {
     (number.fract() == 0.0 && number.abs() < MOST).then_some(number as i64)
 }
 
-/// For a field of type `u32`.
-pub fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
-    let Whole(number) = Whole::deserialize(deserializer)?;
-    u32::try_from(number)
-        .map_err(|_| D::Error::custom(format_args!("invalid value: `{number}`, expected 0 to {}", u32::MAX)))
-}
-
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
+
     use super::*;
 
     fn read(json: &str) -> Option<i64> {
