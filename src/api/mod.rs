@@ -20,8 +20,8 @@ use crate::time::Timestamp;
 use crate::wire;
 use crate::wire::answers::{CancelTestRunFailureResponse, ErrorDetail, ErrorResponse, Health};
 
-/// The OpenAPI document, written by `make openapi` from the types of [`crate::wire`].
-pub const OPENAPI: &str = include_str!("../../openapi.json");
+/// The OpenAPI document, written by `make openapi` from the types of [`crate::wire`], without white space (build.rs).
+pub const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
 
 /// What a handler needs of an HTTP request.
 #[derive(Debug, Clone, Copy)]
