@@ -23,3 +23,8 @@ export async function within(promise, ms) {
     clearTimeout(timer);
   }
 }
+
+/** Whether the rate limiter lets this key pass; rejects if the limiter itself fails. */
+export async function withinRate(limiter, key) {
+  return (await limiter.limit({ key })).success !== false;
+}
