@@ -1,6 +1,5 @@
 //! Reads a request's body: JSON, UTF-8, an object, no field given twice.
 
-use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
@@ -106,13 +105,14 @@ impl<'de> Visitor<'de> for Unique {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
-        let mut seen: HashSet<String> = HashSet::new();
+        // A map of metadata's type, which is in the Worker anyway.
+        let mut seen = serde_json::Map::new();
         while let Some(name) = fields.next_key::<String>()? {
             fields.next_value_seed(Unique)?;
-            if seen.contains(&name) {
+            if seen.contains_key(&name) {
                 return Err(A::Error::custom(format!("Field `{name}` is given twice")));
             }
-            seen.insert(name);
+            seen.insert(name, serde_json::Value::Null);
         }
         Ok(())
     }
