@@ -1,5 +1,5 @@
 //! `make bench`: estop beside what one would pick instead. Writes `bench/results.md` and `bench/results.svg`,
-//! and fails if a goal is missed. `--quick` measures less and writes nothing.
+//! and fails if a goal is missed. `--quick` measures less and writes nothing; `--cpu` measures CPU alone, and prints it.
 
 #[allow(dead_code, reason = "shared with the rig, which uses all of it")]
 #[path = "../tests/rig/backend.rs"]
@@ -28,20 +28,26 @@ use estop::time::Timestamp;
 
 use crate::peer::{Built, PEERS};
 use crate::report::Results;
-use crate::rounds::{Arena, Plan};
+use crate::rounds::{Arena, Figure, Plan};
 
 fn main() -> ExitCode {
-    let quick = std::env::args().any(|argument| argument == "--quick");
+    let asked = |flag: &str| std::env::args().any(|argument| argument == flag);
+    let quick = asked("--quick");
     let plan = if quick {
-        Plan { rounds: 3, alone: 200, lagging: 48, crowd: 600, starts: 3 }
+        Plan { rounds: 3, cpu_rounds: 5, alone: 200, lagging: 48, crowd: 600, starts: 3 }
     } else {
-        Plan { rounds: 9, alone: 600, lagging: 160, crowd: 1500, starts: 10 }
+        Plan { rounds: 9, cpu_rounds: 31, alone: 200, lagging: 160, crowd: 1500, starts: 10 }
     };
     let sizes: &[i64] = if quick { &[1000, 100_000] } else { &[1000, 100_000, 1_000_000] };
     let built = Built::new();
     let mut arena = Arena::new(&built);
     let trips = arena.compare();
-    let figures = arena.run(plan);
+    let mut figures = arena.cpu(plan);
+    if asked("--cpu") {
+        println!("{}", report::per_op(&figures, Figure::Cpu, 1));
+        return ExitCode::SUCCESS;
+    }
+    figures.append(&mut arena.times(plan));
     let starts = arena.starts(plan.starts);
     drop(arena);
     let rows = rows::count(&built, sizes);
@@ -89,7 +95,10 @@ fn setting(built: &Built, plan: Plan) -> Vec<String> {
             built.hono,
             version(&process::tool("esbuild"))
         ),
-        format!("{} rounds; {} requests on one connection, {} on 32", plan.rounds, plan.alone, plan.crowd),
+        format!(
+            "{} rounds of CPU and {} of latency and throughput; {} requests on one connection, {} on 32",
+            plan.cpu_rounds, plan.rounds, plan.alone, plan.crowd
+        ),
         report::history(),
     ]
 }

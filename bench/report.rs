@@ -121,13 +121,16 @@ impl Results {
         section("Goals", goals.to_string());
         section(
             "CPU, µs a request (user and system; median, least to most of the rounds)",
-            self.per_op(Figure::Cpu, 0),
+            per_op(&self.figures, Figure::Cpu, 0),
         );
         for lag in LAGS {
-            section(&format!("p50 at {lag} ms of D1 latency, ms"), self.per_op(Figure::P50(lag), 2));
-            section(&format!("p99 at {lag} ms of D1 latency, ms"), self.per_op(Figure::P99(lag), 2));
+            section(&format!("p50 at {lag} ms of D1 latency, ms"), per_op(&self.figures, Figure::P50(lag), 2));
+            section(&format!("p99 at {lag} ms of D1 latency, ms"), per_op(&self.figures, Figure::P99(lag), 2));
         }
-        section(&format!("Requests a second over {CONNECTIONS} connections"), self.per_op(Figure::Throughput, 0));
+        section(
+            &format!("Requests a second over {CONNECTIONS} connections"),
+            per_op(&self.figures, Figure::Throughput, 0),
+        );
         let by_peer = ["", "estop", "typical", "best TypeScript", "floor"];
         let mut trips = table(&by_peer);
         for op in OPS {
@@ -166,15 +169,16 @@ impl Results {
         section("Size and start", sizes.to_string());
         page
     }
+}
 
-    fn per_op(&self, figure: Figure, digits: usize) -> String {
-        let mut table = table(&["", "estop", "typical", "best TypeScript", "floor"]);
-        for op in OPS {
-            let cells = PEERS.map(|peer| spread(&self.figures[&(peer, op, figure)], digits));
-            table.add_row([op.name().to_owned()].into_iter().chain(cells));
-        }
-        table.to_string()
+/// One figure of every peer, a line a request: the median, and the least and the most of the rounds.
+pub fn per_op(figures: &Figures, figure: Figure, digits: usize) -> String {
+    let mut table = table(&["", "estop", "typical", "best TypeScript", "floor"]);
+    for op in OPS {
+        let cells = PEERS.map(|peer| spread(&figures[&(peer, op, figure)], digits));
+        table.add_row([op.name().to_owned()].into_iter().chain(cells));
     }
+    table.to_string()
 }
 
 fn table(head: &[&str]) -> Table {

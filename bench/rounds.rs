@@ -36,6 +36,8 @@ pub const HISTORY: i64 = 1000;
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
     pub rounds: usize,
+    /// Rounds of CPU alone. The machine's speed drifts by more than the peers differ, so these are many and short.
+    pub cpu_rounds: usize,
     /// Requests a volley on one connection.
     pub alone: usize,
     /// Requests a volley where D1 takes its time.
@@ -105,16 +107,35 @@ impl<'a> Arena<'a> {
         trips
     }
 
+    /// The CPU of each request.
+    pub fn cpu(&mut self, plan: Plan) -> Figures {
+        self.rounds("CPU", plan.cpu_rounds, |arena, peer, op| {
+            let requests = arena.requests(peer, op, plan.alone);
+            let volley = arena.fire(peer, op, 1, &requests);
+            vec![(Figure::Cpu, volley.cpu.as_secs_f64() * 1e6 / plan.alone as f64)]
+        })
+    }
+
+    /// Latency and throughput.
+    pub fn times(&mut self, plan: Plan) -> Figures {
+        self.rounds("latency and throughput", plan.rounds, |arena, peer, op| arena.time(peer, op, plan))
+    }
+
     /// The rounds, after one that only warms up.
-    pub fn run(&mut self, plan: Plan) -> Figures {
+    fn rounds(
+        &mut self,
+        what: &str,
+        count: usize,
+        mut measure: impl FnMut(&mut Self, Peer, Op) -> Vec<(Figure, f64)>,
+    ) -> Figures {
         let mut figures = Figures::new();
-        for round in 0..=plan.rounds {
-            eprintln!("bench: round {round} of {}", plan.rounds);
+        for round in 0..=count {
+            eprintln!("bench: {what}: round {round} of {count}");
             let mut order = PEERS;
             order.rotate_left(round % PEERS.len());
             for op in OPS {
                 for peer in order {
-                    for (figure, value) in self.measure(peer, op, plan) {
+                    for (figure, value) in measure(self, peer, op) {
                         if round > 0 {
                             figures.entry((peer, op, figure)).or_default().push(value);
                         }
@@ -125,7 +146,7 @@ impl<'a> Arena<'a> {
         figures
     }
 
-    fn measure(&mut self, peer: Peer, op: Op, plan: Plan) -> Vec<(Figure, f64)> {
+    fn time(&mut self, peer: Peer, op: Op, plan: Plan) -> Vec<(Figure, f64)> {
         let mut values = Vec::new();
         for lag in LAGS {
             let (connections, count) = if lag == 0 { (1, plan.alone) } else { (8, plan.lagging) };
@@ -133,9 +154,6 @@ impl<'a> Arena<'a> {
             self.backend.lag(Duration::from_millis(lag));
             let volley = self.fire(peer, op, connections, &requests);
             self.backend.lag(Duration::ZERO);
-            if lag == 0 {
-                values.push((Figure::Cpu, volley.cpu.as_secs_f64() * 1e6 / count as f64));
-            }
             values.extend([(Figure::P50(lag), volley.percentile(50)), (Figure::P99(lag), volley.percentile(99))]);
         }
         let requests = self.requests(peer, op, plan.crowd);
