@@ -6,11 +6,13 @@
 
 use std::borrow::Cow;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// A value bound to a statement. The edge binds integers as doubles, the only number that D1 takes from JavaScript,
 /// so statements must not depend on a parameter's being an SQL integer (integer division, `json_object`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum Value<'a> {
     /// SQL NULL.
     Null,
@@ -154,9 +156,9 @@ const FIRST_PAUSE: i64 = 50;
 /// The last failure.
 pub async fn batch(host: &impl Host, statements: &[Statement<'_>], deadline: i64) -> Result<Rows, DbError> {
     let begun = host.elapsed();
+    let mut left = deadline;
     let mut attempt = 0;
     loop {
-        let left = deadline - (host.elapsed() - begun);
         let error = match host.batch(statements, left.max(1)).await {
             Ok(rows) if rows.len() == statements.len() => return Ok(rows),
             Ok(_) => DbError::Garbled,
@@ -164,11 +166,12 @@ pub async fn batch(host: &impl Host, statements: &[Statement<'_>], deadline: i64
         };
         attempt += 1;
         let pause = jitter(host, FIRST_PAUSE << (attempt - 1));
-        let left = deadline - (host.elapsed() - begun);
+        left = deadline - (host.elapsed() - begun);
         if !error.worth_repeating() || attempt == ATTEMPTS || pause >= left {
             return Err(error);
         }
         host.pause(pause).await;
+        left = deadline - (host.elapsed() - begun);
     }
 }
 

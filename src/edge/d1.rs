@@ -1,53 +1,26 @@
 //! The core's [`Host`] on Workers: D1, the rate limiter, chance.
 //!
-//! D1 is called through bindings of our own, because `worker`'s read every row through serde; here a row is one string
-//! and crosses once. They use the same JavaScript API ("D1 Workers Binding API" in Cloudflare's documentation). The rate
-//! limiter is too: for its one boolean `worker`'s brings a whole serde format along, a hundredth of the upload.
+//! D1 is called through a function of our own, because `worker` crosses into JavaScript for every statement, parameter
+//! and row, and reads each row through serde; here a batch crosses once as one text, and its rows as another. It uses the
+//! same JavaScript API ("D1 Workers Binding API" in Cloudflare's documentation). The rate limiter too: for its one
+//! boolean `worker`'s brings a whole serde format along, a hundredth of the upload.
 
-use std::cell::Cell;
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use base64::Engine as _;
-use js_sys::{Array, Object, Promise};
-use serde::Serialize;
+use js_sys::{Object, Promise};
+use serde::ser::{Serialize, Serializer};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use worker::{Delay, Env};
 
 use super::now_ms;
-use crate::host::{DbError, Host, Rows, Statement, Value};
+use crate::host::{DbError, Host, Rows, Statement};
 
 #[wasm_bindgen]
 extern "C" {
-    type Database;
-    #[wasm_bindgen(structural, method, catch)]
-    fn prepare(this: &Database, sql: &str) -> Result<Prepared, JsValue>;
-    #[wasm_bindgen(structural, method, catch)]
-    fn batch(this: &Database, statements: &Array) -> Result<Promise, JsValue>;
-
-    type Prepared;
-    #[wasm_bindgen(structural, method, catch, variadic)]
-    fn bind(this: &Prepared, values: &Array) -> Result<JsValue, JsValue>;
-
-    type Answer;
-    #[wasm_bindgen(structural, method, getter)]
-    fn results(this: &Answer) -> Option<Array>;
-    #[wasm_bindgen(structural, method, getter)]
-    fn meta(this: &Answer) -> Option<Meta>;
-
-    type Meta;
-    #[wasm_bindgen(structural, method, getter)]
-    fn rows_read(this: &Meta) -> Option<f64>;
-    #[wasm_bindgen(structural, method, getter)]
-    fn rows_written(this: &Meta) -> Option<f64>;
-
-    type Row;
-    #[wasm_bindgen(structural, method, getter)]
-    fn row(this: &Row) -> JsValue;
-
     type Bindings;
-    #[wasm_bindgen(structural, method, getter, js_name = DB)]
-    fn database(this: &Bindings) -> Database;
     #[wasm_bindgen(structural, method, getter, js_name = RATE_LIMIT)]
     fn rate_limiter(this: &Bindings) -> Option<Object>;
 
@@ -57,20 +30,38 @@ extern "C" {
 
 #[wasm_bindgen(module = "/src/edge/glue.js")]
 extern "C" {
-    fn within(promise: Promise, ms: f64) -> Promise;
+    fn keep(text: &str) -> u32;
+    fn batch(env: &JsValue, statements: &str, ms: f64) -> Promise;
     #[wasm_bindgen(js_name = withinRate)]
     fn within_rate(limiter: &Object, key: &str) -> Promise;
 }
 
+thread_local! {
+    /// The texts that JavaScript keeps, each at its number: those of [`crate::sql`]'s constants, so there are few.
+    static KEPT: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The number of a text that JavaScript keeps. It is found by its address: to compare kilobytes would cost more than to
+/// send them.
+fn number(text: &'static str) -> u32 {
+    KEPT.with_borrow_mut(|kept| {
+        let found = kept.iter().position(|one| std::ptr::eq(*one, text));
+        found.and_then(|index| u32::try_from(index).ok()).unwrap_or_else(|| {
+            kept.push(text);
+            keep(text)
+        })
+    })
+}
+
 /// What one request or tick cost at D1.
-#[derive(Debug, Default, Clone, Copy, Serialize)]
+#[derive(Debug, Default, Clone, Copy, serde::Serialize)]
 pub struct Usage {
     /// Batches sent, repeats included.
     round_trips: u32,
     /// As D1 counts them.
-    rows_read: f64,
+    rows_read: u64,
     /// As D1 counts them: a row of an index is one too.
-    rows_written: f64,
+    rows_written: u64,
 }
 
 /// The host of one request or tick.
@@ -90,33 +81,15 @@ impl<'a> EdgeHost<'a> {
         self.usage.get()
     }
 
-    fn send(&self, statements: &[Statement<'_>]) -> Result<Promise, JsValue> {
-        let database = self.env.unchecked_ref::<Bindings>().database();
-        let bound = Array::new();
-        for statement in statements {
-            let values: Array = statement.params.iter().map(to_js).collect();
-            let prepared = database.prepare(&statement.sql)?;
-            bound.push(&if statement.params.is_empty() { prepared.into() } else { prepared.bind(&values)? });
-        }
-        database.batch(&bound)
-    }
-
-    fn receive(&self, answers: JsValue) -> Result<Rows, DbError> {
-        let answers: Array = answers.dyn_into().map_err(|_| DbError::Garbled)?;
+    /// Counts what the batch cost, and takes its rows apart.
+    fn receive(&self, answer: &str) -> Option<Rows> {
+        let mut parts = answer.split('\x1d');
+        let mut count = || parts.next()?.parse::<u64>().ok();
         let mut usage = self.usage.get();
-        let mut rows = Vec::with_capacity(answers.length() as usize);
-        for answer in answers.iter() {
-            let answer: Answer = answer.unchecked_into();
-            if let Some(meta) = answer.meta() {
-                usage.rows_read += meta.rows_read().unwrap_or_default();
-                usage.rows_written += meta.rows_written().unwrap_or_default();
-            }
-            let texts = answer.results().into_iter().flat_map(|results| results.to_vec());
-            let texts: Option<Vec<String>> = texts.map(|row| row.unchecked_into::<Row>().row().as_string()).collect();
-            rows.push(texts.ok_or(DbError::Garbled)?);
-        }
+        usage.rows_read += count()?;
+        usage.rows_written += count()?;
         self.usage.set(usage);
-        Ok(rows)
+        Some(parts.map(|rows| rows.split_terminator('\x1e').map(str::to_owned).collect()).collect())
     }
 }
 
@@ -125,10 +98,15 @@ impl Host for EdgeHost<'_> {
         let mut usage = self.usage.get();
         usage.round_trips += 1;
         self.usage.set(usage);
-        let answers = self.send(statements).map_err(|error| sort(&error))?;
+        let statements: Vec<_> = statements.iter().map(Sent).collect();
+        let statements = serde_json::to_string(&statements).map_err(|_| DbError::Garbled)?;
         #[expect(clippy::cast_precision_loss, reason = "a deadline is short")]
-        let answers = JsFuture::from(within(answers, deadline as f64)).await.map_err(|error| sort(&error))?;
-        if answers.is_null() { Err(DbError::Deadline) } else { self.receive(answers) }
+        let answer =
+            JsFuture::from(batch(self.env, &statements, deadline as f64)).await.map_err(|error| sort(&error))?;
+        if answer.is_null() {
+            return Err(DbError::Deadline);
+        }
+        answer.as_string().and_then(|answer| self.receive(&answer)).ok_or(DbError::Garbled)
     }
 
     async fn pause(&self, span: i64) {
@@ -150,20 +128,17 @@ impl Host for EdgeHost<'_> {
     }
 }
 
-/// 96 random bits as a text, for the id of a request.
-pub fn random_id() -> String {
-    let mut bytes = [0; 12];
-    get_random_values(&mut bytes);
-    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
-}
+/// A statement as JavaScript takes it: its text, or the number of that, and its parameters. D1 takes no BigInt, but
+/// every integer that we bind is below 2^53, so the double that JSON makes of it holds it exactly.
+struct Sent<'a>(&'a Statement<'a>);
 
-fn to_js(value: &Value<'_>) -> JsValue {
-    match value {
-        Value::Null => JsValue::NULL,
-        // D1 takes no BigInt. Every integer that we bind is below 2^53, so a double holds it exactly.
-        #[expect(clippy::cast_precision_loss, reason = "ids, spans and moments stay below 2^53")]
-        Value::Integer(n) => JsValue::from_f64(*n as f64),
-        Value::Text(text) => JsValue::from_str(text),
+impl Serialize for Sent<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Statement { sql, params } = self.0;
+        match sql {
+            Cow::Borrowed(text) => (number(text), params).serialize(serializer),
+            Cow::Owned(text) => (text, params).serialize(serializer),
+        }
     }
 }
 

@@ -1,27 +1,54 @@
 // Where Rust would cross into JavaScript many times, once: a crossing costs more than most of what is done beyond it.
 
-/** The headers that are read, in one array. */
-export const headers = ({ headers }) => [
-  headers.get('authorization'), headers.get('idempotency-key'), headers.get('content-type'), headers.get('content-length'),
-  headers.get('cf-ray'),
-];
+/** The texts of statements that Rust has sent before, which it then calls by their numbers. */
+const texts = [];
 
-/** A JSON answer. `more` is the names and values of further headers, in turn. */
-export function respond(status, body, requestId, more) {
-  const headers = { 'content-type': 'application/json', 'cache-control': 'no-store', 'x-request-id': requestId };
-  for (let i = 0; i < more.length; i += 2) headers[more[i]] = more[i + 1];
-  return new Response(body, { status, headers });
+/** Keeps the text of a statement; gives its number. */
+export const keep = (text) => texts.push(text) - 1;
+
+/**
+ * Runs a batch: `statements` is JSON, for each its text or the number of that, and then its parameters. Gives null if
+ * there is no answer after so many milliseconds, and else the rows that were read, those that were written, and the one
+ * column of each row, statement by statement. That is JSON, so no row holds what they are set apart with.
+ */
+export function batch({ DB }, statements, ms) {
+  return new Promise((resolve, reject) => {
+    const bound = [];
+    for (const [text, values] of JSON.parse(statements)) {
+      const prepared = DB.prepare(texts[text] ?? text);
+      bound.push(values.length ? prepared.bind(...values) : prepared);
+    }
+    const timer = setTimeout(resolve, ms, null);
+    DB.batch(bound).then((answers) => {
+      clearTimeout(timer);
+      resolve(told(answers));
+    }).catch((error) => {
+      clearTimeout(timer);
+      reject(error);
+    });
+  });
 }
 
-/** What the promise gives, or null if it has given nothing after so many milliseconds. */
-export async function within(promise, ms) {
-  let timer;
-  const timeout = new Promise((resolve) => { timer = setTimeout(resolve, ms, null); });
-  try {
-    return await Promise.race([promise, timeout]);
-  } finally {
-    clearTimeout(timer);
+function told(answers) {
+  let read = 0;
+  let written = 0;
+  let rows = '';
+  for (const { results, meta } of answers) {
+    read += meta?.rows_read ?? 0;
+    written += meta?.rows_written ?? 0;
+    rows += '\x1d';
+    for (const { row } of results) rows += row.concat('\x1e');
   }
+  return `${read}\x1d${written}${rows}`;
+}
+
+/** A JSON answer, and its line in the log. The text is the request's id, the line, further headers and the body. */
+export function respond(status, text) {
+  const [id, line, more] = text.split('\n', 3);
+  console.log(line);
+  const headers = { 'content-type': 'application/json', 'cache-control': 'no-store', 'x-request-id': id };
+  if (more) Object.assign(headers, Object.fromEntries(JSON.parse(more)));
+  return new Response(text.slice(id.length + line.length + more.length + 3), { status, headers });
 }
 
 /** Whether the rate limiter lets this key pass; rejects if the limiter itself fails. */

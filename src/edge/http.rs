@@ -2,33 +2,50 @@
 
 use std::cell::RefCell;
 
-use futures_util::StreamExt;
 use wasm_bindgen::prelude::*;
-use worker::Request;
 
 use super::d1::Usage;
 use super::{log, now_ms};
 use crate::api::{self, Reply, Route};
-use crate::config::BODY_LIMIT;
 use crate::error::ApiError;
 use crate::time::Timestamp;
 
+#[wasm_bindgen]
+extern "C" {
+    /// What src/edge/entry.js has read of a request.
+    type Seen;
+    #[wasm_bindgen(structural, method, getter)]
+    fn text(this: &Seen) -> String;
+    #[wasm_bindgen(structural, method, getter)]
+    fn body(this: &Seen) -> Option<Vec<u8>>;
+}
+
 #[wasm_bindgen(module = "/src/edge/glue.js")]
 extern "C" {
-    #[wasm_bindgen(js_name = headers)]
-    fn read_headers(request: &web_sys::Request) -> Vec<JsValue>;
     #[wasm_bindgen(catch)]
-    fn respond(status: u16, body: &str, request_id: &str, more: Vec<String>) -> Result<web_sys::Response, JsValue>;
+    fn respond(status: u16, text: &str) -> Result<web_sys::Response, JsValue>;
 }
 
 /// One request, from its arrival to its answer and its line in the log.
 pub struct Call {
     /// When it came.
-    pub begun: Timestamp,
+    came: Timestamp,
+    /// When its body had come, which may have taken its time: the database judges the key as of now.
+    pub now: Timestamp,
+    /// The method's own name: `worker` takes an unknown one for GET.
+    pub method: String,
     /// The path, not decoded.
     pub path: String,
-    /// What it brought along.
-    pub headers: Headers,
+    /// The query string, without `?`, not decoded.
+    pub query: String,
+    /// The header `Authorization`.
+    pub authorization: Option<String>,
+    /// The header `Idempotency-Key`.
+    pub idempotency_key: Option<String>,
+    /// The header `Content-Type`.
+    pub content_type: Option<String>,
+    /// The body, or why it was not read.
+    pub body: Result<Vec<u8>, ApiError>,
     id: String,
     outcome: RefCell<Option<Outcome>>,
 }
@@ -39,28 +56,37 @@ struct Outcome {
     usage: Option<Usage>,
 }
 
-/// The headers that the core and this layer read.
-pub struct Headers {
-    pub authorization: Option<String>,
-    pub idempotency_key: Option<String>,
-    pub content_type: Option<String>,
-    content_length: Option<usize>,
-}
-
 impl Call {
     /// A request that has just come.
-    pub fn new(request: &Request) -> Self {
-        let mut values = read_headers(request.inner()).into_iter().map(|value| value.as_string());
-        let mut next = || values.next().flatten();
-        let headers = Headers {
-            authorization: next(),
-            idempotency_key: next(),
-            content_type: next(),
-            content_length: next().and_then(|length| length.parse().ok()),
+    pub fn new(request: &worker::Request) -> Self {
+        let seen: &Seen = request.inner().unchecked_ref();
+        let text = seen.text();
+        let mut lines = text.split('\n');
+        let mut next = || lines.next().unwrap_or_default();
+        let mut time = || Timestamp(next().parse().unwrap_or_default());
+        let (came, now) = (time(), time());
+        let id = next().to_owned();
+        let body = match next() {
+            "long" => Err(ApiError::BodyTooLarge),
+            "cut" => Err(ApiError::Invalid("The body could not be read to its end. Send it again.".to_owned())),
+            _ => Ok(seen.body().unwrap_or_default()),
         };
-        // Cloudflare's own id of the request, so that our log line and theirs can be laid side by side.
-        let id = next().unwrap_or_else(super::d1::random_id);
-        Self { begun: now_ms(), path: request.path(), headers, id, outcome: RefCell::default() }
+        let (method, query) = (next().to_owned(), next().to_owned());
+        let mut header = || Some(next()).filter(|value| *value != "\0").map(str::to_owned);
+        let (authorization, idempotency_key, content_type) = (header(), header(), header());
+        Self {
+            came,
+            now,
+            method,
+            path: request.path(),
+            query,
+            authorization,
+            idempotency_key,
+            content_type,
+            body,
+            id,
+            outcome: RefCell::default(),
+        }
     }
 
     /// Says what came of it.
@@ -74,37 +100,8 @@ impl Call {
             let refusal = api::allowed(&self.path).map_or(ApiError::NoSuchRoute, ApiError::MethodNotAllowed);
             Outcome { route: None, reply: Reply::from(refusal), usage: None }
         });
-        log::request(&self.id, route, &reply, now_ms().since(self.begun), usage);
-        let more = reply.headers.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect();
-        Ok(respond(reply.status, &reply.body, &self.id, more)?)
-    }
-}
-
-/// The query string, without `?`.
-pub fn query(request: &Request) -> String {
-    let url = request.inner().url();
-    let without_fragment = url.split('#').next().unwrap_or_default();
-    without_fragment.split_once('?').map(|(_, query)| query.to_owned()).unwrap_or_default()
-}
-
-/// Reads the body up to [`BODY_LIMIT`], and no further.
-pub async fn body(request: &mut Request, headers: &Headers) -> Result<Vec<u8>, ApiError> {
-    let unreadable = |_| ApiError::Invalid("The body could not be read to its end. Send it again.".to_owned());
-    match headers.content_length {
-        Some(length) if length > BODY_LIMIT => Err(ApiError::BodyTooLarge),
-        // The runtime holds the sender to the length that it announced.
-        Some(_) => request.bytes().await.map_err(unreadable),
-        None if request.inner().body().is_none() => Ok(Vec::new()),
-        None => {
-            let mut stream = request.stream().map_err(unreadable)?;
-            let mut bytes = Vec::new();
-            while let Some(chunk) = stream.next().await {
-                bytes.extend(chunk.map_err(unreadable)?);
-                if bytes.len() > BODY_LIMIT {
-                    return Err(ApiError::BodyTooLarge);
-                }
-            }
-            Ok(bytes)
-        }
+        let line = log::request(&self.id, route, &reply, now_ms().since(self.came), usage);
+        let more = if reply.headers.is_empty() { String::new() } else { log::text(&reply.headers) };
+        Ok(respond(reply.status, &[&self.id, &line, &more, &*reply.body].join("\n"))?)
     }
 }

@@ -21,9 +21,9 @@ struct RequestLine<'a> {
     d1: Option<Usage>,
 }
 
-/// A request that was answered.
-pub fn request(request_id: &str, route: Option<Route>, reply: &Reply, ms: i64, d1: Option<Usage>) {
-    write(&RequestLine {
+/// The line of a request that was answered. It is written where the response is made.
+pub fn request(request_id: &str, route: Option<Route>, reply: &Reply, ms: i64, d1: Option<Usage>) -> String {
+    text(&RequestLine {
         log: "request",
         request_id,
         route: route.map(Route::name),
@@ -32,7 +32,7 @@ pub fn request(request_id: &str, route: Option<Route>, reply: &Reply, ms: i64, d
         run_id: reply.run_id,
         ms,
         d1,
-    });
+    })
 }
 
 #[derive(Serialize)]
@@ -66,7 +66,10 @@ pub fn complaint(message: &str) {
 }
 
 fn write(line: &impl Serialize) {
-    if let Ok(text) = serde_json::to_string(line) {
-        console_log!("{text}");
-    }
+    console_log!("{}", text(line));
+}
+
+pub fn text(line: &impl Serialize) -> String {
+    // Serialising our own structs into a string cannot fail: no map has a key that is not a string.
+    serde_json::to_string(line).unwrap_or_default()
 }

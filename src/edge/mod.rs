@@ -48,8 +48,7 @@ fn start() {
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, _context: Context) -> Result<web_sys::Response> {
     let call = Rc::new(http::Call::new(&request));
-    // By the method's own name: `worker` takes an unknown one for GET.
-    if let Some(row) = api::find(&request.inner().method(), &call.path) {
+    if let Some(row) = api::find(&call.method, &call.path) {
         // The answer is left in the call.
         let _ = router(*row, Rc::clone(&call)).run(request, env).await;
     }
@@ -69,29 +68,21 @@ fn router((method, pattern, route): Row, call: Rc<http::Call>) -> Router<'static
 }
 
 /// Leaves the answer in the call: a `worker::Response` would be made of more objects than the response that it becomes.
-async fn handle(route: Route, mut request: Request, context: RouteContext<Rc<http::Call>>) -> Result<Response> {
+async fn handle(route: Route, _: Request, context: RouteContext<Rc<http::Call>>) -> Result<Response> {
     let call = &context.data;
     let config = config(&context.env);
     let host = d1::EdgeHost::new(&context.env);
-    let id = context.param("id").map_or("", String::as_str);
-    let body = http::body(&mut request, &call.headers).await;
-    let query = http::query(&request);
-    let reply = api::handle(
-        &host,
-        &config,
-        &api::Request {
-            route,
-            id,
-            query: &query,
-            authorization: call.headers.authorization.as_deref(),
-            idempotency_key: call.headers.idempotency_key.as_deref(),
-            content_type: call.headers.content_type.as_deref(),
-            body: body.as_deref(),
-            // After the body, which may have taken its time: the database judges the key as of now.
-            now: now_ms(),
-        },
-    )
-    .await;
+    let request = api::Request {
+        route,
+        id: context.param("id").map_or("", String::as_str),
+        query: &call.query,
+        authorization: call.authorization.as_deref(),
+        idempotency_key: call.idempotency_key.as_deref(),
+        content_type: call.content_type.as_deref(),
+        body: call.body.as_deref(),
+        now: call.now,
+    };
+    let reply = api::handle(&host, &config, &request).await;
     call.answer(route, reply, host.usage());
     Err(worker::Error::Infallible)
 }

@@ -4,6 +4,7 @@ use super::{in_slot, iso, key_verdict, test_run, valid_key};
 
 /// The SELECT that says what a write found: the key's verdict and, if the key may see it, the run as it is now.
 /// `$mine` is the condition that the run's record stems from this very request, `$holds` that the lease is the caller's.
+/// Most of a run is NULL, and json_patch leaves that out: it need not be sent, nor read.
 macro_rules! explain {
     ($scope:literal, mine: $mine:literal, holds: $holds:literal) => {
         explain!($scope, mine: $mine, holds: $holds, also: "")
@@ -12,7 +13,7 @@ macro_rules! explain {
         concat!(
             "SELECT json_object('key', ",
             key_verdict!($scope),
-            ", 'run', json(CASE WHEN r.id IS NOT NULL THEN json_object( \
+            ", 'run', json(CASE WHEN r.id IS NOT NULL THEN json_patch('{}', json_object( \
                 'state', r.state, 'result', r.result, 'error_code', r.error_code, 'ended_at', r.ended_at, \
                 'cancelled_at', r.cancelled_at, 'cancel_reason', r.cancel_reason, 'cancel_cause', r.cancel_cause, \
                 'cancel_by', r.cancel_by, 'stop_outcome', r.stop_outcome, 'started_at', r.started_at, 'lease_expires_at', r.lease_expires_at, \
@@ -24,7 +25,7 @@ macro_rules! explain {
                 'lease_token', CASE WHEN ",
             $mine,
             " THEN r.lease_token END",
-            ") END)",
+            ")) END)",
             $also,
             ") AS row \
              FROM (SELECT 1) LEFT JOIN keys k ON k.hash = ?1 \
@@ -191,8 +192,8 @@ pub const REGISTER: &str = concat!(
 pub const EXPLAIN_REGISTER: &str = concat!(
     "SELECT json_object('key', ",
     key_verdict!("can_run"),
-    ", 'run', json(CASE WHEN r.id IS NOT NULL THEN json_object( \
-            'id', r.id, 'state', r.state, 'test_run_branch', r.branch, 'created_at', r.created_at) END), \
+    ", 'run', json(CASE WHEN r.id IS NOT NULL THEN json_patch('{}', json_object( \
+            'id', r.id, 'state', r.state, 'test_run_branch', r.branch, 'created_at', r.created_at)) END), \
         'reserved_by', CASE WHEN e.id IS NOT NULL THEN (SELECT max(o.id) FROM runs o INDEXED BY runs_in_slot \
             WHERE o.project_id = p.id AND o.slot = ",
     slot!(),

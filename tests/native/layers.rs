@@ -103,3 +103,14 @@ fn a_file_is_one_concept() {
         assert!(text.lines().count() <= 400, "{} is longer than 400 lines", path.display());
     }
 }
+
+/// src/edge/entry.js reads a body before there is any Rust to ask how much of it.
+#[test]
+fn the_entry_reads_as_much_of_a_body_as_the_core_takes() {
+    let entry = include_str!("../../src/edge/entry.js");
+    let limit = estop::config::BODY_LIMIT / 1024;
+    assert!(
+        entry.contains(&format!("const BODY_LIMIT = {limit} * 1024;")),
+        "entry.js has another limit than config.rs"
+    );
+}
