@@ -1,4 +1,4 @@
-//! Requests over keep-alive connections, what they cost in time, and what the Worker's process costs in CPU.
+//! Requests over keep-alive connections: what they cost in time, and the Worker's process in CPU.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -17,8 +17,6 @@ pub struct Volley {
     pub latencies: Vec<Duration>,
     /// From the first request to the last answer.
     pub wall: Duration,
-    /// The process's, user and system.
-    pub cpu: Duration,
 }
 
 impl Volley {
@@ -29,9 +27,8 @@ impl Volley {
     }
 }
 
-/// Sends the requests to a Worker of process `pid`, over so many connections, each with one request at a time.
-pub fn fire(address: &str, pid: u32, connections: usize, requests: &[Vec<u8>], status: u16) -> Volley {
-    let cpu = cpu_of(pid);
+/// Sends the requests to a Worker over so many connections, each with one request at a time.
+pub fn fire(address: &str, connections: usize, requests: &[Vec<u8>], status: u16) -> Volley {
     let begun = now();
     let mut latencies: Vec<Duration> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..connections)
@@ -51,9 +48,35 @@ pub fn fire(address: &str, pid: u32, connections: usize, requests: &[Vec<u8>], s
             .collect();
         threads.into_iter().flat_map(|thread| thread.join().expect("answers")).collect()
     });
-    let (wall, cpu) = (begun.elapsed(), cpu_of(pid) - cpu);
+    let wall = begun.elapsed();
     latencies.sort_unstable();
-    Volley { latencies, wall, cpu }
+    Volley { latencies, wall }
+}
+
+/// One Worker's share of [`alternate`].
+pub struct Share {
+    pub address: String,
+    /// Of its process.
+    pub pid: u32,
+    pub requests: Vec<Vec<u8>>,
+}
+
+/// Sends each Worker its requests over one connection, a few to one and then a few to the next: what else the machine
+/// does lasts longer than that, and so meets all of them alike. Gives the CPU, user and system, that each one's process
+/// spent.
+pub fn alternate(shares: &[Share], few: usize, status: u16) -> Vec<Duration> {
+    let mut connections: Vec<_> = shares.iter().map(|share| Connection::open(&share.address)).collect();
+    let begun: Vec<_> = shares.iter().map(|share| cpu_of(share.pid)).collect();
+    let most = shares.iter().map(|share| share.requests.len()).max().unwrap_or_default();
+    for first in (0..most).step_by(few) {
+        for (share, connection) in shares.iter().zip(&mut connections) {
+            for request in share.requests.iter().skip(first).take(few) {
+                let answer = connection.send(request);
+                assert_eq!(answer.0, status, "{}", String::from_utf8_lossy(&answer.1));
+            }
+        }
+    }
+    shares.iter().zip(begun).map(|(share, begun)| cpu_of(share.pid) - begun).collect()
 }
 
 /// Sends one request; gives the status and the body.

@@ -28,7 +28,7 @@ use estop::time::Timestamp;
 
 use crate::peer::{Built, PEERS};
 use crate::report::Results;
-use crate::rounds::{Arena, Figure, Plan};
+use crate::rounds::{Arena, CONNECTIONS, FEW, Figure, Plan};
 
 fn main() -> ExitCode {
     let asked = |flag: &str| std::env::args().any(|argument| argument == flag);
@@ -96,7 +96,8 @@ fn setting(built: &Built, plan: Plan) -> Vec<String> {
             version(&process::tool("esbuild"))
         ),
         format!(
-            "{} rounds of CPU and {} of latency and throughput; {} requests on one connection, {} on 32",
+            "{} rounds of CPU, {FEW} requests to each peer in turn, and {} of latency and throughput; {} requests a round on \
+             one connection, {} on {CONNECTIONS}",
             plan.cpu_rounds, plan.rounds, plan.alone, plan.crowd
         ),
         report::history(),

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::backend::Backend;
 use crate::fixture::{self, CANCELLED, ENDED, NEVER, NEW, OLD, OPS, Op};
-use crate::load::{ask, fire, now};
+use crate::load::{Share, alternate, ask, fire, now};
 use crate::peer::{Built, PEERS, Peer};
 use crate::process::Workerd;
 
@@ -29,6 +29,9 @@ pub enum Figure {
 pub const LAGS: [u64; 3] = [0, 5, 20];
 /// How many connections throughput is measured over.
 pub const CONNECTIONS: usize = 32;
+/// How many requests each peer gets in turn where CPU is measured: fewer would measure cold caches, more the machine's
+/// drift.
+pub const FEW: usize = 100;
 /// How many runs the database has of old.
 pub const HISTORY: i64 = 1000;
 
@@ -38,7 +41,7 @@ pub struct Plan {
     pub rounds: usize,
     /// Rounds of CPU alone. The machine's speed drifts by more than the peers differ, so these are many and short.
     pub cpu_rounds: usize,
-    /// Requests a volley on one connection.
+    /// Requests a volley on one connection. Where CPU is measured they go out [`FEW`] at a time.
     pub alone: usize,
     /// Requests a volley where D1 takes its time.
     pub lagging: usize,
@@ -109,11 +112,28 @@ impl<'a> Arena<'a> {
 
     /// The CPU of each request.
     pub fn cpu(&mut self, plan: Plan) -> Figures {
-        self.rounds("CPU", plan.cpu_rounds, |arena, peer, op| {
-            let requests = arena.requests(peer, op, plan.alone);
-            let volley = arena.fire(peer, op, 1, &requests);
-            vec![(Figure::Cpu, volley.cpu.as_secs_f64() * 1e6 / plan.alone as f64)]
-        })
+        let mut figures = Figures::new();
+        for round in 0..=plan.cpu_rounds {
+            eprintln!("bench: CPU: round {round} of {}", plan.cpu_rounds);
+            let mut order = PEERS;
+            order.rotate_left(round % PEERS.len());
+            for op in OPS {
+                let shares = order.map(|peer| Share {
+                    address: self.workers[&peer].address("peer"),
+                    pid: self.workers[&peer].pid(),
+                    requests: self.requests(peer, op, plan.alone),
+                });
+                let spent = alternate(&shares, FEW, op.status());
+                for (peer, cpu) in order.into_iter().zip(spent) {
+                    // The first round only warms up.
+                    if round > 0 {
+                        let each = cpu.as_secs_f64() * 1e6 / plan.alone as f64;
+                        figures.entry((peer, op, Figure::Cpu)).or_default().push(each);
+                    }
+                }
+            }
+        }
+        figures
     }
 
     /// Latency and throughput.
@@ -163,8 +183,7 @@ impl<'a> Arena<'a> {
     }
 
     fn fire(&self, peer: Peer, op: Op, connections: usize, requests: &[Vec<u8>]) -> crate::load::Volley {
-        let worker = &self.workers[&peer];
-        fire(&worker.address("peer"), worker.pid(), connections, requests, op.status())
+        fire(&self.workers[&peer].address("peer"), connections, requests, op.status())
     }
 
     /// From the start of the process to the first answer, in ms, so many times for each peer.

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::fs;
-use std::io::{BufRead, BufReader, Write as _};
+use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
+use std::process::{Child, Command};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use flate2::Compression;
@@ -14,10 +14,15 @@ use flate2::write::GzEncoder;
 
 use crate::client::unique;
 
+/// What it prints, in its folder.
+const LOG: &str = "log";
+/// How often, and how many times, a start is looked at: for twenty seconds.
+const LOOK: Duration = Duration::from_millis(2);
+const LOOKS: usize = 10_000;
+
 /// A running workerd, ended when dropped.
 pub struct Workerd {
     child: Child,
-    log: Arc<Mutex<String>>,
     ports: HashMap<String, u64>,
     folder: PathBuf,
 }
@@ -25,6 +30,8 @@ pub struct Workerd {
 impl Workerd {
     /// Starts it with the text of a `config.capnp`, which may embed `files` by their names, and waits until each of
     /// `sockets` listens.
+    ///
+    /// It writes into a file: a pipe would wake its reader for every line of the log, at the expense of what is measured.
     pub fn start(config: &str, files: &[PathBuf], sockets: &[&str]) -> Self {
         let folder = std::env::temp_dir().join(format!("estop-workerd-{}", unique()));
         fs::create_dir(&folder).expect("a folder");
@@ -33,38 +40,30 @@ impl Workerd {
             fs::copy(file, folder.join(name)).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         }
         fs::write(folder.join("config.capnp"), config).expect("a file");
-        let mut child = Command::new(tool("workerd"))
+        let output = File::options().create(true).append(true).open(folder.join(LOG)).expect("a file");
+        let child = Command::new(tool("workerd"))
             .args(["serve", "config.capnp", "--experimental", "--control-fd=1"])
             .current_dir(&folder)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdout(output.try_clone().expect("a file"))
+            .stderr(output)
             .spawn()
             .expect("workerd");
-        let log = Arc::<Mutex<String>>::default();
-        let (sender, listening) = mpsc::channel();
-        let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-        let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
-        let copy = Arc::clone(&log);
-        std::thread::spawn(move || keep(stderr, &copy, |_| {}));
-        let copy = Arc::clone(&log);
-        std::thread::spawn(move || {
-            keep(stdout, &copy, |line| {
-                let event: Option<serde_json::Value> = serde_json::from_str(line).ok();
-                let event = event.unwrap_or_default();
-                if let (Some(socket), Some(port)) = (event["socket"].as_str(), event["port"].as_u64()) {
-                    let _ = sender.send((socket.to_owned(), port));
-                }
-            });
-        });
-        let mut ports = HashMap::new();
-        while sockets.iter().any(|socket| !ports.contains_key(*socket)) {
-            let Ok((socket, port)) = listening.recv_timeout(Duration::from_secs(20)) else {
-                let _ = child.kill();
-                panic!("workerd did not start: {}", log.lock().unwrap_or_else(PoisonError::into_inner));
-            };
-            ports.insert(socket, port);
+        let mut workerd = Self { child, ports: HashMap::new(), folder };
+        for _ in 0..LOOKS {
+            workerd.ports = workerd.listening();
+            if sockets.iter().all(|socket| workerd.ports.contains_key(*socket)) {
+                return workerd;
+            }
+            std::thread::sleep(LOOK);
         }
-        Self { child, log, ports, folder }
+        panic!("workerd did not start: {}", workerd.log());
+    }
+
+    /// The ports of the sockets that it says it listens on.
+    fn listening(&self) -> HashMap<String, u64> {
+        let events = self.log();
+        let events = events.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        events.filter_map(|event| Some((event["socket"].as_str()?.to_owned(), event["port"].as_u64()?))).collect()
     }
 
     /// `127.0.0.1:port` of a socket.
@@ -79,7 +78,8 @@ impl Workerd {
 
     /// What it has printed so far.
     pub fn log(&self) -> String {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let bytes = fs::read(self.folder.join(LOG)).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 }
 
@@ -87,17 +87,11 @@ impl Drop for Workerd {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        let log = self.log();
         let _ = fs::remove_dir_all(&self.folder);
         if !std::thread::panicking() {
-            assert!(!self.log().contains("panicked at"), "the Worker panicked: {}", self.log());
+            assert!(!log.contains("panicked at"), "the Worker panicked: {log}");
         }
-    }
-}
-
-fn keep(lines: impl BufRead, log: &Mutex<String>, mut look: impl FnMut(&str)) {
-    for line in lines.lines().map_while(Result::ok) {
-        look(&line);
-        let _ = writeln!(log.lock().unwrap_or_else(PoisonError::into_inner), "{line}");
     }
 }
 
