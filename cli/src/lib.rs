@@ -43,7 +43,9 @@ pub fn dispatch(cli: &Cli) -> Result<Exit, Failure> {
         Command::Projects(command) => setup::projects(command, &admin()?),
         Command::Environments(command) => setup::environments(command, &admin()?),
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "estop", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "estop", &mut script);
+            terminal::print(String::from_utf8_lossy(&script).trim_end());
             Ok(Exit::Done)
         }
     }

@@ -17,8 +17,10 @@ use crate::terminal;
 /// How COMMAND ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// It exited, or died of a signal that estop sent or passed on.
+    /// It exited, or was stopped.
     Exited(Exited),
+    /// Someone, or the CI system, interrupted it: no result of its tests.
+    Interrupted(Exited),
     /// A signal from elsewhere killed it: a crash, or the system was out of memory.
     Crashed(Exited),
     /// It never ran.
@@ -29,6 +31,7 @@ impl Ending {
     /// How it ended, by the supervisor's state.
     pub fn of(state: &State) -> Self {
         match state.exited() {
+            Some(exited) if state.was_interrupted() => Self::Interrupted(exited),
             Some(exited @ Exited::Signal(_)) if !state.died_of_ours() => Self::Crashed(exited),
             Some(exited) => Self::Exited(exited),
             None => Self::Exited(Exited::Signal(9)),
@@ -38,7 +41,7 @@ impl Ending {
     /// The exit code, as a shell would give it.
     pub fn exit(self) -> Exit {
         match self {
-            Self::Exited(exited) | Self::Crashed(exited) => match exited {
+            Self::Exited(exited) | Self::Interrupted(exited) | Self::Crashed(exited) => match exited {
                 Exited::Code(code) => Exit::Command(u8::try_from(code).unwrap_or(u8::MAX)),
                 Exited::Signal(number) => Exit::signal(number),
             },
@@ -51,6 +54,7 @@ impl Ending {
         let mut report = match self {
             Self::Exited(Exited::Code(0)) => json!({"lease": lease, "state": "ended", "result": "passed"}),
             Self::Exited(_) => json!({"lease": lease, "state": "ended", "result": "failed"}),
+            Self::Interrupted(_) => json!({"lease": lease, "state": "error", "error_code": "worker_interrupted"}),
             Self::Crashed(_) | Self::NotStarted(_) => {
                 json!({"lease": lease, "state": "error", "error_code": "run_failed_with_error"})
             }
@@ -142,7 +146,11 @@ mod tests {
         let cases = [
             (Ending::Exited(Exited::Code(0)), 0, json!({"lease": "l", "state": "ended", "result": "passed"})),
             (Ending::Exited(Exited::Code(3)), 3, json!({"lease": "l", "state": "ended", "result": "failed"})),
-            (Ending::Exited(Exited::Signal(2)), 130, json!({"lease": "l", "state": "ended", "result": "failed"})),
+            (
+                Ending::Interrupted(Exited::Signal(2)),
+                130,
+                json!({"lease": "l", "state": "error", "error_code": "worker_interrupted"}),
+            ),
             (
                 Ending::Crashed(Exited::Signal(11)),
                 139,

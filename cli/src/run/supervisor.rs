@@ -175,6 +175,22 @@ impl State {
         matches!(self.exited, Some(Exited::Signal(number)) if self.sent.iter().any(|s| s.number() == number))
     }
 
+    /// Whether someone else than the service put an end to COMMAND: it failed after a signal that estop passed on, or it
+    /// ended as one does of Ctrl-C or SIGTERM, which may have reached it without estop.
+    pub fn was_interrupted(&self) -> bool {
+        // A Java virtual machine tells of its threads at SIGQUIT, and goes on.
+        let told_to_go = self.sent.iter().any(|signal| *signal != Signal::Quit);
+        self.stop.is_none()
+            && match self.exited {
+                Some(Exited::Signal(number)) => {
+                    !self.sent.is_empty() || Signal::ALL.iter().any(|s| s.number() == number && *s != Signal::Kill)
+                }
+                // As shells and test runners say it: 128 and the number of SIGINT or SIGTERM.
+                Some(Exited::Code(code)) => code != 0 && (told_to_go || code == 130 || code == 143),
+                None => false,
+            }
+    }
+
     /// Whether it matters that time passes.
     pub fn is_stopping(&self) -> bool {
         self.stop.is_some()

@@ -266,3 +266,29 @@ fn in_every_order_of_five_events_the_promises_hold() {
     }
     assert_eq!(orders, 161_051);
 }
+
+#[test]
+fn a_failure_after_a_signal_was_an_interruption_and_a_success_or_a_crash_was_not() {
+    use Exited::{Code, Signal as Died};
+    for (passed_on, exited, interrupted) in [
+        (None, Code(0), false),
+        (None, Code(1), false),
+        (None, Code(130), true),
+        (None, Code(143), true),
+        (None, Died(2), true),
+        (None, Died(15), true),
+        (None, Died(9), false),
+        (None, Died(11), false),
+        (Some(Signal::Interrupt), Code(0), false),
+        (Some(Signal::Interrupt), Code(1), true),
+        (Some(Signal::Terminate), Code(1), true),
+        (Some(Signal::Quit), Code(1), false),
+        (Some(Signal::Quit), Died(3), true),
+    ] {
+        let mut events: Vec<_> = passed_on.map(|signal| (1, Event::Signal(signal))).into_iter().collect();
+        events.push((2, Event::Exited(exited)));
+        assert_eq!(play(PATIENCE, events).0.was_interrupted(), interrupted, "{passed_on:?} {exited:?}");
+    }
+    let stopped = play(PATIENCE, vec![(1, stop()), (2, Event::Exited(Code(130)))]).0;
+    assert!(!stopped.was_interrupted(), "the service asked for it");
+}

@@ -72,7 +72,7 @@ fn flags_and_ci_variables_are_on_the_record() {
 }
 
 #[test]
-fn signals_reach_the_command_and_the_run_ends_as_failed() {
+fn signals_reach_the_command_and_the_record_says_that_it_was_interrupted() {
     let project = Project::new();
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
         let mut running = run(&project, &[], "echo ready; exec sleep 1000");
@@ -81,8 +81,24 @@ fn signals_reach_the_command_and_the_run_ends_as_failed() {
         running.signal(signal);
         running.end().expect_code(code);
         let shown = project.show(id);
-        assert_eq!((&shown["state"], &shown["result"]), (&json!("ended"), &json!("failed")), "{signal:?}");
+        assert_eq!(
+            (&shown["state"], &shown["error_code"]),
+            (&json!("error"), &json!("worker_interrupted")),
+            "{signal:?}"
+        );
     }
+}
+
+#[test]
+fn a_command_that_ends_well_after_a_signal_has_passed() {
+    let project = Project::new();
+    let mut running = run(&project, &[], "trap 'exit 0' INT; echo ready; while :; do sleep 0.1; done");
+    running.says("ready");
+    let id = running.id();
+    running.signal(Signal::INT);
+    running.end().expect_code(0);
+    let shown = project.show(id);
+    assert_eq!((&shown["state"], &shown["result"]), (&json!("ended"), &json!("passed")));
 }
 
 #[test]
