@@ -6,7 +6,7 @@ demo_key = $(shell awk -F'"' '/^pub const LOCAL_DEMO/ { print $$2 }' src/key.rs)
 sources := $(shell find src -type f) Cargo.toml Cargo.lock build.rs openapi.json
 
 help: ## This list
-	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 dev: ## Serve on http://127.0.0.1:8787 with an embedded database (PORT=, STATE=)
 	@exec scripts/dev
@@ -35,7 +35,7 @@ latency: ## Measure how long a cancel takes to reach the tests, over 50 runs
 bench: build ## Measure estop beside what one would pick instead; writes bench/results.md and .svg (Linux)
 	@cargo bench --quiet --bench peers
 
-bench-quick: build ## The same in two minutes, to look at (Linux)
+bench-quick: build ## The same in two minutes, to look at: a missed goal is shown and no failure (Linux)
 	@cargo bench --quiet --bench peers -- --quick
 
 deploy: build ## Put it on your Cloudflare account: database, schema, admin token, cron

@@ -195,8 +195,7 @@ impl Answer {
         let said = self.message().unwrap_or_else(|| format!("the service answered {}.", self.status));
         let next = match (self.status, self.message().is_some()) {
             (401, _) => " Set ESTOP_KEY (for set-up: ESTOP_ADMIN_TOKEN) to one that is valid.",
-            (403, _) => " Use a key that has this scope.",
-            (404, true) => " Check the id, and that the key is of the same project.",
+            (404, true) => " Check the id.",
             (_, false) => " Check ESTOP_URL.",
             _ => "",
         };

@@ -142,7 +142,8 @@ impl<'a, H: Host> Api<'a, H> {
     /// The caller's key, if the header could hold one and it has not asked too often. The database judges the rest.
     async fn key(&self) -> Result<KeyHash, ApiError> {
         let header = self.request.authorization.ok_or(ApiError::NoKey)?;
-        let key = key::api_key(header).ok_or(ApiError::NoKey)?;
+        let shown = if key::bearer(header).is_some() { ApiError::UnknownKey } else { ApiError::NoKey };
+        let key = key::api_key(header).ok_or(shown)?;
         if !self.config.local && key::bearer(header) == Some(key::LOCAL_DEMO) {
             return Err(ApiError::UnknownKey);
         }

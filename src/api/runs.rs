@@ -114,8 +114,11 @@ fn waits<H: Host>(api: &Api<'_, H>, id: i64, first: &First) -> Reply {
         _ => ("it is queued".to_owned(), now.plus(api.config.unclaimed_after)),
     };
     let seconds = until.since(now).max(0) / 1000 + 1;
-    let message =
-        format!("Test run {id} waits for test run {}: {what}. Try again; it takes at most {seconds} s.", first.id);
+    let message = format!(
+        "Test run {id} waits for test run {}: {what}. That lasts {} min at most.",
+        first.id,
+        (seconds + 59) / 60
+    );
     let mut reply = Reply::refused("waits", &message);
     reply.headers.push(("Retry-After", seconds.to_string()));
     reply

@@ -78,7 +78,7 @@ pub struct RegisterRequest {
     /// Names and values of the caller's own: at most 50, each a string or a number.
     #[cfg_attr(not(target_arch = "wasm32"), schema(schema_with = metadata))]
     metadata: Option<Map<String, Value>>,
-    /// At most 50 words to find the run by.
+    /// At most 50 words that say what kind of run it is.
     #[cfg_attr(not(target_arch = "wasm32"), schema(max_items = 50))]
     tags: Option<Vec<String>>,
     /// Who set off the CI job, by GitHub's account name.

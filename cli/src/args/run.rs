@@ -36,7 +36,7 @@ pub struct RunArgs {
     /// The version under test
     #[arg(long, value_name = "TEXT", help_heading = "What is under test")]
     pub build_version: Option<String>,
-    /// A word to find the run by; can be repeated
+    /// A word that says what kind of run it is, for the record; can be repeated
     #[arg(long = "tag", value_name = "WORD", help_heading = "What is under test")]
     pub tags: Vec<String>,
     /// A name and value of your own; can be repeated. Numbers stay numbers

@@ -42,7 +42,7 @@ pub struct Flags {
     pub environment: String,
     /// The version under test.
     pub build_version: Option<String>,
-    /// Words to find the run by.
+    /// Words that say what kind of run it is.
     pub tags: Vec<String>,
     /// Names and values of the caller's own.
     pub metadata: Vec<Metadata>,

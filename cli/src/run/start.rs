@@ -86,7 +86,7 @@ impl Starter<'_> {
             let Some(asked) = answer.retry_after else { return Ok(Start::Never(self.over(id, &answer))) };
             let reason = answer.message().unwrap_or_else(|| format!("test run {id} has to wait"));
             if told.as_ref().is_none_or(|(said, at)| *said != reason && at.elapsed() >= TELL_EVERY) {
-                terminal::say(&reason);
+                terminal::say(format!("{reason} Waiting."));
                 told = Some((reason, retry::now()));
             }
             if let Some(signal) = self.pause(asked.clamp(Duration::from_millis(200), ASK_EVERY)) {
