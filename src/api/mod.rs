@@ -40,7 +40,7 @@ pub struct Request<'a> {
     pub content_type: Option<&'a str>,
     /// The body, or why it was not read, e.g. because it is longer than [`crate::config::BODY_LIMIT`].
     pub body: Result<&'a [u8], &'a ApiError>,
-    /// When the request came.
+    /// When all of the request had come.
     pub now: Timestamp,
 }
 

@@ -37,18 +37,19 @@ extern "C" {
 }
 
 thread_local! {
-    /// The texts that JavaScript keeps, each at its number: those of [`crate::sql`]'s constants, so there are few.
-    static KEPT: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) };
+    /// The texts that JavaScript keeps, and their numbers there: those of [`crate::sql`]'s constants, so there are few.
+    static KEPT: RefCell<Vec<(&'static str, u32)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The number of a text that JavaScript keeps. It is found by its address: to compare kilobytes would cost more than to
 /// send them.
 fn number(text: &'static str) -> u32 {
     KEPT.with_borrow_mut(|kept| {
-        let found = kept.iter().position(|one| std::ptr::eq(*one, text));
-        found.and_then(|index| u32::try_from(index).ok()).unwrap_or_else(|| {
-            kept.push(text);
-            keep(text)
+        let found = kept.iter().find(|(one, _)| std::ptr::eq(*one, text));
+        found.map(|(_, number)| *number).unwrap_or_else(|| {
+            let number = keep(text);
+            kept.push((text, number));
+            number
         })
     })
 }

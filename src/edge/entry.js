@@ -26,15 +26,16 @@ const call = (name, run, event, env, ctx) =>
  * `method`, `url`, `headers` and `cf`, which nobody needs, are there for the `worker` crate, the rest for src/edge/http.rs.
  */
 function seen({ method, url, headers }, came, body, fault) {
-  const query = url.indexOf('?');
+  const [address] = url.split('#', 1);
+  const query = address.indexOf('?');
   const lines = [
     came,
     Date.now(),
     // Cloudflare's own id of the request, so that our log line and theirs can be laid side by side.
-    headers.get('cf-ray') ?? crypto.randomUUID(),
+    headers.get('cf-ray')?.slice(0, 100) ?? crypto.randomUUID(),
     fault,
     method,
-    query < 0 ? '' : url.slice(query + 1),
+    query < 0 ? '' : address.slice(query + 1),
     headers.get('authorization') ?? '\0',
     headers.get('idempotency-key') ?? '\0',
     headers.get('content-type') ?? '\0',
@@ -58,10 +59,10 @@ export default {
   fetch(request, env, ctx) {
     const came = Date.now();
     const answer = (body, fault) => call('fetch', fetch, seen(request, came, body, fault), env, ctx);
-    const length = request.headers.get('content-length');
+    // Chunks outrank a length (RFC 9112 section 6.3), which the runtime then holds nobody to.
+    const length = request.headers.has('transfer-encoding') ? null : request.headers.get('content-length');
     if (length > BODY_LIMIT) return answer(undefined, 'long');
     if (length === null && request.body === null) return answer(undefined, '');
-    // The runtime holds the sender to the length that it announced.
     const reading = length === null ? read(request.body) : request.arrayBuffer();
     return reading.then((body) => body ? answer(new Uint8Array(body), '') : answer(body, 'long'), () => answer(undefined, 'cut'));
   },

@@ -1,10 +1,13 @@
 // Where Rust would cross into JavaScript many times, once: a crossing costs more than most of what is done beyond it.
 
-/** The texts of statements that Rust has sent before, which it then calls by their numbers. */
+/** The texts of statements that Rust has sent before, which it then calls by their numbers. They outlive a crash of Rust. */
 const texts = [];
 
 /** Keeps the text of a statement; gives its number. */
-export const keep = (text) => texts.push(text) - 1;
+export function keep(text) {
+  const number = texts.indexOf(text);
+  return number < 0 ? texts.push(text) - 1 : number;
+}
 
 /**
  * Runs a batch: `statements` is JSON, for each its text or the number of that, and then its parameters. Gives null if

@@ -69,6 +69,7 @@ fn write(line: &impl Serialize) {
     console_log!("{}", text(line));
 }
 
+/// A value of ours as JSON, on one line.
 pub fn text(line: &impl Serialize) -> String {
     // Serialising our own structs into a string cannot fail: no map has a key that is not a string.
     serde_json::to_string(line).unwrap_or_default()

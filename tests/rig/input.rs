@@ -93,7 +93,7 @@ fn ten_megabytes_stop_no_route_and_are_refused_where_a_body_is_read() {
     let bearers = [format!("Bearer {}", project.key), format!("Bearer {}", crate::client::ADMIN)];
     for (method, pattern, route) in estop::api::ROUTES {
         let method = method.names()[0];
-        for framing in [Framing::Length, Framing::Chunked, Framing::Short, Framing::Unended] {
+        for framing in [Framing::Length, Framing::Chunked, Framing::Both, Framing::Short, Framing::Unended] {
             let admin = usize::from(!pattern.contains("test-runs"));
             let headers =
                 vec![("Authorization", bearers[admin].clone()), ("Content-Type", "application/json".to_owned())];
@@ -156,5 +156,18 @@ fn what_is_hardly_http_is_refused_and_the_next_request_served() {
         assert_eq!(rig.backend.db().total_changes(), before, "{shown}");
         assert_eq!(project.show(id)["state"], "queued", "{shown}");
         rig.backend.count();
+    }
+}
+
+#[test]
+fn what_follows_a_hash_in_an_address_is_no_part_of_the_query() {
+    let rig = Rig::start();
+    let project = rig.project();
+    let id = project.queued();
+    for target in ["/api/test-runs?state=queued#fragment", "/api/test-runs#?state=nonsense"] {
+        let head = format!("GET {target} HTTP/1.1\r\nHost: estop\r\nAuthorization: Bearer {}\r\n\r\n", project.key);
+        let heard = raw::send(&rig.address, head.as_bytes(), true).expect("an answer");
+        let json: serde_json::Value = serde_json::from_slice(&heard.body).expect("JSON");
+        assert_eq!((heard.status, &json["data"]["test_runs"]["items"][0]["id"]), (200, &id.into()), "{target}: {json}");
     }
 }

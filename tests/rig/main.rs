@@ -12,6 +12,7 @@ mod input;
 #[allow(dead_code, reason = "shared with the benchmark, which uses all of it")]
 mod process;
 mod raw;
+mod restart;
 mod shots;
 mod size;
 mod soak;

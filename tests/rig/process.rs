@@ -54,6 +54,9 @@ impl Workerd {
             if sockets.iter().all(|socket| workerd.ports.contains_key(*socket)) {
                 return workerd;
             }
+            if workerd.child.try_wait().is_ok_and(|ended| ended.is_some()) {
+                break;
+            }
             std::thread::sleep(LOOK);
         }
         panic!("workerd did not start: {}", workerd.log());

@@ -12,6 +12,8 @@ use crate::raw;
 pub enum Framing {
     Length,
     Chunked,
+    /// In chunks, with another length announced.
+    Both,
     /// More is announced than comes.
     Short,
     /// In chunks, and the last never comes.
@@ -31,7 +33,7 @@ pub struct Shot {
 impl Shot {
     /// Whether it is sent to its end.
     pub fn whole(&self) -> bool {
-        matches!(self.framing, Framing::Length | Framing::Chunked)
+        matches!(self.framing, Framing::Length | Framing::Chunked | Framing::Both)
     }
 
     pub fn bytes(&self) -> Vec<u8> {
@@ -41,6 +43,7 @@ impl Shot {
         }
         match self.framing {
             Framing::Chunked => raw::chunked(&head, &self.body, true),
+            Framing::Both => raw::chunked(&format!("{head}\r\nContent-Length: 7"), &self.body, true),
             Framing::Unended => raw::chunked(&head, &self.body, false),
             Framing::Length if self.body.is_empty() && self.method == "GET" => (head + "\r\n\r\n").into_bytes(),
             Framing::Length | Framing::Short => {
@@ -82,6 +85,7 @@ fn framings() -> impl Strategy<Value = Framing> {
     prop_oneof![
         12 => Just(Framing::Length),
         4 => Just(Framing::Chunked),
+        1 => Just(Framing::Both),
         1 => Just(Framing::Short),
         1 => Just(Framing::Unended),
     ]

@@ -23,8 +23,21 @@ pub struct Rig {
 
 impl Rig {
     pub fn start() -> Self {
+        Self::of(|estop| estop)
+    }
+
+    /// With a route `/crash`, after which the Worker stands as if its WebAssembly had trapped.
+    pub fn start_that_crashes() -> Self {
+        const CRASH: &str = "import estop from './index.js'; export default { ...estop, fetch(request, env, ctx) { \
+             if (!request.url.endsWith('/crash')) return estop.fetch(request, env, ctx); \
+             reportError(new WebAssembly.RuntimeError('unreachable')); return new Response(); } }";
+        let module = format!("modules = [(name = \"crash.js\", esModule = \"{CRASH}\"), ");
+        Self::of(|estop| estop.replacen("modules = [", &module, 1))
+    }
+
+    fn of(change: impl FnOnce(String) -> String) -> Self {
         let backend = Backend::start();
-        let workerd = Workerd::start(&config(&backend), &process::built(), &["main", "driver"]);
+        let workerd = Workerd::start(&config(&backend, change), &process::built(), &["main", "driver"]);
         let address = workerd.address("main");
         let server = Server::at(format!("http://{address}"));
         let driver = Server::at(format!("http://{}", workerd.address("driver")));
@@ -53,7 +66,7 @@ impl Rig {
     }
 }
 
-fn config(backend: &Backend) -> String {
+fn config(backend: &Backend, change: impl FnOnce(String) -> String) -> String {
     let deadline = |name: &str| (name == "D1_DEADLINE_SECONDS").then(|| DEADLINE.as_secs().to_string());
     format!(
         r#"using Workerd = import "/workerd/workerd.capnp";
@@ -69,7 +82,7 @@ const config :Workerd.Config = (
   ]
 );
 "#,
-        estop = process::estop("d1", ADMIN, deadline),
+        estop = change(process::estop("d1", ADMIN, deadline)),
         address = backend.address,
         driver = process::driver("estop"),
     )

@@ -15,8 +15,11 @@ pub enum Write {
     Finish,
     Confirm,
     Cancel,
+    /// Of two runs.
+    BulkCancel,
     CreateProject,
     CreateEnvironment,
+    SetConcurrency,
     CreateKey,
     RevokeKey,
 }
@@ -38,7 +41,7 @@ pub struct Attempt<'a> {
 
 impl Write {
     pub fn takes_idempotency_key(self) -> bool {
-        !matches!(self, Self::Renew | Self::CreateKey | Self::RevokeKey)
+        !matches!(self, Self::Renew | Self::SetConcurrency | Self::CreateKey | Self::RevokeKey)
     }
 
     /// The answer when all is well.
@@ -51,7 +54,7 @@ impl Write {
         match self {
             // Each makes another.
             Self::CreateKey => 200,
-            Self::Register | Self::Renew | Self::RevokeKey => 200,
+            Self::Register | Self::Renew | Self::BulkCancel | Self::SetConcurrency | Self::RevokeKey => 200,
             Self::CreateProject | Self::CreateEnvironment => {
                 if with_key {
                     200
@@ -98,10 +101,20 @@ impl Write {
                 let (id, _) = project.started();
                 (run(id, "cancel"), json!({"reason": mark}), id)
             }
+            Self::BulkCancel => {
+                let (id, _) = project.started();
+                let path = "/api/test-runs/cancel".to_owned();
+                (("POST", path), json!({"ids": [id, project.queued()], "reason": mark}), id)
+            }
             Self::CreateProject => (("POST", "/api/projects".to_owned()), json!({"name": mark, "slug": mark}), 0),
             Self::CreateEnvironment => {
                 let path = format!("/api/projects/{}/environments", project.id);
                 (("POST", path), json!({"name": mark, "slug": mark}), 0)
+            }
+            Self::SetConcurrency => {
+                rig.backend.sql(&format!("UPDATE projects SET concurrency_scope = 'none' WHERE id = {}", project.id));
+                let path = format!("/api/projects/{}/concurrency", project.id);
+                (("PUT", path), json!({"scope": "branch_environment", "behaviour": "queue_new"}), 0)
             }
             Self::CreateKey => {
                 let body = json!({"project_id": project.id, "user": "u", "name": mark, "scopes": ["read"]});
@@ -120,9 +133,7 @@ impl Write {
 
 impl Attempt<'_> {
     pub fn send(&self) -> Answer {
-        let admin =
-            matches!(self.write, Write::CreateProject | Write::CreateEnvironment | Write::CreateKey | Write::RevokeKey);
-        let bearer = format!("Bearer {}", if admin { ADMIN } else { &self.project.key });
+        let bearer = format!("Bearer {}", if self.path.contains("test-runs") { &self.project.key } else { ADMIN });
         let body = if self.body.is_null() { String::new() } else { self.body.to_string() };
         let mut headers = vec![("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
         headers.extend(self.idempotency_key.as_deref().map(|key| ("Idempotency-Key", key)));
@@ -145,8 +156,16 @@ impl Attempt<'_> {
             Write::Cancel => {
                 count(&format!("runs WHERE id = {id} AND state = 'cancelled' AND cancel_reason = '{mark}'"))
             }
+            Write::BulkCancel => {
+                let runs = count(&format!("runs WHERE state = 'cancelled' AND cancel_reason = '{mark}'"));
+                assert!(runs == 0 || runs == 2, "{runs} of two runs are cancelled");
+                runs / 2
+            }
             Write::CreateProject => count(&format!("projects WHERE slug = '{mark}'")),
             Write::CreateEnvironment => count(&format!("environments WHERE slug = '{mark}'")),
+            Write::SetConcurrency => {
+                count(&format!("projects WHERE id = {} AND concurrency_scope = 'branch_environment'", self.project.id))
+            }
             Write::CreateKey => count(&format!("keys WHERE name = '{mark}'")),
             Write::RevokeKey => count(&format!("keys WHERE id = {id} AND revoked_at IS NOT NULL")),
         };
@@ -157,7 +176,7 @@ impl Attempt<'_> {
         crate::history::folds(&rig.backend.db(), &runs);
         let before = match self.write {
             Write::Claim => Some("queued"),
-            Write::Finish | Write::Cancel | Write::Renew => Some("started"),
+            Write::Finish | Write::Cancel | Write::BulkCancel | Write::Renew => Some("started"),
             Write::Confirm => Some("cancelled"),
             _ => None,
         };
@@ -187,8 +206,13 @@ impl Attempt<'_> {
             Write::Finish => assert_eq!(data["test_run"], json!({"id": id, "state": "ended", "result": "failed"})),
             Write::Confirm => assert!(answer.message().contains("cancelled it"), "{answer:?}"),
             Write::Cancel => assert!(answer.message().contains("is cancelled: ada@example.com"), "{answer:?}"),
+            Write::BulkCancel => {
+                let ids: Vec<_> = data["cancelled"].as_array().into_iter().flatten().map(|run| &run["id"]).collect();
+                assert_eq!(json!(ids), self.body["ids"], "{answer:?}");
+            }
             Write::CreateProject => assert_eq!(data["project"]["slug"], json!(mark)),
             Write::CreateEnvironment => assert_eq!(data["environment"]["slug"], json!(mark)),
+            Write::SetConcurrency => assert_eq!(data["project"]["concurrency"], self.body),
             Write::CreateKey => {
                 let hash = KeyHash::of(data["token"].as_str().expect("a key"));
                 let name: String = backend.value(&format!("SELECT name FROM keys WHERE hash = '{}'", hash.as_str()));
