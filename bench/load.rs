@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Volley {
     /// Each request's, sorted.
     pub latencies: Vec<Duration>,
-    /// From the first request to the last answer.
+    /// From opening the connections to the last answer.
     pub wall: Duration,
 }
 

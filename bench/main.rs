@@ -29,7 +29,7 @@ use estop::time::Timestamp;
 
 use crate::peer::{Built, PEERS};
 use crate::report::Results;
-use crate::rounds::{Arena, CONNECTIONS, FEW, Figure, Plan};
+use crate::rounds::{Arena, CONNECTIONS, FEW, Figure, LAGGING_CONNECTIONS, Plan};
 
 fn main() -> ExitCode {
     let asked = |flag: &str| std::env::args().any(|argument| argument == flag);
@@ -99,8 +99,8 @@ fn setting(built: &Built, plan: Plan) -> Vec<String> {
         ),
         format!(
             "{} rounds of CPU, {FEW} requests to each peer in turn, and {} of latency and throughput; {} requests a round on \
-             one connection, {} on {CONNECTIONS}",
-            plan.cpu_rounds, plan.rounds, plan.alone, plan.crowd
+             one connection, {} on {LAGGING_CONNECTIONS} where D1 takes its time, {} on {CONNECTIONS}",
+            plan.cpu_rounds, plan.rounds, plan.alone, plan.lagging, plan.crowd
         ),
         report::history(),
     ]

@@ -107,8 +107,8 @@ impl Results {
         let mut page = String::from(
             "# estop beside what one would pick instead\n\nWritten by `make bench`. The peers are in `bench/peers`: \
              **typical** is Hono with one query after the other, **best TypeScript** is Hono around our batch, **floor** a \
-             bare Worker around our batch that checks nothing. All give the same answers, in the same workerd over the same \
-             D1 and schema, asked in turn; only estop writes a log.\n\n",
+             bare Worker around our batch that checks nothing. All give the same answers, each in a workerd of its own over \
+             the same D1 and schema, asked in turn; only estop writes a log and sets its database a deadline.\n\n",
         );
         for line in &self.setting {
             page += &format!("- {line}\n");

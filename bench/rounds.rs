@@ -29,6 +29,8 @@ pub enum Figure {
 pub const LAGS: [u64; 3] = [0, 5, 20];
 /// How many connections throughput is measured over.
 pub const CONNECTIONS: usize = 32;
+/// How many connections latency is measured over where D1 takes its time.
+pub const LAGGING_CONNECTIONS: usize = 8;
 /// How many requests each peer gets in turn where CPU is measured: fewer would measure cold caches, more the machine's
 /// drift.
 pub const FEW: usize = 100;
@@ -169,7 +171,7 @@ impl<'a> Arena<'a> {
     fn time(&mut self, peer: Peer, op: Op, plan: Plan) -> Vec<(Figure, f64)> {
         let mut values = Vec::new();
         for lag in LAGS {
-            let (connections, count) = if lag == 0 { (1, plan.alone) } else { (8, plan.lagging) };
+            let (connections, count) = if lag == 0 { (1, plan.alone) } else { (LAGGING_CONNECTIONS, plan.lagging) };
             let requests = self.requests(peer, op, count);
             self.backend.lag(Duration::from_millis(lag));
             let volley = self.fire(peer, op, connections, &requests);

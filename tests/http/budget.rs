@@ -1,12 +1,12 @@
 //! What each request costs at D1, held against `tests/budget.json`, and what fits into a day of Cloudflare's free plan.
 //! `make cost` prints it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::client::{Answer, Project, Server, eventually};
+use crate::client::{Answer, Project, Server, eventually, unique};
 use crate::observed::{line, line_of};
 
 /// Rows read and rows written, as D1 counts them: a row of an index is one too, and so is a trigger's.
@@ -41,10 +41,12 @@ fn measured() -> BTreeMap<&'static str, Rows> {
     let claim = project.post(&format!("/api/test-runs/{id}/claim"), &json!({}));
     let token = claim.json()["data"]["lease"]["token"].as_str().expect("a token").to_owned();
     let (done, done_token) = project.started();
-    let mut costs = BTreeMap::new();
+    let (mut costs, mut routes) = (BTreeMap::new(), HashSet::new());
     let mut cost = |name, answer: Answer, status| {
         assert_eq!(answer.status, status, "{name}: {answer:?}");
-        costs.insert(name, rows(&line(&answer)));
+        let line = line(&answer);
+        costs.insert(name, rows(&line));
+        routes.insert(line["route"].as_str().expect("a route").to_owned());
     };
     cost("register", registered, 200);
     cost("claim", claim, 200);
@@ -58,6 +60,36 @@ fn measured() -> BTreeMap<&'static str, Rows> {
     cost("heartbeat that brings the stop order", project.heartbeat(id, &token), 200);
     cost("finish that confirms a stop", project.finish(id, &token), 412);
     cost("finish", project.finish(done, &done_token), 200);
+    let ids = [project.queued(), project.queued(), done];
+    let dry = json!({"filter": {"state": "queued"}, "dry_run": true});
+    cost("bulk cancel, dry run over two runs", project.post("/api/test-runs/cancel", &dry), 200);
+    cost(
+        "bulk cancel of two runs and one that is over",
+        project.post("/api/test-runs/cancel", &json!({"ids": ids})),
+        200,
+    );
+    let admin = |method: &str, path: &str, body: Value| project.server.admin(method, path, Some(&body));
+    let named = json!({"name": "Budget", "slug": unique()});
+    let of = |what: &str| format!("/api/projects/{}/{what}", project.id);
+    let limit = json!({"scope": "none", "behaviour": "queue_new"});
+    let key = json!({"project_id": project.id, "user": "u", "name": "n", "scopes": ["read"]});
+    cost("create project", admin("POST", "/api/projects", named.clone()), 200);
+    cost("create environment", admin("POST", &of("environments"), named), 200);
+    cost("set concurrency", admin("PUT", &of("concurrency"), limit), 200);
+    let created = admin("POST", "/api/keys", key);
+    let revoke = format!("/api/keys/{}", created.json()["data"]["key"]["id"]);
+    cost("create key", created, 200);
+    cost(
+        "list of a project's two keys",
+        project.server.admin("GET", &format!("/api/keys?project_id={}", project.id), None),
+        200,
+    );
+    cost("revoke key", project.server.admin("DELETE", &revoke, None), 200);
+    cost("health", project.server.send("GET", "/healthz", &[], b""), 200);
+    // The document is in the Worker.
+    for (_, _, route) in estop::api::ROUTES.iter().filter(|(_, path, _)| *path != "/openapi.json") {
+        assert!(routes.contains(route.name()), "{} has no budget", route.name());
+    }
     costs.insert("heartbeat that renews the lease", renewal());
     costs
 }
