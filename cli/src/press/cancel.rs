@@ -100,7 +100,8 @@ fn tell(bulk: &BulkData, dry_run: bool) {
         terminal::print("No test run matches.");
     }
     if bulk.more {
-        terminal::say("more match than the limit lets through; run the same command again");
+        let next = if dry_run { "--limit shows more" } else { "run the same command again" };
+        terminal::say(format!("more match than the limit lets through; {next}"));
     }
 }
 
