@@ -1,6 +1,6 @@
 //! `make bench`: estop beside what one would pick instead. Writes `bench/results.md` and `bench/results.svg`,
-//! and fails if a goal is missed. `--quick` measures less, writes nothing and fails at no goal; `--cpu` measures CPU alone, and
-//! prints it.
+//! and fails if a goal is missed. `--quick` measures less, writes nothing and fails at no goal; `--cpu` measures CPU
+//! alone, and prints it.
 
 #[allow(dead_code, reason = "shared with the rig, which uses all of it")]
 #[path = "../tests/rig/backend.rs"]

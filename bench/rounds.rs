@@ -114,41 +114,33 @@ impl<'a> Arena<'a> {
 
     /// The CPU of each request.
     pub fn cpu(&mut self, plan: Plan) -> Figures {
-        let mut figures = Figures::new();
-        for round in 0..=plan.cpu_rounds {
-            eprintln!("bench: CPU: round {round} of {}", plan.cpu_rounds);
-            let mut order = PEERS;
-            order.rotate_left(round % PEERS.len());
-            for op in OPS {
-                let shares = order.map(|peer| Share {
-                    address: self.workers[&peer].address("peer"),
-                    pid: self.workers[&peer].pid(),
-                    requests: self.requests(peer, op, plan.alone),
-                });
-                let spent = alternate(&shares, FEW, op.status());
-                for (peer, cpu) in order.into_iter().zip(spent) {
-                    // The first round only warms up.
-                    if round > 0 {
-                        let each = cpu.as_secs_f64() * 1e6 / plan.alone as f64;
-                        figures.entry((peer, op, Figure::Cpu)).or_default().push(each);
-                    }
-                }
-            }
-        }
-        figures
+        self.rounds("CPU", plan.cpu_rounds, |arena, order, op| {
+            let shares = order.map(|peer| Share {
+                address: arena.workers[&peer].address("peer"),
+                pid: arena.workers[&peer].pid(),
+                requests: arena.requests(peer, op, plan.alone),
+            });
+            let spent = alternate(&shares, FEW, op.status());
+            let each = |cpu: Duration| cpu.as_secs_f64() * 1e6 / plan.alone as f64;
+            order.into_iter().zip(spent).map(|(peer, cpu)| (peer, Figure::Cpu, each(cpu))).collect()
+        })
     }
 
     /// Latency and throughput.
     pub fn times(&mut self, plan: Plan) -> Figures {
-        self.rounds("latency and throughput", plan.rounds, |arena, peer, op| arena.time(peer, op, plan))
+        self.rounds("latency and throughput", plan.rounds, |arena, order, op| {
+            let figures =
+                |peer| arena.time(peer, op, plan).into_iter().map(move |(figure, value)| (peer, figure, value));
+            order.into_iter().flat_map(figures).collect()
+        })
     }
 
-    /// The rounds, after one that only warms up.
+    /// The rounds, after one that only warms up. Each begins with another peer.
     fn rounds(
         &mut self,
         what: &str,
         count: usize,
-        mut measure: impl FnMut(&mut Self, Peer, Op) -> Vec<(Figure, f64)>,
+        mut measure: impl FnMut(&mut Self, [Peer; PEERS.len()], Op) -> Vec<(Peer, Figure, f64)>,
     ) -> Figures {
         let mut figures = Figures::new();
         for round in 0..=count {
@@ -156,11 +148,9 @@ impl<'a> Arena<'a> {
             let mut order = PEERS;
             order.rotate_left(round % PEERS.len());
             for op in OPS {
-                for peer in order {
-                    for (figure, value) in measure(self, peer, op) {
-                        if round > 0 {
-                            figures.entry((peer, op, figure)).or_default().push(value);
-                        }
+                for (peer, figure, value) in measure(self, order, op) {
+                    if round > 0 {
+                        figures.entry((peer, op, figure)).or_default().push(value);
                     }
                 }
             }

@@ -61,9 +61,7 @@ pub struct Reply {
 
 impl Reply {
     fn json(status: u16, outcome: &'static str, body: &impl Serialize) -> Self {
-        // Serialising our own structs into a string cannot fail: no map has a key that is not a string.
-        let body = serde_json::to_string(body).unwrap_or_default();
-        Self { status, body, headers: Vec::new(), outcome, run_id: None }
+        Self { status, body: wire::json(body), headers: Vec::new(), outcome, run_id: None }
     }
 
     fn data(outcome: &'static str, data: impl Serialize) -> Self {
@@ -142,9 +140,9 @@ impl<'a, H: Host> Api<'a, H> {
     /// The caller's key, if the header could hold one and it has not asked too often. The database judges the rest.
     async fn key(&self) -> Result<KeyHash, ApiError> {
         let header = self.request.authorization.ok_or(ApiError::NoKey)?;
-        let shown = if key::bearer(header).is_some() { ApiError::UnknownKey } else { ApiError::NoKey };
-        let key = key::api_key(header).ok_or(shown)?;
-        if !self.config.local && key::bearer(header) == Some(key::LOCAL_DEMO) {
+        let shown = key::bearer(header).ok_or(ApiError::NoKey)?;
+        let key = key::api_key(header).ok_or(ApiError::UnknownKey)?;
+        if !self.config.local && shown == key::LOCAL_DEMO {
             return Err(ApiError::UnknownKey);
         }
         if !self.host.within_rate(key.as_str()).await {

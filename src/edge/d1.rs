@@ -10,13 +10,14 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use js_sys::{Object, Promise};
-use serde::ser::{Serialize, Serializer};
+use serde::{Serialize, Serializer};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use worker::{Delay, Env};
 
 use super::now_ms;
 use crate::host::{DbError, Host, Rows, Statement};
+use crate::wire::json;
 
 #[wasm_bindgen]
 extern "C" {
@@ -55,7 +56,7 @@ fn number(text: &'static str) -> u32 {
 }
 
 /// What one request or tick cost at D1.
-#[derive(Debug, Default, Clone, Copy, serde::Serialize)]
+#[derive(Debug, Default, Clone, Copy, Serialize)]
 pub struct Usage {
     /// Batches sent, repeats included.
     round_trips: u32,
@@ -100,10 +101,9 @@ impl Host for EdgeHost<'_> {
         usage.round_trips += 1;
         self.usage.set(usage);
         let statements: Vec<_> = statements.iter().map(Sent).collect();
-        let statements = serde_json::to_string(&statements).map_err(|_| DbError::Garbled)?;
         #[expect(clippy::cast_precision_loss, reason = "a deadline is short")]
         let answer =
-            JsFuture::from(batch(self.env, &statements, deadline as f64)).await.map_err(|error| sort(&error))?;
+            JsFuture::from(batch(self.env, &json(&statements), deadline as f64)).await.map_err(|error| sort(&error))?;
         if answer.is_null() {
             return Err(DbError::Deadline);
         }

@@ -9,6 +9,7 @@ use super::{log, now_ms};
 use crate::api::{self, Reply, Route};
 use crate::error::ApiError;
 use crate::time::Timestamp;
+use crate::wire::json;
 
 #[wasm_bindgen]
 extern "C" {
@@ -101,7 +102,7 @@ impl Call {
             Outcome { route: None, reply: Reply::from(refusal), usage: None }
         });
         let line = log::request(&self.id, route, &reply, now_ms().since(self.came), usage);
-        let more = if reply.headers.is_empty() { String::new() } else { log::text(&reply.headers) };
+        let more = if reply.headers.is_empty() { String::new() } else { json(&reply.headers) };
         Ok(respond(reply.status, &[&self.id, &line, &more, &*reply.body].join("\n"))?)
     }
 }

@@ -8,6 +8,7 @@ use crate::api::{Reply, Route};
 use crate::host::DbError;
 use crate::sweep::Tally;
 use crate::time::Timestamp;
+use crate::wire::json;
 
 #[derive(Serialize)]
 struct RequestLine<'a> {
@@ -23,7 +24,7 @@ struct RequestLine<'a> {
 
 /// The line of a request that was answered. It is written where the response is made.
 pub fn request(request_id: &str, route: Option<Route>, reply: &Reply, ms: i64, d1: Option<Usage>) -> String {
-    text(&RequestLine {
+    json(&RequestLine {
         log: "request",
         request_id,
         route: route.map(Route::name),
@@ -66,11 +67,5 @@ pub fn complaint(message: &str) {
 }
 
 fn write(line: &impl Serialize) {
-    console_log!("{}", text(line));
-}
-
-/// A value of ours as JSON, on one line.
-pub fn text(line: &impl Serialize) -> String {
-    // Serialising our own structs into a string cannot fail: no map has a key that is not a string.
-    serde_json::to_string(line).unwrap_or_default()
+    console_log!("{}", json(line));
 }

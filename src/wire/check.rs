@@ -27,7 +27,8 @@ pub fn slug(field: &str, value: &str) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// JSON of what came as JSON; serialising it cannot fail.
+/// A value of ours, or one that came as JSON, as JSON on one line. Serialising these into a string cannot fail: no map
+/// has a key that is not a string.
 pub fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }

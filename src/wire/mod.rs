@@ -10,6 +10,8 @@ pub mod query;
 pub mod requests;
 mod whole;
 
+pub use check::json;
+
 use crate::error::ApiError;
 
 /// The largest integer that JSON's common readers, and D1's parameters, hold exactly: 2^53 - 1 (RFC 8259 section 6).
