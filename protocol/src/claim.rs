@@ -1,0 +1,49 @@
+//! `POST /api/test-runs/{id}/claim`: a runner takes a run.
+
+use serde::{Deserialize, Serialize};
+
+use crate::run::State;
+use crate::time::Timestamp;
+
+/// Who takes a run.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct ClaimRequest {
+    /// The runner's name for the record, e.g. a host name or a CI job; at most [`crate::limits::NAME_CHARS`] characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runner: Option<String>,
+}
+
+/// The answer to a claim.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Claimed {
+    /// The run.
+    pub test_run: ClaimedRun,
+    /// What the runner now holds.
+    pub lease: Lease,
+}
+
+/// The run that was claimed.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ClaimedRun {
+    /// The run's id.
+    pub id: i64,
+    /// Its state now.
+    pub state: State,
+}
+
+/// A lease, as its holder gets it. `Debug` leaves out the token, which is a secret.
+#[derive(Serialize, Deserialize)]
+pub struct Lease {
+    /// The fence: every heartbeat and the finish must carry it. Only the claim's answer holds it.
+    pub token: String,
+    /// Until when the runner is believed to live without a heartbeat.
+    pub expires_at: Timestamp,
+    /// How often to send a heartbeat, in seconds.
+    pub heartbeat_seconds: i64,
+}
+
+impl std::fmt::Debug for Lease {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lease").field("expires_at", &self.expires_at).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,72 @@
+//! `POST /api/test-runs/{id}/finish`: how a run ended, or that its runner has stopped.
+
+use serde::{Deserialize, Serialize};
+
+use crate::run::{ConfirmedStop, ErrorCode, Finish, RunResult, State};
+use crate::whole;
+
+/// How a run finished.
+#[derive(Serialize, Deserialize)]
+pub struct FinishRequest {
+    /// The lease token that the claim gave.
+    pub lease: String,
+    /// `ended` goes with `result`, `error` with `error_code`.
+    pub state: Finish,
+    /// Required with `ended`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<RunResult>,
+    /// Required with `error`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_code: Option<ErrorCode>,
+    /// How many tests ended how.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counts: Option<Counts>,
+    /// How the runner stopped, if it was told to; without it, the tests are taken to have ended by themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop: Option<StopReport>,
+}
+
+/// How many tests ended how, each 0 to 4,294,967,295.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// All of them.
+    #[serde(default, deserialize_with = "whole::count")]
+    pub total: u32,
+    /// Passed.
+    #[serde(default, deserialize_with = "whole::count")]
+    pub success: u32,
+    /// Failed.
+    #[serde(default, deserialize_with = "whole::count")]
+    pub failed: u32,
+    /// Not run.
+    #[serde(default, deserialize_with = "whole::count")]
+    pub skipped: u32,
+    /// Passed, but not at the first try.
+    #[serde(default, deserialize_with = "whole::count")]
+    pub flaky: u32,
+}
+
+/// That the runner has stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopReport {
+    /// How.
+    pub outcome: ConfirmedStop,
+}
+
+/// The answer to a finish.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Finished {
+    /// The run.
+    pub test_run: FinishedRun,
+}
+
+/// The run that was finished.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct FinishedRun {
+    /// The run's id.
+    pub id: i64,
+    /// `ended` or `error`.
+    pub state: State,
+    /// How its tests ended.
+    pub result: Option<RunResult>,
+}

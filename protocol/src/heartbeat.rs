@@ -1,0 +1,48 @@
+//! `POST /api/test-runs/{id}/heartbeat`: a runner's sign of life, and how it learns that it has to stop.
+
+use serde::{Deserialize, Serialize};
+
+use crate::run::{Cause, State};
+use crate::time::Timestamp;
+
+/// A runner's sign of life.
+#[derive(Serialize, Deserialize)]
+pub struct HeartbeatRequest {
+    /// The lease token that the claim gave.
+    pub lease: String,
+}
+
+/// The answer to a heartbeat.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Beat {
+    /// The run's state now: `started` or `cancelled`.
+    pub state: State,
+    /// The lease.
+    pub lease: LeaseExpiry,
+    /// Null, or the order to stop.
+    pub stop: Option<StopOrder>,
+}
+
+/// Until when a lease lasts.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct LeaseExpiry {
+    /// Until when the runner is believed to live without another heartbeat.
+    pub expires_at: Timestamp,
+}
+
+/// The order to stop: who gave it, why and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopOrder {
+    /// What the caller said, or what the system says.
+    pub reason: Option<String>,
+    /// What brought it about.
+    pub cause: Cause,
+    /// The key's user, or `system:sweeper` and the like.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// How long to let the tests end by themselves before killing them, in seconds.
+    pub grace_seconds: i64,
+    /// Whether the runner was given up: another may hold the environment by now.
+    pub lease_lost: bool,
+}

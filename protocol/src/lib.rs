@@ -1,0 +1,28 @@
+//! What travels between estop's Worker and its clients, as plain serde types. `openapi.yaml` is the contract; these are
+//! its Rust side, and the tests hold both to each other.
+//!
+//! One file an operation, named like its room in `src/operations/`. Requests can be written and answers read, so that the
+//! Worker, the command-line tool and the tests share them. Nothing here checks a limit: the Worker does, in the
+//! operation that the request asks for.
+
+#![warn(missing_docs)]
+
+pub mod bulk_cancel;
+pub mod cancel;
+pub mod claim;
+pub mod concurrency;
+pub mod envelope;
+pub mod environments;
+pub mod events;
+pub mod finish;
+pub mod health;
+pub mod heartbeat;
+pub mod keys;
+pub mod limits;
+pub mod list;
+pub mod projects;
+pub mod register;
+pub mod run;
+pub mod show;
+pub mod time;
+pub mod whole;

@@ -1,0 +1,44 @@
+//! The limits of requests. The Worker refuses what exceeds them with 400, a longer body with 413.
+
+/// The longest request body, in bytes. The Worker does not read past it.
+pub const BODY_BYTES: usize = 64 * 1024;
+
+/// The largest id, and the largest integer in any request: 2^53 - 1, which JSON's common readers and D1's parameters
+/// hold exactly (RFC 8259 section 6).
+pub const MAX_ID: i64 = 9_007_199_254_740_991;
+
+/// The longest cancel reason, in characters.
+pub const REASON_CHARS: usize = 1024;
+
+/// The longest name of anything (a branch, a user, a tag, a runner), in characters.
+pub const NAME_CHARS: usize = 255;
+
+/// The longest URL, in characters.
+pub const URL_CHARS: usize = 2048;
+
+/// The most metadata of one run, in bytes of JSON: a page of the list holds a hundred of them.
+pub const METADATA_BYTES: usize = 8 * 1024;
+
+/// The most names in the metadata of one run.
+pub const METADATA_NAMES: usize = 50;
+
+/// The most tags of one run.
+pub const TAGS: usize = 50;
+
+/// The most shards of one run.
+pub const SHARDS: i64 = 10_000;
+
+/// The most runs that a bulk cancel takes by id.
+pub const BULK_IDS: usize = 100;
+
+/// The most runs that a bulk cancel takes by filter; without a limit in the request it is 100.
+pub const BULK_LIMIT: i64 = 1000;
+
+/// The most names in a bulk cancel's metadata filter.
+pub const BULK_METADATA_NAMES: usize = 10;
+
+/// The largest age in a bulk cancel's filter, in minutes: ten years.
+pub const BULK_AGE_MINUTES: i64 = 5_256_000;
+
+/// The longest page of any list.
+pub const PER_PAGE: i64 = 100;

@@ -1,0 +1,46 @@
+//! `GET /api/test-runs`: a project's runs, newest first.
+
+use serde::{Deserialize, Serialize};
+
+use crate::projects::Project;
+use crate::show::TestRun;
+
+/// A page of runs.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RunList {
+    /// The project and its runs.
+    pub data: RunListData,
+    /// Where this page lies.
+    pub pagination: Pagination,
+}
+
+/// The project and its runs.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RunListData {
+    /// The key's project.
+    pub project: Project,
+    /// The runs.
+    pub test_runs: Items,
+}
+
+/// The runs of a page.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Items {
+    /// Newest first.
+    pub items: Vec<TestRun>,
+}
+
+/// Where a page lies.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pagination {
+    /// This page, from 1.
+    pub page: i64,
+    /// Runs a page.
+    pub per_page: i64,
+    /// How many of the newest 10,000 runs of the most selective filter match; null after `before`.
+    pub total: Option<i64>,
+    /// How many pages that makes; null after `before`.
+    pub total_pages: Option<i64>,
+    /// The `before` that continues from here, perhaps with an empty page; null if nothing older can be left.
+    pub next_before: Option<i64>,
+}
