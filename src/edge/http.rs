@@ -69,6 +69,9 @@ impl Call {
         let id = next().to_owned();
         let body = match next() {
             "long" => Err(ApiError::BodyTooLarge),
+            "coded" => Err(ApiError::Invalid(
+                "The `Transfer-Encoding` of a body must be `chunked` and nothing else.".to_owned(),
+            )),
             "cut" => Err(ApiError::Invalid("The body could not be read to its end. Send it again.".to_owned())),
             _ => Ok(seen.body().unwrap_or_default()),
         };

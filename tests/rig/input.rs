@@ -159,6 +159,40 @@ fn what_is_hardly_http_is_refused_and_the_next_request_served() {
     }
 }
 
+/// The runtime refuses what does not end in `chunked`, and would hand the Worker the rest still coded.
+#[test]
+fn a_body_in_another_transfer_coding_than_chunked_is_refused() {
+    let rig = Rig::start();
+    let project = rig.project();
+    let id = project.queued();
+    let cancel = |coding: &str, body: &[u8]| {
+        let head = format!(
+            "POST /api/test-runs/{id}/cancel HTTP/1.1\r\nHost: estop\r\nAuthorization: Bearer {}\r\n\
+             Content-Type: application/json\r\n{coding}",
+            project.key
+        );
+        raw::send(&rig.address, &raw::coded(&head, body, true), true).expect("an answer")
+    };
+    for coding in [
+        "Transfer-Encoding: gzip, chunked",
+        "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked, chunked",
+        "Transfer-Encoding: , chunked",
+        "Transfer-Encoding: chunked, gzip",
+        "Transfer-Encoding: gzip",
+        "Transfer-Encoding: identity",
+        "Transfer-Encoding: chunked;q=1",
+        "Transfer-Encoding:",
+    ] {
+        for body in [&b""[..], b"{}", b"\x1f\x8b\x08"] {
+            let heard = cancel(coding, body);
+            assert_eq!(heard.status, 400, "{coding}: {heard:?}");
+            assert_eq!(project.show(id)["state"], "queued", "{coding}: {heard:?}");
+        }
+    }
+    assert_eq!(cancel("Transfer-Encoding: Chunked", b"{}").status, 200);
+}
+
 #[test]
 fn what_follows_a_hash_in_an_address_is_no_part_of_the_query() {
     let rig = Rig::start();

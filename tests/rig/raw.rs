@@ -81,7 +81,12 @@ fn parse(bytes: &[u8], head_only: bool) -> Option<Heard> {
 
 /// A request with a body in chunks of at most 16 KiB, and its last chunk only if it is `whole`.
 pub fn chunked(head: &str, body: &[u8], whole: bool) -> Vec<u8> {
-    let mut bytes = format!("{head}\r\nTransfer-Encoding: chunked\r\n\r\n").into_bytes();
+    coded(&format!("{head}\r\nTransfer-Encoding: chunked"), body, whole)
+}
+
+/// The same, where `head` says how the body is coded.
+pub fn coded(head: &str, body: &[u8], whole: bool) -> Vec<u8> {
+    let mut bytes = format!("{head}\r\n\r\n").into_bytes();
     for chunk in body.chunks(16 * 1024) {
         bytes.extend(format!("{:x}\r\n", chunk.len()).as_bytes());
         bytes.extend(chunk);
