@@ -3,7 +3,7 @@
 .PHONY: help dev test soak build openapi cost latency bench bench-quick deploy login setup
 
 demo_key = $(shell awk -F'"' '/^pub const LOCAL_DEMO/ { print $$2 }' src/key.rs)
-sources := $(shell find src -type f) Cargo.toml Cargo.lock rust-toolchain.toml build.rs openapi.json
+sources := $(shell find src -type f) Cargo.toml Cargo.lock rust-toolchain.toml package-lock.json build.rs openapi.json
 
 help: ## This list
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile

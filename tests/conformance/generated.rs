@@ -2,9 +2,8 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::process::Command;
 
-use crate::tools::{Scratch, node, node_modules, source, succeed};
+use crate::tools::{Scratch, node, node_modules, npm_tool, source, succeed};
 use crate::workerd::Rig;
 
 #[test]
@@ -16,20 +15,16 @@ fn a_generated_client_compiles_and_cancels_a_run() {
     }
     symlink(node_modules(), folder.join("node_modules")).expect("a link");
     succeed(
-        node("openapi-ts")
+        npm_tool("openapi-ts")
             .args(["--client", "@hey-api/client-fetch", "--output", "client", "--no-log-file", "--input"])
             .arg(source("openapi.json"))
             .current_dir(folder),
     );
-    succeed(node("tsc").current_dir(folder));
+    succeed(npm_tool("tsc").current_dir(folder));
     let rig = Rig::start();
     let project = rig.project();
-    let printed = succeed(
-        Command::new("node")
-            .args(["out/cancel.js", &rig.server.url])
-            .env("ESTOP_KEY", &project.key)
-            .current_dir(folder),
-    );
+    let printed =
+        succeed(node().args(["out/cancel.js", &rig.server.url]).env("ESTOP_KEY", &project.key).current_dir(folder));
     let id: i64 = printed.trim().parse().unwrap_or_else(|_| panic!("no id: {printed}"));
     let run = project.show(id);
     assert_eq!((run["state"].as_str(), run["cancel"]["reason"].as_str()), (Some("cancelled"), Some("wrong branch")));

@@ -1,11 +1,11 @@
 //! The document by Redocly's recommended rules.
 
-use crate::tools::{node, source, succeed};
+use crate::tools::{npm_tool, source, succeed};
 
 #[test]
 fn the_document_follows_the_recommended_rules() {
     let printed = succeed(
-        node("redocly")
+        npm_tool("redocly")
             .args(["lint", "--format", "stylish", "--max-problems", "1000", "openapi.json", "--config"])
             .arg(source("tests/conformance/redocly.yaml"))
             .env("REDOCLY_TELEMETRY", "off")

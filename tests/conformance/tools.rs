@@ -17,7 +17,7 @@ fn variable(name: &str) -> PathBuf {
     static SHOWN: OnceLock<String> = OnceLock::new();
     let shown = SHOWN.get_or_init(|| {
         let script = "set -e; shown=$(\"$0\" --conformance); eval \"$shown\"; \
-            printf '%s\\n' \"CONFORMANCE_NODE_MODULES=$CONFORMANCE_NODE_MODULES\" \"SCHEMATHESIS_PACKAGES=$SCHEMATHESIS_PACKAGES\"";
+            for name in CONFORMANCE_NODE_MODULES SCHEMATHESIS_PACKAGES PATH; do printf '%s=%s\\n' $name \"${!name}\"; done";
         let setup = Command::new("bash").args(["-c", script]).arg(source("scripts/setup")).output().expect("bash");
         assert!(setup.status.success(), "scripts/setup failed: {}", String::from_utf8_lossy(&setup.stderr));
         String::from_utf8(setup.stdout).expect("paths")
@@ -32,8 +32,17 @@ pub fn node_modules() -> PathBuf {
 }
 
 /// One of them.
-pub fn node(name: &str) -> Command {
-    Command::new(node_modules().join(".bin").join(name))
+pub fn npm_tool(name: &str) -> Command {
+    let mut command = node();
+    command.arg(node_modules().join(".bin").join(name));
+    command
+}
+
+/// The tools' own Node.js.
+pub fn node() -> Command {
+    let mut command = Command::new("node");
+    command.env("PATH", variable("PATH"));
+    command
 }
 
 /// schemathesis.
