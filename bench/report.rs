@@ -183,7 +183,7 @@ pub fn per_op(figures: &Figures, figure: Figure, digits: usize) -> String {
 
 fn table(head: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_preset(ASCII_MARKDOWN).set_header(head);
+    table.load_style(ASCII_MARKDOWN).set_header(head);
     table
 }
 

@@ -12,7 +12,7 @@ use crate::terminal::{self, plain};
 /// A table with these headings, as wide as the terminal.
 pub fn with(headings: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     if let Some((terminal_size::Width(width), _)) = terminal_size::terminal_size() {
         table.set_width(width);
     }

@@ -191,7 +191,7 @@ fn run(db: &Connection, statement: &Value) -> rusqlite::Result<Value> {
         Value::String(text) => rusqlite::types::Value::Text(text.clone()),
         other => panic!("the Worker binds no {other}"),
     });
-    let columns: Vec<String> = prepared.column_names().into_iter().map(str::to_owned).collect();
+    let columns: Vec<String> = prepared.column_names().map(str::to_owned).collect();
     let mut found = prepared.query(rusqlite::params_from_iter(params))?;
     let mut rows = Vec::new();
     while let Some(row) = found.next()? {
