@@ -1,17 +1,16 @@
 //! `estop`, the command-line tool: runs tests under the stop button, and presses it.
 //!
-//! `exit`, `terminal` → `service`, `retry` → `run`, `press`, `setup` → `dispatch`. The supervisor's decisions are one pure
-//! function, [`run::supervisor::next`]; threads, processes and HTTP around it are thin.
+//! `exit`, `terminal` → `service`, `retry` → `runner`, `commands` → `dispatch`. The supervisor's decisions are one pure
+//! function, [`runner::supervisor::next`]; threads, processes and HTTP around it are thin.
 
 #![warn(missing_docs)]
 
 pub mod args;
+mod commands;
 pub mod exit;
-mod press;
 pub mod retry;
-pub mod run;
+pub mod runner;
 pub mod service;
-mod setup;
 mod table;
 pub mod terminal;
 
@@ -34,14 +33,14 @@ pub fn dispatch(cli: &Cli) -> Result<Exit, Failure> {
     let key = |timeout| Service::new(&cli.url, &secret("ESTOP_KEY", "a key of the project")?, timeout);
     let admin = || Service::new(&cli.url, &secret("ESTOP_ADMIN_TOKEN", "the service's admin token")?, TIMEOUT);
     match &cli.command {
-        Command::Run(args) => run::run(args, &key(run::REQUEST_TIMEOUT)?),
-        Command::Cancel(args) => press::cancel::cancel(args, &key(TIMEOUT)?),
-        Command::List(args) => press::list::list(args, &key(TIMEOUT)?),
-        Command::Show(args) => press::show::show(args, &key(TIMEOUT)?),
-        Command::Wait(args) => press::wait::wait(args, &key(TIMEOUT)?),
-        Command::Keys(command) => setup::keys(command, &admin()?),
-        Command::Projects(command) => setup::projects(command, &admin()?),
-        Command::Environments(command) => setup::environments(command, &admin()?),
+        Command::Run(args) => runner::run(args, &key(runner::REQUEST_TIMEOUT)?),
+        Command::Cancel(args) => commands::cancel::cancel(args, &key(TIMEOUT)?),
+        Command::List(args) => commands::list::list(args, &key(TIMEOUT)?),
+        Command::Show(args) => commands::show::show(args, &key(TIMEOUT)?),
+        Command::Wait(args) => commands::wait::wait(args, &key(TIMEOUT)?),
+        Command::Keys(command) => commands::keys::keys(command, &admin()?),
+        Command::Projects(command) => commands::keys::projects(command, &admin()?),
+        Command::Environments(command) => commands::keys::environments(command, &admin()?),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "estop", &mut script);

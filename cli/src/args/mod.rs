@@ -1,12 +1,12 @@
 //! The command line.
 
-mod press;
+mod cancel;
+mod keys;
 mod run;
-mod setup;
 
-pub use press::{CancelArgs, ListArgs, ShowArgs, WaitArgs};
+pub use cancel::{CancelArgs, ListArgs, ShowArgs, WaitArgs};
+pub use keys::{EnvironmentsCommand, KeysCommand, ProjectsCommand, ScopeName};
 pub use run::RunArgs;
-pub use setup::{EnvironmentsCommand, KeysCommand, ProjectsCommand, ScopeName};
 
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;

@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use crate::run::ci::Facts;
-use crate::run::registration::{Flags, Metadata};
+use crate::runner::ci::Facts;
+use crate::runner::registration::{Flags, Metadata};
 
 const EXAMPLES: &str = "\
 Branch, commit, build URL, actor and CI run id are read from GitHub Actions, GitLab CI, Buildkite and CircleCI; flags win.

@@ -3,13 +3,13 @@
 #[allow(dead_code, reason = "the HTTP tests use the rest of it")]
 #[path = "../../../tests/http/client.rs"]
 mod client;
+mod commands;
+mod concurrency;
 mod outage;
 mod playwright;
-mod press;
 mod proxy;
 mod race;
 mod run;
 mod stop;
 mod support;
 mod tty;
-mod turn;

@@ -1,6 +1,7 @@
 //! What people do with runs from outside: cancel, list, show, wait.
 
 pub mod cancel;
+pub mod keys;
 pub mod list;
 pub mod show;
 pub mod wait;

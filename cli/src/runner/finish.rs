@@ -6,9 +6,9 @@ use std::time::Duration;
 use estop::run::Stopped;
 use serde_json::{Value, json};
 
-use super::heart::{self, Held};
+use super::heartbeat::{self, Held};
+use super::messages;
 use super::supervisor::{Beat, Event, Exited, State, Why};
-use super::words;
 use crate::exit::Exit;
 use crate::retry;
 use crate::service::{Call, Service};
@@ -95,7 +95,7 @@ impl Finisher<'_> {
             !matches!(self.inbox.recv_timeout(wait), Ok(Event::Signal(_)))
         });
         if let (Some(_), Some(stopped)) = (why, stopped) {
-            terminal::say(words::stopped(id, stopped));
+            terminal::say(messages::stopped(id, stopped));
         }
         let otherwise = why.map_or_else(|| ending.exit(), Why::exit);
         let answer = match answer {
@@ -110,7 +110,7 @@ impl Finisher<'_> {
             (412, None) => self.learn_why(&answer.message().unwrap_or_default()),
             (409, None) => {
                 let why = Why::Lost(answer.message().unwrap_or_default());
-                terminal::say(words::why(id, &why));
+                terminal::say(messages::why(id, &why));
                 why.exit()
             }
             _ => {
@@ -122,11 +122,11 @@ impl Finisher<'_> {
 
     /// The cancel came between the last heartbeat and the finish: one more heartbeat says who, why and when.
     fn learn_why(&self, said: &str) -> Exit {
-        let beat = heart::once(self.service, self.held).or_else(|_| heart::once(self.service, self.held));
+        let beat = heartbeat::once(self.service, self.held).or_else(|_| heartbeat::once(self.service, self.held));
         match beat {
             Ok(Beat::Stop(order)) => {
                 let why = Why::Order(order);
-                terminal::say(format!("{} The command had ended by itself.", words::why(self.held.id, &why)));
+                terminal::say(format!("{} The command had ended by itself.", messages::why(self.held.id, &why)));
                 why.exit()
             }
             _ => {

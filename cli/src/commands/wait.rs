@@ -8,7 +8,7 @@ use estop::wire::answers::{Data, OneRun, TestRun};
 use crate::args::WaitArgs;
 use crate::exit::Exit;
 use crate::retry;
-use crate::run::words;
+use crate::runner::messages;
 use crate::service::{Call, Failure, Service};
 use crate::terminal;
 
@@ -35,7 +35,7 @@ pub fn wait(args: &WaitArgs, service: &Service) -> Result<Exit, Failure> {
         })?;
         let run = answer.read::<Data<OneRun>>()?.data.test_run;
         if let Some(exit) = verdict(&run) {
-            terminal::print(words::finished(&run));
+            terminal::print(messages::finished(&run));
             return Ok(exit);
         }
         let left = within.saturating_sub(started.elapsed());

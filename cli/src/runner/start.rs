@@ -7,9 +7,9 @@ use estop::run::State;
 use estop::wire::answers::{Claimed, Data, OneRun, Registered};
 use serde_json::{Value, json};
 
-use super::heart::Held;
+use super::heartbeat::Held;
+use super::messages;
 use super::supervisor::{Event, Signal};
-use super::words;
 use crate::exit::Exit;
 use crate::retry;
 use crate::service::{Answer, Call, Failure, Service, Trouble};
@@ -61,7 +61,7 @@ impl Starter<'_> {
             Err(NoAnswer::Trouble(trouble)) => return self.without(&trouble),
             Err(NoAnswer::Interrupted(signal)) => return Ok(Start::Never(Exit::signal(signal.number()))),
         };
-        terminal::say(words::registered(id));
+        terminal::say(messages::registered(id));
         let body = runner.map_or_else(|| json!({}), |name| json!({"runner": name}));
         let claim = Call::new("POST", format!("/api/test-runs/{id}/claim")).with_body(body).repeatable();
         self.claim(id, &claim)
@@ -154,7 +154,7 @@ impl Starter<'_> {
         let run = shown.and_then(|answer| answer.read::<Data<OneRun>>().ok()).map(|one| one.data.test_run);
         match run.as_ref().map(|run| (run.state, run.cancel.as_ref())) {
             Some((State::Cancelled, Some(cancel))) => {
-                terminal::say(format!("{} The command was not started.", words::cancelled(id, cancel)));
+                terminal::say(format!("{} The command was not started.", messages::cancelled(id, cancel)));
                 Exit::Cancelled
             }
             Some((State::Started, _)) => {

@@ -2,7 +2,7 @@
 
 use clap::{ArgGroup, Args};
 
-use crate::run::registration::Metadata;
+use crate::runner::registration::Metadata;
 
 fn id() -> clap::builder::RangedI64ValueParser<i64> {
     clap::value_parser!(i64).range(1..=estop::wire::MAX_ID)

@@ -1,14 +1,14 @@
 //! `estop run`: COMMAND under supervision. Threads send events, [`supervisor::next`] decides, the loop here obeys.
 
 pub mod ci;
-mod family;
 pub mod finish;
-mod heart;
+mod heartbeat;
+pub mod messages;
+mod process_group;
 pub mod registration;
 mod signals;
 mod start;
 pub mod supervisor;
-pub mod words;
 
 use std::io::ErrorKind;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -19,9 +19,9 @@ use crate::exit::Exit;
 use crate::retry;
 use crate::service::{Failure, Service};
 use crate::terminal;
-use family::Family;
 use finish::{Ending, Finisher};
-use heart::{Heart, Held};
+use heartbeat::{Heart, Held};
+use process_group::Family;
 use start::{Start, Starter};
 use supervisor::{Action, Event, Notice, Patience, Signal, State};
 
@@ -115,7 +115,7 @@ fn tell(id: i64, state: &State, notice: &Notice) {
         Notice::ServiceBack => terminal::say("the service is back"),
         Notice::Stopping => {
             if let Some(why) = state.why() {
-                terminal::say(words::why(id, why));
+                terminal::say(messages::why(id, why));
             }
         }
         Notice::Terminating => terminal::say("still running; sending SIGTERM"),
