@@ -3,8 +3,6 @@
 //! `exit`, `terminal` → `service`, `retry` → `runner`, `commands` → `dispatch`. The supervisor's decisions are one pure
 //! function, [`runner::supervisor::next`]; threads, processes and HTTP around it are thin.
 
-#![warn(missing_docs)]
-
 pub mod args;
 mod commands;
 pub mod exit;
@@ -15,8 +13,6 @@ mod table;
 pub mod terminal;
 
 use std::time::Duration;
-
-use clap::CommandFactory;
 
 use args::{Cli, Command};
 use exit::Exit;
@@ -34,19 +30,14 @@ pub fn dispatch(cli: &Cli) -> Result<Exit, Failure> {
     let admin = || Service::new(&cli.url, &secret("ESTOP_ADMIN_TOKEN", "the service's admin token")?, TIMEOUT);
     match &cli.command {
         Command::Run(args) => runner::run(args, &key(runner::REQUEST_TIMEOUT)?),
-        Command::Cancel(args) => commands::cancel::cancel(args, &key(TIMEOUT)?),
-        Command::List(args) => commands::list::list(args, &key(TIMEOUT)?),
-        Command::Show(args) => commands::show::show(args, &key(TIMEOUT)?),
-        Command::Wait(args) => commands::wait::wait(args, &key(TIMEOUT)?),
-        Command::Keys(command) => commands::keys::keys(command, &admin()?),
-        Command::Projects(command) => commands::keys::projects(command, &admin()?),
-        Command::Environments(command) => commands::keys::environments(command, &admin()?),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut Cli::command(), "estop", &mut script);
-            terminal::print(String::from_utf8_lossy(&script).trim_end());
-            Ok(Exit::Done)
-        }
+        Command::Cancel(args) => commands::cancel(args, &key(TIMEOUT)?),
+        Command::List(args) => commands::list(args, &key(TIMEOUT)?),
+        Command::Show(args) => commands::show(args, &key(TIMEOUT)?),
+        Command::Wait(args) => commands::wait(args, &key(TIMEOUT)?),
+        Command::Keys(command) => commands::keys(command, &admin()?),
+        Command::Projects(command) => commands::projects(command, &admin()?),
+        Command::Environments(command) => commands::environments(command, &admin()?),
+        Command::Completions { shell } => Ok(commands::completions(*shell)),
     }
 }
 

@@ -27,7 +27,7 @@ pub struct Service {
 pub struct Call {
     method: &'static str,
     path: String,
-    body: Option<Value>,
+    body: Option<String>,
     idempotency_key: Option<String>,
 }
 
@@ -74,9 +74,12 @@ impl Call {
     }
 
     /// With a JSON body.
+    ///
+    /// # Panics
+    /// If `body` cannot be JSON, which every request of the protocol can.
     #[must_use]
-    pub fn with_body(mut self, body: Value) -> Self {
-        self.body = Some(body);
+    pub fn with_body(mut self, body: &impl Serialize) -> Self {
+        self.body = Some(serde_json::to_string(body).expect("requests have text keys and no serializer of their own"));
         self
     }
 
@@ -135,7 +138,7 @@ impl Service {
         }
         let answer = match &call.body {
             Some(body) => {
-                let request = request.header("Content-Type", "application/json").body(body.to_string());
+                let request = request.header("Content-Type", "application/json").body(body.clone());
                 self.agent.run(request.map_err(|e| trouble(e.to_string()))?)
             }
             None if matches!(call.method, "GET" | "DELETE") => {
@@ -207,11 +210,6 @@ impl From<Trouble> for Failure {
     fn from(trouble: Trouble) -> Self {
         Self::new(Exit::Timeout, format!("{}. Check ESTOP_URL, and try again later", trouble.what))
     }
-}
-
-/// What is sent as it stands.
-pub fn json(value: impl Serialize) -> Value {
-    serde_json::to_value(value).unwrap_or_default()
 }
 
 #[cfg(test)]

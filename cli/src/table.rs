@@ -3,9 +3,9 @@
 use std::io::IsTerminal;
 
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
-use estop::run::{RunResult, State};
-use estop::time::Timestamp;
-use estop::wire::answers::TestRun;
+use estop_protocol::run::{ErrorCode, RunResult, State};
+use estop_protocol::show::TestRun;
+use estop_protocol::time::Timestamp;
 
 use crate::terminal::{self, plain};
 
@@ -54,9 +54,7 @@ pub fn state(run: &TestRun) -> Cell {
     let (words, colour) = match (run.state, run.result, run.error_code) {
         (State::Ended, Some(RunResult::Passed), _) => ("passed".to_owned(), Color::Green),
         (State::Ended, _, _) => ("failed".to_owned(), Color::Red),
-        (State::Error, _, code) => {
-            (format!("error: {}", code.map(estop::run::ErrorCode::name).unwrap_or_default()), Color::Red)
-        }
+        (State::Error, _, code) => (format!("error: {}", code.map(ErrorCode::name).unwrap_or_default()), Color::Red),
         (State::Cancelled, ..) => {
             let outcome = run.stop.as_ref().map(|stop| format!(" ({})", stop.outcome.name().replace('_', " ")));
             (format!("cancelled{}", outcome.unwrap_or_default()), Color::Yellow)

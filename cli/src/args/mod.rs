@@ -1,23 +1,35 @@
-//! The command line.
+//! The command line: one file a command, as in [`crate::commands`].
 
 mod cancel;
+mod environments;
 mod keys;
+mod list;
+mod projects;
 mod run;
+mod show;
+mod values;
+mod wait;
 
-pub use cancel::{CancelArgs, ListArgs, ShowArgs, WaitArgs};
-pub use keys::{EnvironmentsCommand, KeysCommand, ProjectsCommand, ScopeName};
+pub use cancel::CancelArgs;
+pub use environments::EnvironmentsCommand;
+pub use keys::KeysCommand;
+pub use list::ListArgs;
+pub use projects::ProjectsCommand;
 pub use run::RunArgs;
+pub use show::ShowArgs;
+pub use values::{MetadataEntry, number_or_text};
+pub use wait::WaitArgs;
 
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::exit;
 
-/// The stop button for end-to-end test runs: run tests under it, and press it.
+/// The stop button for end-to-end test runs: run tests under it, and cancel them from anywhere
 #[derive(Debug, Parser)]
 #[command(name = "estop", version, after_help = after_help(), arg_required_else_help = true)]
 pub struct Cli {
-    /// The service's address.
+    /// The service's address
     #[arg(
         long,
         global = true,
@@ -27,36 +39,34 @@ pub struct Cli {
         value_name = "URL"
     )]
     pub url: String,
-    /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run COMMAND as a test run that can be stopped.
+    /// Run COMMAND as a test run that can be cancelled
     Run(RunArgs),
-    /// Stop a test run.
+    /// Cancel test runs
     Cancel(CancelArgs),
-    /// List test runs, newest first.
+    /// List test runs, newest first
     List(ListArgs),
-    /// Show one test run, and what happened to it.
+    /// Show a test run and its history
     Show(ShowArgs),
-    /// Wait until a test run is over; the exit code says how it ended.
+    /// Wait until a test run is over; the exit code says how it ended
     Wait(WaitArgs),
-    /// Keys (with the admin token).
+    /// Create, list and revoke keys (admin token)
     #[command(subcommand)]
     Keys(KeysCommand),
-    /// Projects (with the admin token).
+    /// Create and limit projects (admin token)
     #[command(subcommand)]
     Projects(ProjectsCommand),
-    /// Environments (with the admin token).
+    /// Create environments (admin token)
     #[command(subcommand)]
     Environments(EnvironmentsCommand),
-    /// Print a completion script, e.g. `estop completions bash > /etc/bash_completion.d/estop`.
+    /// Print a completion script, e.g. `estop completions bash > /etc/bash_completion.d/estop`
     Completions {
-        /// For this shell.
+        /// The shell that it is for
         shell: Shell,
     },
 }
@@ -65,10 +75,10 @@ fn after_help() -> String {
     format!(
         "Environment:
   ESTOP_URL          the service's address
-  ESTOP_KEY          the key of a project; run needs the scope `run`, cancel `cancel`, the others `read`
+  ESTOP_KEY          a key of the project; `run` needs scope run, `cancel` needs cancel, the others need read
   ESTOP_ADMIN_TOKEN  for keys, projects and environments
-  ESTOP_ENVIRONMENT  what `estop run` runs against
-  NO_COLOR           no colours, not even on a terminal
+  ESTOP_ENVIRONMENT  the default for `estop run --environment`
+  NO_COLOR           no colours, even on a terminal
 
 Examples:
   estop run --environment staging -- npx playwright test
@@ -96,28 +106,42 @@ mod tests {
     }
 
     #[test]
-    fn the_help_shows_examples_and_every_exit_code_and_no_key() {
+    fn every_help_shows_examples_and_the_top_one_every_exit_code() {
         let help = Cli::command().render_long_help().to_string();
         assert!(help.contains("npx playwright test") && help.contains("  124 "), "{help}");
-        for (name, command) in Cli::command().get_subcommands().map(|c| (c.get_name(), c.clone())) {
+        let top = Cli::command();
+        let leaves = top.get_subcommands().flat_map(|command| match command.has_subcommands() {
+            true => command.get_subcommands().collect::<Vec<_>>(),
+            false => vec![command],
+        });
+        for command in leaves.filter(|command| command.get_name() != "completions") {
             let help = command.clone().render_help().to_string();
-            assert!(help.contains("Examples:") || command.has_subcommands() || name == "completions", "{name}: {help}");
+            assert!(help.contains("Examples:"), "{help}");
         }
+    }
+
+    #[test]
+    fn the_protocols_names_are_accepted_and_listed() {
+        for state in ["pending", "queued", "started", "ended", "error", "cancelled"] {
+            assert!(parse(&format!("estop list --state {state}")).is_ok(), "{state}");
+        }
+        assert!(parse("estop list --state running").is_err());
+        assert!(parse("estop cancel --state started").is_ok() && parse("estop cancel --state ended").is_err());
+        assert!(parse("estop projects limit 1 --scope branch_environment --behaviour queue_new").is_ok());
+        let error = Cli::try_parse_from(["estop", "list", "--result", "good"]).expect_err("not a result");
+        assert!(error.to_string().contains("[possible values: passed, failed]"), "{error}");
     }
 
     #[test]
     fn everything_after_the_dashes_is_the_command() {
         let cli = parse("estop run --environment staging -- npx playwright test --grep -x").expect("a command line");
         let Command::Run(args) = cli.command else { panic!("not run") };
-        assert_eq!(
-            (args.program(), args.arguments().join(" ")),
-            ("npx".to_owned(), "playwright test --grep -x".to_owned())
-        );
+        assert_eq!((args.program(), args.arguments().join(" ").as_str()), ("npx", "playwright test --grep -x"));
         assert!(parse("estop run --environment staging").is_err());
     }
 
     #[test]
-    fn a_cancel_is_by_id_or_by_filter() {
+    fn runs_are_cancelled_by_id_or_by_filter() {
         assert!(parse("estop cancel 7").is_ok());
         assert!(parse("estop cancel 7 8 --reason x").is_ok());
         assert!(parse("estop cancel --branch main --dry-run").is_ok());

@@ -1,24 +1,23 @@
 //! `estop run`.
 
 use clap::Args;
+use estop_protocol::limits;
 
-use crate::runner::ci::Facts;
-use crate::runner::registration::{Flags, Metadata};
+use super::values::MetadataEntry;
 
 const EXAMPLES: &str = "\
-Branch, commit, build URL, actor and CI run id are read from GitHub Actions, GitLab CI, Buildkite and CircleCI; flags win.
-COMMAND finds the run's id in ESTOP_RUN_ID.
+Branch, commit, build URL, actor and CI run id are read from GitHub Actions, GitLab CI, Buildkite and CircleCI; flags override them.
+COMMAND gets the run's id in ESTOP_RUN_ID.
 
 Examples:
   estop run --environment staging -- npx playwright test
   estop run --environment staging --tag nightly --metadata suite=checkout -- make e2e
   estop run --environment production --require-service --grace 30 -- sh -c 'npm ci && npm run e2e'";
 
-/// Options of `estop run`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct RunArgs {
-    /// The environment that the tests run against, by its slug
+    /// The environment that the tests run against, by slug
     #[arg(long, short, env = "ESTOP_ENVIRONMENT", value_name = "SLUG")]
     pub environment: String,
     /// The branch under test
@@ -36,82 +35,50 @@ pub struct RunArgs {
     /// The version under test
     #[arg(long, value_name = "TEXT", help_heading = "What is under test")]
     pub build_version: Option<String>,
-    /// A word that says what kind of run it is, for the record; can be repeated
+    /// A label for the run; repeatable
     #[arg(long = "tag", value_name = "WORD", help_heading = "What is under test")]
     pub tags: Vec<String>,
-    /// A name and value of your own; can be repeated. Numbers stay numbers
+    /// Your own name and value; repeatable. Numbers stay numbers
     #[arg(long, value_name = "NAME=VALUE", help_heading = "What is under test")]
-    pub metadata: Vec<Metadata>,
-    /// Who set off the job
+    pub metadata: Vec<MetadataEntry>,
+    /// Who triggered the job
     #[arg(long, value_name = "NAME", help_heading = "What is under test")]
     pub actor: Option<String>,
     /// How many shards report
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=10_000), help_heading = "What is under test")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=limits::SHARDS), help_heading = "What is under test")]
     pub shards: Option<i64>,
-    /// No newer run may take this one's place (concurrency limits)
+    /// Never let a newer run supersede this one (concurrency limits)
     #[arg(long)]
     pub protected: bool,
-    /// This runner's name, for the record [default: the host's name]
+    /// The runner's name, for the record [default: the host name]
     #[arg(long, value_name = "NAME")]
     pub runner: Option<String>,
-    /// From SIGINT to SIGTERM [default: what the stop order says, else 10]
+    /// Time between SIGINT and SIGTERM [default: what the stop order says, else 10]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=86_400), help_heading = "Stopping")]
     pub grace: Option<u64>,
-    /// From SIGTERM to SIGKILL
+    /// Time between SIGTERM and SIGKILL
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(..=86_400), help_heading = "Stopping")]
     pub kill_after: u64,
-    /// Do not start COMMAND when the service is away (exit code 122)
-    #[arg(long, help_heading = "When the service is away")]
+    /// Do not start COMMAND if the service is unavailable (exit code 122)
+    #[arg(long, help_heading = "If the service is unavailable")]
     pub require_service: bool,
     /// How long to try to reach the service before COMMAND starts
-    #[arg(long, value_name = "SECONDS", default_value_t = 12, value_parser = clap::value_parser!(u64).range(..=86_400), help_heading = "When the service is away")]
+    #[arg(long, value_name = "SECONDS", default_value_t = 12, value_parser = clap::value_parser!(u64).range(..=86_400), help_heading = "If the service is unavailable")]
     pub start_within: u64,
     /// How long to try to record the result
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(..=86_400), help_heading = "When the service is away")]
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(..=86_400), help_heading = "If the service is unavailable")]
     pub finish_within: u64,
-    /// The tests
+    /// The test command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<String>,
 }
 
 impl RunArgs {
-    /// COMMAND's first word.
-    pub fn program(&self) -> String {
-        self.command.first().cloned().unwrap_or_default()
+    pub fn program(&self) -> &str {
+        self.command.first().map_or("", String::as_str)
     }
 
-    /// COMMAND's other words.
     pub fn arguments(&self) -> &[String] {
         self.command.get(1..).unwrap_or_default()
-    }
-
-    /// What the flags say of the run.
-    pub fn facts(&self) -> Facts {
-        Facts {
-            branch: self.branch.clone(),
-            commit: self.commit.clone(),
-            commit_url: self.commit_url.clone(),
-            build_url: self.build_url.clone(),
-            actor: self.actor.clone(),
-            run_id: None,
-        }
-    }
-
-    /// What else they say.
-    pub fn flags(&self) -> Flags {
-        Flags {
-            environment: self.environment.clone(),
-            build_version: self.build_version.clone(),
-            tags: self.tags.clone(),
-            metadata: self.metadata.clone(),
-            shards: self.shards,
-            protected: self.protected,
-        }
-    }
-
-    /// The runner's name: as given, or the host's.
-    pub fn runner_name(&self) -> Option<String> {
-        let host = || rustix::system::uname().nodename().to_str().ok().map(str::to_owned);
-        self.runner.clone().or_else(host).filter(|name| !name.trim().is_empty())
     }
 }

@@ -1,9 +1,11 @@
 //! `estop cancel`: one run by its id, or many at once.
 
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use estop_protocol::bulk_cancel::{BulkCancelRequest, BulkCancelled, BulkFilter};
+use estop_protocol::cancel::CancelRequest;
+use estop_protocol::envelope::Data;
+use estop_protocol::whole::Whole;
 
-use super::PATIENCE;
+use super::RETRY_FOR;
 use crate::args::CancelArgs;
 use crate::exit::Exit;
 use crate::retry;
@@ -22,9 +24,9 @@ pub fn cancel(args: &CancelArgs, service: &Service) -> Result<Exit, Failure> {
 }
 
 fn one(id: i64, args: &CancelArgs, service: &Service) -> Result<Exit, Failure> {
-    let body = args.reason.as_ref().map_or_else(|| json!({}), |reason| json!({"reason": reason}));
-    let call = Call::new("POST", format!("/api/test-runs/{id}/cancel")).with_body(body).repeatable();
-    let answer = retry::send_patiently(service, &call, PATIENCE)?;
+    let request = CancelRequest { reason: args.reason.clone() };
+    let call = Call::new("POST", format!("/api/test-runs/{id}/cancel")).with_body(&request).repeatable();
+    let answer = retry::send_patiently(service, &call, RETRY_FOR)?;
     let exit = match answer.status {
         200 => Exit::Done,
         412 => Exit::AlreadyOver,
@@ -39,45 +41,19 @@ fn one(id: i64, args: &CancelArgs, service: &Service) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-#[derive(Deserialize)]
-struct Bulk {
-    data: BulkData,
-}
-
-/// What came of a bulk cancel.
-#[derive(Deserialize)]
-struct BulkData {
-    cancelled: Vec<RunId>,
-    already_over: Vec<Over>,
-    #[serde(default)]
-    not_found: Vec<i64>,
-    #[serde(default)]
-    more: bool,
-}
-
-#[derive(Deserialize)]
-struct RunId {
-    id: i64,
-}
-
-#[derive(Deserialize)]
-struct Over {
-    message: String,
-}
-
 fn many(args: &CancelArgs, service: &Service) -> Result<Exit, Failure> {
-    let call = Call::new("POST", "/api/test-runs/cancel").with_body(bulk_body(args)).repeatable();
-    let answer = retry::send_patiently(service, &call, PATIENCE)?;
-    let bulk: Bulk = answer.read()?;
+    let call = Call::new("POST", "/api/test-runs/cancel").with_body(&bulk_request(args)).repeatable();
+    let answer = retry::send_patiently(service, &call, RETRY_FOR)?;
+    let bulk = answer.read::<Data<BulkCancelled>>()?.data;
     if args.json {
         terminal::print(plain_json(&answer.text));
     } else {
-        tell(&bulk.data, args.dry_run);
+        tell(&bulk, args.dry_run);
     }
-    Ok(outcome(&bulk.data))
+    Ok(outcome(&bulk))
 }
 
-fn outcome(bulk: &BulkData) -> Exit {
+fn outcome(bulk: &BulkCancelled) -> Exit {
     match (bulk.cancelled.is_empty(), bulk.already_over.is_empty(), bulk.not_found.is_empty()) {
         (_, _, false) => Exit::Refused,
         (true, false, true) => Exit::AlreadyOver,
@@ -85,7 +61,7 @@ fn outcome(bulk: &BulkData) -> Exit {
     }
 }
 
-fn tell(bulk: &BulkData, dry_run: bool) {
+fn tell(bulk: &BulkCancelled, dry_run: bool) {
     let verb = if dry_run { "would be cancelled" } else { "is cancelled" };
     for run in &bulk.cancelled {
         terminal::print(format!("Test run {} {verb}.", run.id));
@@ -105,35 +81,26 @@ fn tell(bulk: &BulkData, dry_run: bool) {
     }
 }
 
-/// The body of a bulk cancel.
-fn bulk_body(args: &CancelArgs) -> Value {
-    let mut body = Map::new();
-    let mut put = |name: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            body.insert(name.to_owned(), value);
-        }
+fn bulk_request(args: &CancelArgs) -> BulkCancelRequest {
+    let metadata = (!args.metadata.is_empty())
+        .then(|| args.metadata.iter().map(|entry| (entry.name.clone(), entry.value.clone())).collect());
+    let filter = BulkFilter {
+        environment: args.environment.clone(),
+        branch: args.branch.clone(),
+        state: args.state,
+        older_than_minutes: args.older_than_minutes.map(Whole),
+        metadata,
     };
-    put("ids", (!args.ids.is_empty()).then(|| json!(args.ids)));
-    let mut filter = Map::new();
-    for (name, value) in [
-        ("environment", args.environment.as_ref().map(|v| json!(v))),
-        ("branch", args.branch.as_ref().map(|v| json!(v))),
-        ("state", args.state.as_ref().map(|v| json!(v))),
-        ("older_than_minutes", args.older_than_minutes.map(|v| json!(v))),
-    ] {
-        if let Some(value) = value {
-            filter.insert(name.to_owned(), value);
-        }
+    // The command line takes either ids or filters.
+    let ids: Vec<Whole> = args.ids.iter().copied().map(Whole).collect();
+    let (ids, filter) = if ids.is_empty() { (None, Some(filter)) } else { (Some(ids), None) };
+    BulkCancelRequest {
+        ids,
+        filter,
+        reason: args.reason.clone(),
+        dry_run: args.dry_run.then_some(true),
+        limit: args.limit.map(Whole),
     }
-    let metadata: Map<String, Value> = args.metadata.iter().map(|m| (m.name.clone(), m.value.clone())).collect();
-    if !metadata.is_empty() {
-        filter.insert("metadata".to_owned(), Value::Object(metadata));
-    }
-    put("filter", (!filter.is_empty()).then_some(Value::Object(filter)));
-    put("reason", args.reason.as_ref().map(|v| json!(v)));
-    put("dry_run", args.dry_run.then_some(Value::Bool(true)));
-    put("limit", args.limit.map(|v| json!(v)));
-    Value::Object(body)
 }
 
 #[cfg(test)]
@@ -141,11 +108,12 @@ mod tests {
     use super::*;
     use crate::args::{Cli, Command};
     use clap::Parser;
+    use serde_json::{Value, json};
 
     fn body(line: &str) -> Value {
         let cli = Cli::try_parse_from(line.split(' ')).expect("a command line");
         let Command::Cancel(args) = cli.command else { panic!("not cancel") };
-        bulk_body(&args)
+        serde_json::to_value(bulk_request(&args)).expect("JSON")
     }
 
     #[test]

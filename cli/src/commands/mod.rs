@@ -1,12 +1,52 @@
-//! What people do with runs from outside: cancel, list, show, wait.
+//! Every command but `estop run`: one request or two, and what it prints.
 
-pub mod cancel;
-pub mod keys;
-pub mod list;
-pub mod show;
-pub mod wait;
+mod cancel;
+mod completions;
+mod environments;
+mod keys;
+mod list;
+mod projects;
+mod show;
+mod wait;
+
+pub use cancel::cancel;
+pub use completions::completions;
+pub use environments::environments;
+pub use keys::keys;
+pub use list::list;
+pub use projects::projects;
+pub use show::show;
+pub use wait::wait;
 
 use std::time::Duration;
 
-/// How long a question is asked again while the service is away.
-const PATIENCE: Duration = Duration::from_secs(15);
+use crate::service::Answer;
+use crate::terminal::{self, plain_json};
+
+/// How long a request that is safe to repeat is retried while the service is unavailable.
+const RETRY_FOR: Duration = Duration::from_secs(15);
+
+/// The path with those parameters that have a value.
+fn query<V: ToString>(path: &str, parameters: impl IntoIterator<Item = (&'static str, Option<V>)>) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in parameters {
+        if let Some(value) = value {
+            query.append_pair(name, &value.to_string());
+        }
+    }
+    match query.finish() {
+        none if none.is_empty() => path.to_owned(),
+        some => format!("{path}?{some}"),
+    }
+}
+
+fn print_result(json: bool, answer: &Answer, sentence: impl FnOnce() -> String) {
+    terminal::print(if json { plain_json(&answer.text) } else { sentence() });
+}
+
+/// After a page of a list: the command that shows the next one, if there may be one.
+fn print_next_page(command: &str, next_before: Option<i64>) {
+    if let Some(before) = next_before {
+        terminal::say(format!("next page: {command} --before {before}"));
+    }
+}

@@ -1,8 +1,10 @@
 //! `estop show`.
 
-use estop::wire::answers::{Data, Events, OneRun, TestRun};
+use estop_protocol::envelope::Data;
+use estop_protocol::events::Events;
+use estop_protocol::show::{Shown, TestRun};
 
-use super::PATIENCE;
+use super::RETRY_FOR;
 use crate::args::ShowArgs;
 use crate::exit::Exit;
 use crate::retry;
@@ -16,13 +18,13 @@ use crate::terminal::{self, plain_json};
 /// What the service refused, or that it could not be reached.
 pub fn show(args: &ShowArgs, service: &Service) -> Result<Exit, Failure> {
     let path = format!("/api/test-runs/{}", args.id);
-    let answer = retry::send_patiently(service, &Call::new("GET", path.clone()), PATIENCE)?;
-    let run = answer.read::<Data<OneRun>>()?.data.test_run;
+    let answer = retry::send_patiently(service, &Call::new("GET", path.clone()), RETRY_FOR)?;
+    let run = answer.read::<Data<Shown>>()?.data.test_run;
     if args.json {
         terminal::print(plain_json(&answer.text));
         return Ok(Exit::Done);
     }
-    let events = retry::send_patiently(service, &Call::new("GET", format!("{path}/events")), PATIENCE)?;
+    let events = retry::send_patiently(service, &Call::new("GET", format!("{path}/events")), RETRY_FOR)?;
     let events = events.read::<Data<Events>>()?.data.events;
     details(&run);
     terminal::print("");

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use estop::run::{RunResult, State};
-use estop::wire::answers::{Data, OneRun, TestRun};
+use estop_protocol::envelope::Data;
+use estop_protocol::run::{RunResult, State};
+use estop_protocol::show::{Shown, TestRun};
 
 use crate::args::WaitArgs;
 use crate::exit::Exit;
@@ -33,7 +34,7 @@ pub fn wait(args: &WaitArgs, service: &Service) -> Result<Exit, Failure> {
             std::thread::sleep(wait);
             true
         })?;
-        let run = answer.read::<Data<OneRun>>()?.data.test_run;
+        let run = answer.read::<Data<Shown>>()?.data.test_run;
         if let Some(exit) = verdict(&run) {
             terminal::print(messages::finished(&run));
             return Ok(exit);

@@ -1,33 +1,33 @@
-//! What a CI system's variables say about the run. A pure function of the variables, one arm a system.
+//! What a CI system's environment variables say about the run: a pure function with one arm per system.
 
 use std::collections::HashMap;
 
-/// What is known of the run, from CI or from flags.
+use estop_protocol::limits;
+
+/// What a CI system says about the job. Flags override it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Facts {
-    /// The branch under test.
+pub struct CiContext {
     pub branch: Option<String>,
-    /// Its commit.
     pub commit: Option<String>,
     /// A page that shows the commit.
     pub commit_url: Option<String>,
-    /// The CI job's page.
+    /// The job's page.
     pub build_url: Option<String>,
-    /// Who set off the job.
+    /// Who triggered the job.
     pub actor: Option<String>,
-    /// The CI system's own id of the run: what all jobs of one pipeline share.
+    /// The CI system's own id, shared by all jobs of a pipeline.
     pub run_id: Option<String>,
 }
 
-/// Reads the variables of GitHub Actions, GitLab CI, Buildkite or CircleCI; outside of them nothing is known.
-pub fn facts(variables: &HashMap<String, String>) -> Facts {
-    let get = |name: &str| variables.get(name).map(|v| v.trim().to_owned()).filter(|v| usable(v));
+/// Reads the variables of GitHub Actions, GitLab CI, Buildkite or CircleCI; elsewhere everything is `None`.
+pub fn context(variables: &HashMap<String, String>) -> CiContext {
+    let get = |name: &str| variables.get(name).map(|v| v.trim().to_owned()).filter(|v| is_acceptable(v));
     let is = |name: &str| get(name).is_some_and(|v| v.eq_ignore_ascii_case("true"));
     if is("GITHUB_ACTIONS") {
         let repository = get("GITHUB_SERVER_URL").zip(get("GITHUB_REPOSITORY")).map(|(s, r)| format!("{s}/{r}"));
         let page = |kind: &str, id: Option<String>| Some(format!("{}/{kind}/{}", repository.as_ref()?, id?));
-        Facts {
-            // On a pull request GITHUB_REF_NAME is `7/merge`; GITHUB_HEAD_REF is its branch, and empty elsewhere.
+        CiContext {
+            // On a pull request GITHUB_REF_NAME is `7/merge` and GITHUB_HEAD_REF is its branch; elsewhere that is empty.
             branch: get("GITHUB_HEAD_REF")
                 .or_else(|| get("GITHUB_REF_NAME").filter(|_| get("GITHUB_REF_TYPE").as_deref() != Some("tag"))),
             commit: get("GITHUB_SHA"),
@@ -38,7 +38,7 @@ pub fn facts(variables: &HashMap<String, String>) -> Facts {
         }
     } else if is("GITLAB_CI") {
         let commit = get("CI_COMMIT_SHA");
-        Facts {
+        CiContext {
             branch: get("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME").or_else(|| get("CI_COMMIT_BRANCH")),
             commit_url: get("CI_PROJECT_URL").zip(commit.clone()).map(|(p, c)| format!("{p}/-/commit/{c}")),
             commit,
@@ -47,9 +47,9 @@ pub fn facts(variables: &HashMap<String, String>) -> Facts {
             run_id: get("CI_PIPELINE_ID"),
         }
     } else if is("BUILDKITE") {
-        Facts {
+        CiContext {
             branch: get("BUILDKITE_BRANCH"),
-            // A build that was set off by hand says HEAD until its first checkout.
+            // A manually triggered build says HEAD until its first checkout.
             commit: get("BUILDKITE_COMMIT").filter(|c| c != "HEAD"),
             commit_url: None,
             build_url: get("BUILDKITE_BUILD_URL"),
@@ -57,7 +57,7 @@ pub fn facts(variables: &HashMap<String, String>) -> Facts {
             run_id: get("BUILDKITE_BUILD_ID"),
         }
     } else if is("CIRCLECI") {
-        Facts {
+        CiContext {
             branch: get("CIRCLE_BRANCH"),
             commit: get("CIRCLE_SHA1"),
             commit_url: None,
@@ -66,43 +66,28 @@ pub fn facts(variables: &HashMap<String, String>) -> Facts {
             run_id: get("CIRCLE_WORKFLOW_ID"),
         }
     } else {
-        Facts::default()
+        CiContext::default()
     }
 }
 
-/// Whether the service takes it. What CI says is a courtesy: a branch name too long for the record is left out rather
-/// than refused.
-fn usable(value: &str) -> bool {
-    !value.is_empty() && value.chars().count() <= 255 && !value.chars().any(char::is_control)
-}
-
-impl Facts {
-    /// These, and where they say nothing, `others`.
-    #[must_use]
-    pub fn or(self, others: Self) -> Self {
-        Self {
-            branch: self.branch.or(others.branch),
-            commit: self.commit.or(others.commit),
-            commit_url: self.commit_url.or(others.commit_url),
-            build_url: self.build_url.or(others.build_url),
-            actor: self.actor.or(others.actor),
-            run_id: self.run_id.or(others.run_id),
-        }
-    }
+/// Whether the service accepts it. Nobody typed these values, so one that is too long is dropped instead of failing the
+/// registration.
+fn is_acceptable(value: &str) -> bool {
+    !value.is_empty() && value.chars().count() <= limits::NAME_CHARS && !value.chars().any(char::is_control)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn facts_of(variables: &[(&str, &str)]) -> Facts {
-        facts(&variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+    fn context(variables: &[(&str, &str)]) -> CiContext {
+        super::context(&variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
     }
 
-    fn expected(texts: [&str; 6]) -> Facts {
+    fn expected(texts: [&str; 6]) -> CiContext {
         let [branch, commit, commit_url, build_url, actor, run_id] =
             texts.map(|t| (!t.is_empty()).then(|| t.to_owned()));
-        Facts { branch, commit, commit_url, build_url, actor, run_id }
+        CiContext { branch, commit, commit_url, build_url, actor, run_id }
     }
 
     const GITHUB: [(&str, &str); 7] = [
@@ -115,22 +100,22 @@ mod tests {
         ("GITHUB_REF_TYPE", "branch"),
     ];
 
-    fn github(more: &[(&str, &str)]) -> Facts {
-        facts_of(&[&GITHUB, more].concat())
+    fn github(more: &[(&str, &str)]) -> CiContext {
+        context(&[&GITHUB, more].concat())
     }
 
     #[test]
     fn github_actions_on_a_push() {
-        let facts = github(&[("GITHUB_REF_NAME", "main"), ("GITHUB_HEAD_REF", "")]);
+        let context = github(&[("GITHUB_REF_NAME", "main"), ("GITHUB_HEAD_REF", "")]);
         let (commit, run) =
             ("https://github.com/acme/shop/commit/c0ffee", "https://github.com/acme/shop/actions/runs/19283746");
-        assert_eq!(facts, expected(["main", "c0ffee", commit, run, "ada", "19283746"]));
+        assert_eq!(context, expected(["main", "c0ffee", commit, run, "ada", "19283746"]));
     }
 
     #[test]
     fn github_actions_on_a_pull_request_and_on_a_tag() {
-        let facts = github(&[("GITHUB_REF_NAME", "7/merge"), ("GITHUB_HEAD_REF", "feat/x")]);
-        assert_eq!(facts.branch.as_deref(), Some("feat/x"));
+        let context = github(&[("GITHUB_REF_NAME", "7/merge"), ("GITHUB_HEAD_REF", "feat/x")]);
+        assert_eq!(context.branch.as_deref(), Some("feat/x"));
         let tag = github(&[("GITHUB_REF_NAME", "v1"), ("GITHUB_REF_TYPE", "tag")]);
         assert_eq!(tag.branch, None);
     }
@@ -148,8 +133,8 @@ mod tests {
             ("CI_PIPELINE_ID", "4"),
         ];
         let (commit, job) = ("https://gitlab.com/acme/shop/-/commit/c0ffee", "https://gitlab.com/acme/shop/-/jobs/5");
-        assert_eq!(facts_of(&variables), expected(["main", "c0ffee", commit, job, "ada", "4"]));
-        let merge = facts_of(&[&variables[..], &[("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME", "feat/x")]].concat());
+        assert_eq!(context(&variables), expected(["main", "c0ffee", commit, job, "ada", "4"]));
+        let merge = context(&[&variables[..], &[("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME", "feat/x")]].concat());
         assert_eq!(merge.branch.as_deref(), Some("feat/x"));
     }
 
@@ -164,7 +149,7 @@ mod tests {
             ("BUILDKITE_BUILD_ID", "0190-aa"),
         ];
         let url = "https://buildkite.com/acme/shop/builds/3";
-        assert_eq!(facts_of(&variables), expected(["main", "", "", url, "Ada", "0190-aa"]));
+        assert_eq!(context(&variables), expected(["main", "", "", url, "Ada", "0190-aa"]));
     }
 
     #[test]
@@ -178,14 +163,14 @@ mod tests {
             ("CIRCLE_WORKFLOW_ID", "77-bb"),
         ];
         let url = "https://circleci.com/gh/acme/shop/9";
-        assert_eq!(facts_of(&variables), expected(["main", "c0ffee", "", url, "ada", "77-bb"]));
+        assert_eq!(context(&variables), expected(["main", "c0ffee", "", url, "ada", "77-bb"]));
     }
 
     #[test]
-    fn outside_of_ci_nothing_is_known() {
+    fn outside_ci_nothing_is_known() {
         assert_eq!(
-            facts_of(&[("GITHUB_SHA", "c0ffee"), ("CI", "true"), ("GITHUB_ACTIONS", "false")]),
-            Facts::default()
+            context(&[("GITHUB_SHA", "c0ffee"), ("CI", "true"), ("GITHUB_ACTIONS", "false")]),
+            CiContext::default()
         );
     }
 
@@ -193,14 +178,8 @@ mod tests {
     fn what_the_service_would_refuse_is_left_out() {
         let long = "x".repeat(256);
         assert_eq!(
-            facts_of(&[("CIRCLECI", "true"), ("CIRCLE_BRANCH", &long), ("CIRCLE_SHA1", "a\u{7}")]),
-            Facts::default()
+            context(&[("CIRCLECI", "true"), ("CIRCLE_BRANCH", &long), ("CIRCLE_SHA1", "a\u{7}")]),
+            CiContext::default()
         );
-    }
-
-    #[test]
-    fn flags_win() {
-        let flags = expected(["mine", "", "", "", "", ""]);
-        assert_eq!(flags.or(expected(["theirs", "c", "", "", "", ""])), expected(["mine", "c", "", "", "", ""]));
     }
 }

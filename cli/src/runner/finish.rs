@@ -3,8 +3,8 @@
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use estop::run::Stopped;
-use serde_json::{Value, json};
+use estop_protocol::finish::{FinishRequest, StopReport};
+use estop_protocol::run::{ConfirmedStop, ErrorCode, Finish, RunResult};
 
 use super::heartbeat::{self, Held};
 use super::messages;
@@ -49,20 +49,15 @@ impl Ending {
         }
     }
 
-    /// The body of the finish.
-    pub fn report(self, lease: &str, stopped: Option<Stopped>) -> Value {
-        let mut report = match self {
-            Self::Exited(Exited::Code(0)) => json!({"lease": lease, "state": "ended", "result": "passed"}),
-            Self::Exited(_) => json!({"lease": lease, "state": "ended", "result": "failed"}),
-            Self::Interrupted(_) => json!({"lease": lease, "state": "error", "error_code": "worker_interrupted"}),
-            Self::Crashed(_) | Self::NotStarted(_) => {
-                json!({"lease": lease, "state": "error", "error_code": "run_failed_with_error"})
-            }
+    pub fn request(self, lease: &str, stopped: Option<ConfirmedStop>) -> FinishRequest {
+        let (state, result, error_code) = match self {
+            Self::Exited(Exited::Code(0)) => (Finish::Ended, Some(RunResult::Passed), None),
+            Self::Exited(_) => (Finish::Ended, Some(RunResult::Failed), None),
+            Self::Interrupted(_) => (Finish::Error, None, Some(ErrorCode::WorkerInterrupted)),
+            Self::Crashed(_) | Self::NotStarted(_) => (Finish::Error, None, Some(ErrorCode::RunFailedWithError)),
         };
-        if let (Some(fields), Some(stopped)) = (report.as_object_mut(), stopped) {
-            fields.insert("stop".to_owned(), json!({"outcome": stopped}));
-        }
-        report
+        let stop = stopped.map(|outcome| StopReport { outcome });
+        FinishRequest { lease: lease.to_owned(), state, result, error_code, counts: None, stop }
     }
 }
 
@@ -81,10 +76,10 @@ pub struct Finisher<'a> {
 impl Finisher<'_> {
     /// Finishes the run. The exit code follows the record: a cancel that came before the finish makes the run cancelled,
     /// even if COMMAND passed.
-    pub fn finish(&self, ending: Ending, why: Option<&Why>, stopped: Option<Stopped>) -> Exit {
+    pub fn finish(&self, ending: Ending, why: Option<&Why>, stopped: Option<ConfirmedStop>) -> Exit {
         let id = self.held.id;
         let call = Call::new("POST", format!("/api/test-runs/{id}/finish"))
-            .with_body(ending.report(&self.held.lease, stopped))
+            .with_body(&ending.request(&self.held.lease, stopped))
             .repeatable();
         let mut warned = false;
         let answer = retry::send(self.service, &call, self.within, |wait, trouble| {
@@ -140,6 +135,11 @@ impl Finisher<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::{Value, json};
+
+    fn body(ending: Ending, stopped: Option<ConfirmedStop>) -> Value {
+        serde_json::to_value(ending.request("l", stopped)).expect("JSON")
+    }
 
     #[test]
     fn the_report_and_the_exit_code_follow_the_commands_end() {
@@ -163,14 +163,14 @@ mod tests {
             ),
         ];
         for (ending, code, report) in cases {
-            assert_eq!((ending.exit().code(), ending.report("l", None)), (code, report), "{ending:?}");
+            assert_eq!((ending.exit().code(), body(ending, None)), (code, report), "{ending:?}");
         }
     }
 
     #[test]
     fn a_stop_is_reported_with_its_outcome() {
         let ending = Ending::Exited(Exited::Code(0));
-        assert_eq!(ending.report("l", Some(Stopped::Killed))["stop"], json!({"outcome": "killed"}));
-        assert_eq!(ending.report("l", Some(Stopped::Graceful))["stop"], json!({"outcome": "graceful"}));
+        assert_eq!(body(ending, Some(ConfirmedStop::Killed))["stop"], json!({"outcome": "killed"}));
+        assert_eq!(body(ending, Some(ConfirmedStop::Graceful))["stop"], json!({"outcome": "graceful"}));
     }
 }

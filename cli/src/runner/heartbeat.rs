@@ -4,8 +4,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use estop::wire::answers;
-use serde_json::json;
+use estop_protocol::envelope::Data;
+use estop_protocol::heartbeat::{self as protocol, HeartbeatRequest};
 
 use super::supervisor::{Beat, Event};
 use crate::retry;
@@ -68,12 +68,12 @@ fn beat(service: &Service, held: &Held, events: &Sender<Event>, ended: &Receiver
 /// # Errors
 /// Whatever says nothing about the run, a key that was revoked meanwhile included: the tests go on.
 pub fn once(service: &Service, held: &Held) -> Result<Beat, (String, Option<Duration>)> {
-    let call =
-        Call::new("POST", format!("/api/test-runs/{}/heartbeat", held.id)).with_body(json!({"lease": held.lease}));
+    let request = HeartbeatRequest { lease: held.lease.clone() };
+    let call = Call::new("POST", format!("/api/test-runs/{}/heartbeat", held.id)).with_body(&request);
     let answer = service.send(&call).map_err(|trouble| (trouble.what, trouble.retry_after))?;
     if answer.status == 409 {
         return Ok(Beat::Lost(answer.message().unwrap_or_default()));
     }
-    let beat: answers::Data<answers::Beat> = answer.read().map_err(|failure| (failure.line, None))?;
+    let beat: Data<protocol::Beat> = answer.read().map_err(|failure| (failure.line, None))?;
     Ok(beat.data.stop.map_or(Beat::Alive, Beat::Stop))
 }

@@ -1,8 +1,9 @@
 //! What `estop run` says of a run: who stopped it, why and when. Texts from the service are made harmless here.
 
-use estop::run::{RunResult, Stopped};
-use estop::time::Timestamp;
-use estop::wire::answers::{Cancel, StopOrder, TestRun};
+use estop_protocol::heartbeat::StopOrder;
+use estop_protocol::run::{ConfirmedStop, RunResult};
+use estop_protocol::show::{Cancel, TestRun};
+use estop_protocol::time::Timestamp;
 
 use super::supervisor::Why;
 use crate::terminal::plain;
@@ -50,17 +51,17 @@ pub fn finished(run: &TestRun) -> String {
 }
 
 /// How a stop went.
-pub fn stopped(id: i64, stopped: Stopped) -> String {
+pub fn stopped(id: i64, stopped: ConfirmedStop) -> String {
     match stopped {
-        Stopped::Graceful => format!("test run {id} has stopped (graceful)."),
-        Stopped::Killed => format!("test run {id} had to be killed."),
+        ConfirmedStop::Graceful => format!("test run {id} has stopped (graceful)."),
+        ConfirmedStop::Killed => format!("test run {id} had to be killed."),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use estop::run::Cause;
+    use estop_protocol::run::Cause;
 
     fn cancel(reason: Option<&str>, cause: Cause) -> Cancel {
         Cancel { reason: reason.map(str::to_owned), cause, by: "ada".into(), at: Timestamp(0) }

@@ -48,9 +48,8 @@ pub fn run(args: &RunArgs, service: &Service) -> Result<Exit, Failure> {
     let variables = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    let facts = args.facts().or(ci::facts(&variables));
-    let registration = registration::body(&facts, &args.flags());
-    let held = match starter.start(registration, args.runner_name().as_deref())? {
+    let request = registration::request(args, &ci::context(&variables));
+    let held = match starter.start(&request, registration::runner_name(args))? {
         Start::Held(held) => Some(held),
         Start::Unsupervised => None,
         Start::Never(exit) => return Ok(exit),
@@ -67,7 +66,7 @@ fn supervised(
 ) -> Exit {
     let heart = held.clone().map(|held| Heart::start(service.clone(), held, events.clone()));
     let id = held.as_ref().map(|held| held.id);
-    let (ending, state) = match Family::start(&args.program(), args.arguments(), id, events) {
+    let (ending, state) = match Family::start(args.program(), args.arguments(), id, events) {
         Ok(family) => {
             let state = obey(State::new(args.patience()), &family, id.unwrap_or_default(), inbox);
             (Ending::of(&state), Some(state))

@@ -1,150 +1,109 @@
-//! The body of a registration, from facts and flags.
+//! What a run is registered with: the flags, and where they say nothing, what the CI system's variables say.
 
-use serde_json::{Map, Number, Value, json};
+use estop_protocol::register::{Build, RegisterRequest};
+use estop_protocol::whole::Whole;
+use serde_json::{Map, Value};
 
-use super::ci::Facts;
+use super::ci::CiContext;
+use crate::args::{RunArgs, number_or_text};
 
-/// A `NAME=VALUE` of `--metadata`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Metadata {
-    /// The name.
-    pub name: String,
-    /// A string or a number.
-    pub value: Value,
-}
-
-impl std::str::FromStr for Metadata {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once('=') {
-            Some((name, value)) if !name.is_empty() => Ok(Self { name: name.to_owned(), value: number_or_text(value) }),
-            _ => Err("expected NAME=VALUE".to_owned()),
-        }
-    }
-}
-
-/// A number if it reads the same when written back and every JSON reader holds it exactly, else the text: a commit
-/// `12e4` and a build `007` are no numbers.
-pub fn number_or_text(value: &str) -> Value {
-    let number = value.parse::<Number>().ok().filter(|n| n.to_string() == value);
-    let exact = |n: &Number| n.as_i64().map_or(n.is_f64(), |n| n.unsigned_abs() <= estop::wire::MAX_ID.unsigned_abs());
-    match number {
-        Some(number) if exact(&number) => Value::Number(number),
-        _ => Value::String(value.to_owned()),
-    }
-}
-
-/// What a run is registered with, beyond [`Facts`].
-#[derive(Debug, Clone, Default)]
-pub struct Flags {
-    /// The environment's slug.
-    pub environment: String,
-    /// The version under test.
-    pub build_version: Option<String>,
-    /// Words that say what kind of run it is.
-    pub tags: Vec<String>,
-    /// Names and values of the caller's own.
-    pub metadata: Vec<Metadata>,
-    /// How many shards report.
-    pub shards: Option<i64>,
-    /// Whether no newer run may take its place.
-    pub protected: bool,
-}
-
-/// The body of `PUT /api/test-runs`.
-pub fn body(facts: &Facts, flags: &Flags) -> Value {
-    let mut body = Map::new();
-    body.insert("environment".to_owned(), json!(flags.environment));
-    let mut build = Map::new();
-    for (name, value) in [
-        ("url", &facts.build_url),
-        ("commit", &facts.commit),
-        ("commit_url", &facts.commit_url),
-        ("version", &flags.build_version),
-    ] {
-        if let Some(value) = value {
-            build.insert(name.to_owned(), json!(value));
-        }
-    }
+pub fn request(args: &RunArgs, ci: &CiContext) -> RegisterRequest {
+    let branch = args.branch.clone().or_else(|| ci.branch.clone());
+    let build = Build {
+        url: args.build_url.clone().or_else(|| ci.build_url.clone()),
+        branch: None,
+        commit: args.commit.clone().or_else(|| ci.commit.clone()),
+        commit_url: args.commit_url.clone().or_else(|| ci.commit_url.clone()),
+        version: args.build_version.clone(),
+    };
     // The API takes a branch alone or in a build, never both.
-    if let Some(branch) = &facts.branch {
-        let holder = if build.is_empty() { &mut body } else { &mut build };
-        holder.insert("branch".to_owned(), json!(branch));
+    let (branch, build) =
+        if build == Build::default() { (branch, None) } else { (None, Some(Build { branch, ..build })) };
+    RegisterRequest {
+        environment: args.environment.clone(),
+        build,
+        branch,
+        metadata: metadata(args, ci),
+        tags: (!args.tags.is_empty()).then(|| args.tags.clone()),
+        github_actor: args.actor.clone().or_else(|| ci.actor.clone()),
+        total_shards: args.shards.map(Whole),
+        protected: args.protected.then_some(true),
     }
-    if !build.is_empty() {
-        body.insert("build".to_owned(), Value::Object(build));
-    }
-    let mut metadata = Map::new();
-    if let Some(id) = &facts.run_id {
-        metadata.insert("ci_run_id".to_owned(), number_or_text(id));
-    }
-    metadata.extend(flags.metadata.iter().map(|m| (m.name.clone(), m.value.clone())));
-    if !metadata.is_empty() {
-        body.insert("metadata".to_owned(), Value::Object(metadata));
-    }
-    if !flags.tags.is_empty() {
-        body.insert("tags".to_owned(), json!(flags.tags));
-    }
-    if let Some(actor) = &facts.actor {
-        body.insert("github_actor".to_owned(), json!(actor));
-    }
-    if let Some(shards) = flags.shards {
-        body.insert("total_shards".to_owned(), json!(shards));
-    }
-    if flags.protected {
-        body.insert("protected".to_owned(), json!(true));
-    }
-    Value::Object(body)
+}
+
+fn metadata(args: &RunArgs, ci: &CiContext) -> Option<Map<String, Value>> {
+    let ci_run_id = ci.run_id.as_ref().map(|id| ("ci_run_id".to_owned(), number_or_text(id)));
+    let entries = args.metadata.iter().map(|entry| (entry.name.clone(), entry.value.clone()));
+    let metadata: Map<String, Value> = ci_run_id.into_iter().chain(entries).collect();
+    (!metadata.is_empty()).then_some(metadata)
+}
+
+/// `--runner`, or the host's name.
+pub fn runner_name(args: &RunArgs) -> Option<String> {
+    let host = || rustix::system::uname().nodename().to_str().ok().map(str::to_owned);
+    args.runner.clone().or_else(host).filter(|name| !name.trim().is_empty())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::{Cli, Command};
+    use clap::Parser;
+    use serde_json::json;
 
-    #[test]
-    fn numbers_stay_numbers_and_look_alikes_stay_texts() {
-        for (text, value) in [
-            ("7", json!(7)),
-            ("-3", json!(-3)),
-            ("1.5", json!(1.5)),
-            ("9007199254740991", json!(9_007_199_254_740_991_i64)),
-        ] {
-            assert_eq!(number_or_text(text), value, "{text}");
-        }
-        for text in
-            ["", "007", "12e4", "1.", "+1", "NaN", " 7", "0x1", "9007199254740992", "123456789012345678901", "1.10"]
-        {
-            assert_eq!(number_or_text(text), json!(text), "{text}");
-        }
-    }
-
-    #[test]
-    fn metadata_is_a_name_and_a_value() {
-        let read = |text: &str| text.parse::<Metadata>().map(|m| (m.name, m.value));
-        assert_eq!(read("a=b=c"), Ok(("a".to_owned(), json!("b=c"))));
-        assert_eq!(read("a="), Ok(("a".to_owned(), json!(""))));
-        assert!(read("a").is_err() && read("=b").is_err() && read("").is_err());
+    fn body(flags: &str, ci: &CiContext) -> Value {
+        let line = format!("estop run --environment staging{flags} -- true");
+        let Command::Run(args) = Cli::try_parse_from(line.split(' ')).expect("a command line").command else {
+            panic!("not run")
+        };
+        serde_json::to_value(request(&args, ci)).expect("JSON")
     }
 
     #[test]
     fn a_branch_travels_alone_or_in_a_build_never_both() {
-        let flags = Flags { environment: "staging".into(), ..Flags::default() };
-        let facts = Facts { branch: Some("main".into()), ..Facts::default() };
-        assert_eq!(body(&facts, &flags), json!({"environment": "staging", "branch": "main"}));
-        let facts = Facts { commit: Some("c0ffee".into()), ..facts };
-        assert_eq!(
-            body(&facts, &flags),
-            json!({"environment": "staging", "build": {"branch": "main", "commit": "c0ffee"}})
-        );
+        let ci = CiContext { branch: Some("main".into()), ..CiContext::default() };
+        assert_eq!(body("", &ci), json!({"environment": "staging", "branch": "main"}));
+        let ci = CiContext { commit: Some("c0ffee".into()), ..ci };
+        assert_eq!(body("", &ci), json!({"environment": "staging", "build": {"branch": "main", "commit": "c0ffee"}}));
     }
 
     #[test]
-    fn a_flag_outweighs_the_ci_systems_run_id() {
-        let facts = Facts { run_id: Some("19283746".into()), ..Facts::default() };
-        let mut flags = Flags { environment: "staging".into(), ..Flags::default() };
-        assert_eq!(body(&facts, &flags)["metadata"], json!({"ci_run_id": 19_283_746}));
-        flags.metadata.push(Metadata { name: "ci_run_id".into(), value: json!("mine") });
-        assert_eq!(body(&facts, &flags)["metadata"], json!({"ci_run_id": "mine"}));
+    fn flags_override_the_ci_systems_variables() {
+        let text = |text: &str| Some(text.to_owned());
+        let ci = CiContext {
+            branch: text("theirs"),
+            commit: text("c"),
+            commit_url: text("http://ci/c"),
+            build_url: text("http://ci/b"),
+            actor: text("bob"),
+            run_id: text("19283746"),
+        };
+        let build = |branch: &str, commit: &str, commit_url: &str, url: &str| json!({"branch": branch, "commit": commit, "commit_url": commit_url, "url": url});
+        let request = body("", &ci);
+        assert_eq!(request["build"], build("theirs", "c", "http://ci/c", "http://ci/b"));
+        assert_eq!(
+            (&request["github_actor"], &request["metadata"]),
+            (&json!("bob"), &json!({"ci_run_id": 19_283_746}))
+        );
+        let flags = " --branch mine --commit d --commit-url http://d --build-url http://b --actor ada --metadata ci_run_id=mine";
+        let request = body(flags, &ci);
+        assert_eq!(request["build"], build("mine", "d", "http://d", "http://b"));
+        assert_eq!((&request["github_actor"], &request["metadata"]), (&json!("ada"), &json!({"ci_run_id": "mine"})));
+    }
+
+    #[test]
+    fn what_flags_alone_say_is_sent_as_it_stands() {
+        let flags = " --build-version 1.2 --tag a --tag b --metadata n=5 --shards 2 --protected";
+        assert_eq!(
+            body(flags, &CiContext::default()),
+            json!({
+                "environment": "staging",
+                "build": {"version": "1.2"},
+                "metadata": {"n": 5},
+                "tags": ["a", "b"],
+                "total_shards": 2,
+                "protected": true,
+            })
+        );
     }
 }

@@ -3,9 +3,12 @@
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use estop::run::State;
-use estop::wire::answers::{Claimed, Data, OneRun, Registered};
-use serde_json::{Value, json};
+use estop_protocol::cancel::CancelRequest;
+use estop_protocol::claim::{ClaimRequest, Claimed};
+use estop_protocol::envelope::Data;
+use estop_protocol::register::{RegisterRequest, Registered};
+use estop_protocol::run::State;
+use estop_protocol::show::Shown;
 
 use super::heartbeat::Held;
 use super::messages;
@@ -54,7 +57,7 @@ impl Starter<'_> {
     ///
     /// # Errors
     /// What the service refused, or that it is required and missing.
-    pub fn start(&self, registration: Value, runner: Option<&str>) -> Result<Start, Failure> {
+    pub fn start(&self, registration: &RegisterRequest, runner: Option<String>) -> Result<Start, Failure> {
         let register = Call::new("PUT", "/api/test-runs").with_body(registration).repeatable();
         let id = match self.ask(&register, self.within) {
             Ok(answer) => answer.read::<Data<Registered>>()?.data.test_run.id,
@@ -62,8 +65,8 @@ impl Starter<'_> {
             Err(NoAnswer::Interrupted(signal)) => return Ok(Start::Never(Exit::signal(signal.number()))),
         };
         terminal::say(messages::registered(id));
-        let body = runner.map_or_else(|| json!({}), |name| json!({"runner": name}));
-        let claim = Call::new("POST", format!("/api/test-runs/{id}/claim")).with_body(body).repeatable();
+        let request = ClaimRequest { runner };
+        let claim = Call::new("POST", format!("/api/test-runs/{id}/claim")).with_body(&request).repeatable();
         self.claim(id, &claim)
     }
 
@@ -134,9 +137,8 @@ impl Starter<'_> {
 
     /// The run was registered and nobody will run it: it is cancelled, so that it does not hold up others.
     fn give_up(&self, id: i64, signal: Signal) -> Exit {
-        let cancel = Call::new("POST", format!("/api/test-runs/{id}/cancel"))
-            .with_body(json!({"reason": "interrupted while waiting"}))
-            .repeatable();
+        let request = CancelRequest { reason: Some("interrupted while waiting".to_owned()) };
+        let cancel = Call::new("POST", format!("/api/test-runs/{id}/cancel")).with_body(&request).repeatable();
         match retry::send_patiently(self.service, &cancel, Duration::from_secs(5)) {
             Ok(answer) if matches!(answer.status, 200 | 412) => {
                 terminal::say(answer.message().unwrap_or_default());
@@ -151,7 +153,7 @@ impl Starter<'_> {
     fn over(&self, id: i64, refused: &Answer) -> Exit {
         let show = Call::new("GET", format!("/api/test-runs/{id}"));
         let shown = retry::send_patiently(self.service, &show, Duration::from_secs(5)).ok();
-        let run = shown.and_then(|answer| answer.read::<Data<OneRun>>().ok()).map(|one| one.data.test_run);
+        let run = shown.and_then(|answer| answer.read::<Data<Shown>>().ok()).map(|one| one.data.test_run);
         match run.as_ref().map(|run| (run.state, run.cancel.as_ref())) {
             Some((State::Cancelled, Some(cancel))) => {
                 terminal::say(format!("{} The command was not started.", messages::cancelled(id, cancel)));

@@ -13,8 +13,8 @@
 
 use std::time::Duration;
 
-use estop::run::Stopped;
-use estop::wire::answers::StopOrder;
+use estop_protocol::heartbeat::StopOrder;
+use estop_protocol::run::ConfirmedStop;
 
 use crate::exit::Exit;
 
@@ -165,9 +165,9 @@ impl State {
     }
 
     /// How the stop went, if there was one.
-    pub fn stopped(&self) -> Option<Stopped> {
+    pub fn stopped(&self) -> Option<ConfirmedStop> {
         let stop = self.stop.as_ref()?;
-        Some(if stop.step == Signal::Kill { Stopped::Killed } else { Stopped::Graceful })
+        Some(if stop.step == Signal::Kill { ConfirmedStop::Killed } else { ConfirmedStop::Graceful })
     }
 
     /// Whether COMMAND died of a signal that estop sent or passed on.

@@ -1,8 +1,8 @@
 //! The supervisor's decisions, one by one and in every short order of events.
 
 use super::*;
-use estop::run::Cause;
-use estop::time::Timestamp;
+use estop_protocol::run::Cause;
+use estop_protocol::time::Timestamp;
 
 const PATIENCE: Patience =
     Patience { grace: None, default_grace: Duration::from_secs(10), kill_after: Duration::from_secs(5) };
@@ -101,7 +101,7 @@ fn a_deaf_command_gets_sigterm_after_the_grace_and_sigkill_after_that() {
         vec![Action::Conclude],
     ];
     assert_eq!(actions, expected);
-    assert_eq!((state.stopped(), state.died_of_ours()), (Some(Stopped::Killed), true));
+    assert_eq!((state.stopped(), state.died_of_ours()), (Some(ConfirmedStop::Killed), true));
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn a_stop_waits_for_the_whole_group_and_is_graceful_up_to_sigterm() {
     }
     let (state, _) =
         play(PATIENCE, vec![(1, stop()), exited(), (11, Event::Tick(Left::Group)), (12, Event::Tick(Left::Nobody))]);
-    assert_eq!(state.stopped(), Some(Stopped::Graceful));
+    assert_eq!(state.stopped(), Some(ConfirmedStop::Graceful));
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn the_first_interrupt_is_passed_on_and_the_second_kills() {
 fn an_interrupt_during_a_stop_kills_at_once() {
     let (state, actions) = play(PATIENCE, vec![(1, stop()), (2, Event::Signal(Signal::Interrupt))]);
     assert_eq!(actions.last(), Some(&vec![Action::Say(Notice::Killing), Action::Send(Signal::Kill)]));
-    assert_eq!(state.stopped(), Some(Stopped::Killed));
+    assert_eq!(state.stopped(), Some(ConfirmedStop::Killed));
 }
 
 #[test]

@@ -1,0 +1,84 @@
+//! Values that several commands take: ids, the protocol's names, `NAME=VALUE` pairs.
+
+use std::str::FromStr;
+
+use clap::builder::{PossibleValuesParser, RangedI64ValueParser, TypedValueParser};
+use estop_protocol::limits;
+use serde_json::{Number, Value};
+
+pub fn id() -> RangedI64ValueParser<i64> {
+    clap::value_parser!(i64).range(1..=limits::MAX_ID)
+}
+
+/// Accepts the names of these values, which are an enum's of the protocol, and lists them in the help.
+pub fn one_of<T>(
+    values: impl IntoIterator<Item = &'static T>,
+    name: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T>
+where
+    T: Copy + Send + Sync + 'static,
+{
+    let values: Vec<T> = values.into_iter().copied().collect();
+    PossibleValuesParser::new(values.iter().map(|value| name(*value)))
+        .try_map(move |given| values.iter().copied().find(|value| name(*value) == given).ok_or("unknown name"))
+}
+
+/// A `NAME=VALUE` of `--metadata`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetadataEntry {
+    pub name: String,
+    /// A string or a number.
+    pub value: Value,
+}
+
+impl FromStr for MetadataEntry {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((name, value)) if !name.is_empty() => Ok(Self { name: name.to_owned(), value: number_or_text(value) }),
+            _ => Err("expected NAME=VALUE".to_owned()),
+        }
+    }
+}
+
+/// A number if it is written the way JSON would print it and every JSON reader holds it exactly, else text: a commit
+/// `12e4` and a build `007` must not become numbers.
+pub fn number_or_text(value: &str) -> Value {
+    let exact = |n: &Number| n.as_i64().map_or(n.is_f64(), |n| n.unsigned_abs() <= limits::MAX_ID.unsigned_abs());
+    match value.parse::<Number>() {
+        Ok(number) if number.to_string() == value && exact(&number) => Value::Number(number),
+        _ => Value::String(value.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn numbers_stay_numbers_and_look_alikes_stay_text() {
+        for (text, value) in [
+            ("7", json!(7)),
+            ("-3", json!(-3)),
+            ("1.5", json!(1.5)),
+            ("9007199254740991", json!(9_007_199_254_740_991_i64)),
+        ] {
+            assert_eq!(number_or_text(text), value, "{text}");
+        }
+        for text in
+            ["", "007", "12e4", "1.", "+1", "NaN", " 7", "0x1", "9007199254740992", "123456789012345678901", "1.10"]
+        {
+            assert_eq!(number_or_text(text), json!(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn metadata_is_a_name_and_a_value() {
+        let read = |text: &str| text.parse::<MetadataEntry>().map(|entry| (entry.name, entry.value));
+        assert_eq!(read("a=b=c"), Ok(("a".to_owned(), json!("b=c"))));
+        assert_eq!(read("a="), Ok(("a".to_owned(), json!(""))));
+        assert!(read("a").is_err() && read("=b").is_err() && read("").is_err());
+    }
+}
