@@ -1,18 +1,18 @@
-//! Measures how long a cancel takes to reach the tests: from the cancel's 200 to COMMAND's SIGINT.
+//! Measures how long a cancel takes to reach the tests: from its 200 to COMMAND's SIGINT.
 //!
 //! ```text
 //! cargo run -p estop-cli --example latency [RUNS]
 //! ```
 //!
-//! `ESTOP_URL` and `ESTOP_KEY` say where; the key needs the scopes `run` and `cancel`, and the project an environment,
-//! named by `ESTOP_ENVIRONMENT` (default `staging`). The binary is the one beside this example.
+//! It takes `ESTOP_URL`, `ESTOP_KEY` (with the scopes `run` and `cancel`) and `ESTOP_ENVIRONMENT` (default `staging`),
+//! and runs the `estop` that was built beside this example.
 
 use std::error::Error;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Writes the moment of its SIGINT in nanoseconds, and ends.
+/// Prints the time of its SIGINT in nanoseconds and exits.
 const TESTS: &str = "trap 'date +%s%N; exit 0' INT; echo $ESTOP_RUN_ID; while :; do sleep 0.005; done";
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -30,17 +30,17 @@ fn main() -> Result<(), Box<dyn Error>> {
             .spawn()?;
         let mut lines = BufReader::new(running.stdout.take().ok_or("no output")?).lines();
         let id = lines.next().ok_or("the tests did not start")??;
-        // The cancels are spread over the heartbeat's interval.
+        // Spreads the cancels over the heartbeat interval.
         std::thread::sleep(Duration::from_millis(u64::from(round) * 2000 / u64::from(runs)));
         let cancel =
             Command::new(&estop).args(["cancel", &id, "--reason", "measured"]).stdout(Stdio::null()).status()?;
         let answered = since_epoch()?;
-        let told: u64 = lines.next().ok_or("the tests were not told")??.trim().parse()?;
+        let interrupted: u64 = lines.next().ok_or("the tests got no SIGINT")??.trim().parse()?;
         running.wait()?;
         if !cancel.success() {
             return Err("the cancel was refused".into());
         }
-        spans.push(Duration::from_nanos(told).saturating_sub(answered));
+        spans.push(Duration::from_nanos(interrupted).saturating_sub(answered));
     }
     spans.sort_unstable();
     let at = |percent: usize| {
@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-#[expect(clippy::disallowed_methods, reason = "a measurement; the tests' shell has only the wall clock")]
+#[expect(clippy::disallowed_methods, reason = "compared with the wall clock of the tests' shell")]
 fn since_epoch() -> Result<Duration, Box<dyn Error>> {
     Ok(SystemTime::now().duration_since(UNIX_EPOCH)?)
 }

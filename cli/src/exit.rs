@@ -1,32 +1,31 @@
-//! How estop ends: every exit code that is not COMMAND's own, in one place.
+//! How estop ends: every exit code that is not COMMAND's own.
 //!
-//! 120 to 124 lie above what test runners use and below what shells use, so that a pipeline can tell "cancelled" from
-//! "failed". A COMMAND that itself exits with one of them is passed on all the same.
+//! 120 to 124 lie above the codes of test runners and below those of shells, so that a pipeline can tell "cancelled"
+//! from "failed". A COMMAND that itself exits with one of them is passed through all the same.
 
 use std::process::ExitCode;
 
-/// How estop ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// What was asked for is done; with `wait`, the run passed.
+    /// What was asked for is done; for `wait`, the run passed.
     Done,
-    /// With `wait`: the run failed or broke.
+    /// For `wait`: the run failed or ended in an error.
     Failed,
-    /// COMMAND's own code, or 128 and the number of the signal that ended it.
+    /// COMMAND's own code, or 128+N if signal N ended it.
     Command(u8),
-    /// The command line or the environment is not as it should be.
+    /// The command line or the environment is wrong.
     Usage,
     /// The run was cancelled.
     Cancelled,
-    /// The run's lease was lost: another may hold the environment.
+    /// The run's lease was lost: another runner may hold the environment.
     Fenced,
-    /// The service refused, or is required and missing.
+    /// The service refused the request, or is required and unavailable.
     Refused,
-    /// The run to be cancelled was over already.
+    /// The run to be cancelled was already over.
     AlreadyOver,
-    /// The service could not be reached, or did not say so in time.
+    /// The service could not be reached, or time ran out.
     Timeout,
-    /// COMMAND was found and cannot be executed.
+    /// COMMAND was found but cannot be executed.
     CannotExecute,
     /// COMMAND was not found.
     NotFound,
@@ -35,20 +34,19 @@ pub enum Exit {
 /// The table at the end of `estop --help`.
 pub const TABLE: &str = "\
 Exit codes:
-  0…    what COMMAND exited with; 128+N if signal N ended it
-  0     done; `estop wait`: the run passed
-  1     `estop wait`: the run failed or broke
-  2     usage: the command line or the environment is not as it should be
+  any   `estop run`: COMMAND's own exit code; 128+N if signal N ended it
+  0     success; `estop wait`: the run passed
+  1     `estop wait`: the run failed or ended in an error
+  2     the command line is wrong, or an environment variable is missing
   120   the run was cancelled
-  121   the run's lease was lost: another may hold the environment
-  122   the service refused (key, scope, request), or is required and missing
-  123   the run to be cancelled was over already
-  124   the service could not be reached, or the time was up
+  121   the run's lease was lost: another runner may hold the environment
+  122   the service refused (key, scope, request), or is required and unavailable
+  123   the run to be cancelled was already over
+  124   the service could not be reached, or time ran out
   126   COMMAND cannot be executed
   127   COMMAND was not found";
 
 impl Exit {
-    /// The number.
     pub fn code(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -65,7 +63,7 @@ impl Exit {
         }
     }
 
-    /// As a shell says it: 128 and the signal's number.
+    /// The way shells report a signal: 128 plus its number.
     pub fn signal(number: i32) -> Self {
         Self::Command(u8::try_from(number.saturating_add(128)).unwrap_or(u8::MAX))
     }
@@ -82,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_is_its_own_and_in_the_table() {
+    fn every_code_is_distinct_and_in_the_table() {
         let all = [
             (Exit::Done, 0),
             (Exit::Failed, 1),
@@ -102,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signal_is_told_as_shells_tell_it() {
+    fn signals_are_reported_the_way_shells_do() {
         assert_eq!(Exit::signal(2).code(), 130);
         assert_eq!(Exit::signal(9).code(), 137);
         assert_eq!(Exit::signal(15).code(), 143);

@@ -1,30 +1,29 @@
-//! `estop`, the command-line tool: runs tests under the stop button, and presses it.
+//! `estop`, the command-line tool: runs tests so that they can be cancelled from anywhere, and cancels them.
 //!
-//! `exit`, `terminal` → `service`, `retry` → `runner`, `commands` → `dispatch`. The supervisor's decisions are one pure
-//! function, [`runner::supervisor::next`]; threads, processes and HTTP around it are thin.
+//! `args` says what can be asked for. `runner` is `estop run`: its decisions are one pure function,
+//! `runner::supervisor::next`, with thin layers of threads, processes and HTTP around it. `commands` is everything
+//! else. Both talk to the Worker through `service` and `retry`, in the types of `estop-protocol`.
 
 pub mod args;
 mod commands;
-pub mod exit;
-pub mod retry;
-pub mod runner;
-pub mod service;
+mod exit;
+mod retry;
+mod runner;
+mod service;
 mod table;
 pub mod terminal;
 
 use std::time::Duration;
 
 use args::{Cli, Command};
-use exit::Exit;
-use service::{Failure, Service};
+pub use exit::Exit;
+pub use service::Failure;
+use service::Service;
 
-/// How long any request but a run's own may take.
+/// How long a request may take, other than those of `estop run`.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Does what the command line says.
-///
-/// # Errors
-/// What kept it from being done.
 pub fn dispatch(cli: &Cli) -> Result<Exit, Failure> {
     let key = |timeout| Service::new(&cli.url, &secret("ESTOP_KEY", "a key of the project")?, timeout);
     let admin = || Service::new(&cli.url, &secret("ESTOP_ADMIN_TOKEN", "the service's admin token")?, TIMEOUT);
@@ -41,7 +40,7 @@ pub fn dispatch(cli: &Cli) -> Result<Exit, Failure> {
     }
 }
 
-/// A secret from the environment. There are no flags for secrets: a process list would show them.
+/// A secret from the environment. There are no flags for secrets, because process listings show them.
 fn secret(name: &str, what: &str) -> Result<String, Failure> {
     match std::env::var(name) {
         Ok(value) if !value.trim().is_empty() => Ok(value.trim().to_owned()),

@@ -1,4 +1,4 @@
-//! The binary: see the library.
+//! The binary `estop`.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     match dispatch(&Cli::parse()) {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            terminal::error(failure.line);
+            terminal::error(failure.message);
             failure.exit.into()
         }
     }

@@ -1,65 +1,78 @@
-//! Asking again: how long to wait, and until when.
+//! Retries: how long to wait between them, and when to give up.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 
-use crate::service::{Answer, Call, Service, Trouble};
+use crate::service::{Call, Response, Service, TransportError};
 use crate::terminal;
 
-/// The waits between tries, without end: they double from `first` to `most`, and each is lengthened by chance, so that
-/// runners which lost the service together do not come back together.
-pub fn waits(first: Duration, most: Duration) -> impl Iterator<Item = Duration> + Send {
-    ExponentialBuilder::default().with_min_delay(first).with_max_delay(most).with_jitter().without_max_times().build()
+/// The longest `Retry-After` that is honoured.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
+
+/// A retry that is due after `delay`.
+pub struct Retry<'a> {
+    /// From 1.
+    pub attempt: u32,
+    pub delay: Duration,
+    pub error: &'a TransportError,
 }
 
-/// How long to wait after `trouble`: as long as the service asks for, within reason, else as `planned`.
-pub fn wait_after(trouble: &Trouble, planned: Duration, most: Duration) -> Duration {
-    trouble.retry_after.map_or(planned, |asked| asked.max(planned).min(most))
+/// Delays that double from `first` to `longest` and then stay there, with jitter, so that runners which lost the
+/// service together do not return together.
+pub fn backoff(first: Duration, longest: Duration) -> impl Iterator<Item = Duration> + Send {
+    ExponentialBuilder::default()
+        .with_min_delay(first)
+        .with_max_delay(longest)
+        .with_jitter()
+        .without_max_times()
+        .build()
 }
 
-/// Now. The one place where the CLI reads a clock; everything else gets a moment or a span.
+/// The planned delay, or as much more as the service asks for, within reason.
+pub fn delay_after(retry_after: Option<Duration>, planned: Duration) -> Duration {
+    retry_after.map_or(planned, |asked| asked.max(planned).min(LONGEST_RETRY_AFTER))
+}
+
+/// Now. The only place where the CLI reads a clock.
 #[expect(clippy::disallowed_methods, reason = "the CLI's edge")]
 pub fn now() -> Instant {
     Instant::now()
 }
 
-/// Sends a request that is safe to repeat until something says what came of it, for at most `within`.
-/// `pause` waits, and says whether to go on.
-///
-/// # Errors
-/// The last trouble, once the time is up or `pause` says so.
-pub fn send(
+/// Sends a request that is safe to repeat until there is a response, for at most `within`. `wait` waits for the retry's
+/// delay and returns whether to go on.
+pub fn send_with(
     service: &Service,
     call: &Call,
     within: Duration,
-    mut pause: impl FnMut(Duration, &Trouble) -> bool,
-) -> Result<Answer, Trouble> {
+    mut wait: impl FnMut(&Retry) -> bool,
+) -> Result<Response, TransportError> {
+    const LONGEST: Duration = Duration::from_secs(5);
     let started = now();
-    let mut waits = waits(Duration::from_millis(250), Duration::from_secs(5));
+    let mut delays = backoff(Duration::from_millis(250), LONGEST);
+    let mut attempt = 0;
     loop {
-        let trouble = match service.send(call) {
-            Ok(answer) => return Ok(answer),
-            Err(trouble) => trouble,
+        let error = match service.send(call) {
+            Ok(response) => return Ok(response),
+            Err(error) => error,
         };
-        let wait = wait_after(&trouble, waits.next().unwrap_or(Duration::from_secs(5)), Duration::from_secs(60));
-        if started.elapsed().saturating_add(wait) > within || !pause(wait, &trouble) {
-            return Err(trouble);
+        attempt += 1;
+        let delay = delay_after(error.retry_after, delays.next().unwrap_or(LONGEST));
+        if started.elapsed().saturating_add(delay) > within || !wait(&Retry { attempt, delay, error: &error }) {
+            return Err(error);
         }
     }
 }
 
-/// As [`send`], sleeping between tries, with one line of warning.
-///
-/// # Errors
-/// The last trouble, once the time is up.
-pub fn send_patiently(service: &Service, call: &Call, within: Duration) -> Result<Answer, Trouble> {
-    let mut warned = false;
-    send(service, call, within, |wait, trouble| {
-        if !std::mem::replace(&mut warned, true) {
-            terminal::warn(format!("{}; trying again", trouble.what));
+/// As [`send_with`], sleeping between the attempts, with a warning at the first retry.
+pub fn send(service: &Service, call: &Call, within: Duration) -> Result<Response, TransportError> {
+    send_with(service, call, within, |retry| {
+        if retry.attempt == 1 {
+            terminal::warn(format!("{}; retrying", retry.error));
         }
-        std::thread::sleep(wait);
+        thread::sleep(retry.delay);
         true
     })
 }
@@ -69,21 +82,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_to_their_limit_by_chance_and_never_end() {
-        let (first, most) = (Duration::from_millis(100), Duration::from_secs(2));
-        let waits: Vec<Duration> = waits(first, most).take(500).collect();
-        assert_eq!(waits.len(), 500);
-        assert!(waits.iter().all(|w| *w >= first && *w <= most * 2), "{waits:?}");
-        assert!(waits.iter().skip(10).all(|w| *w >= most));
+    fn delays_double_to_their_limit_with_jitter_and_never_end() {
+        let (first, longest) = (Duration::from_millis(100), Duration::from_secs(2));
+        let delays: Vec<Duration> = backoff(first, longest).take(500).collect();
+        assert_eq!(delays.len(), 500);
+        assert!(delays.iter().all(|d| *d >= first && *d <= longest * 2), "{delays:?}");
+        assert!(delays.iter().skip(10).all(|d| *d >= longest));
     }
 
     #[test]
     fn the_service_may_ask_for_more_time_within_reason() {
         let s = Duration::from_secs;
-        let asks = |retry_after| Trouble { what: String::new(), retry_after };
-        assert_eq!(wait_after(&asks(None), s(1), s(60)), s(1));
-        assert_eq!(wait_after(&asks(Some(s(5))), s(1), s(60)), s(5));
-        assert_eq!(wait_after(&asks(Some(s(0))), s(1), s(60)), s(1));
-        assert_eq!(wait_after(&asks(Some(s(86_400))), s(1), s(60)), s(60));
+        assert_eq!(delay_after(None, s(1)), s(1));
+        assert_eq!(delay_after(Some(s(5)), s(1)), s(5));
+        assert_eq!(delay_after(Some(s(0)), s(1)), s(1));
+        assert_eq!(delay_after(Some(s(86_400)), s(1)), s(60));
     }
 }

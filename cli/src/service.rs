@@ -1,5 +1,6 @@
-//! The service over HTTP: one request, one [`Answer`] or one [`Trouble`].
+//! The service over HTTP: one [`Call`], one [`Response`] or [`TransportError`].
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -9,12 +10,11 @@ use ureq::Agent;
 use ureq::http::Request;
 
 use crate::exit::Exit;
-use crate::terminal::plain;
+use crate::terminal::sanitize;
 
-/// The longest answer that is read. The largest real one, a hundred runs with full metadata, is far below.
-const ANSWER_LIMIT: u64 = 16 * 1024 * 1024;
+/// The largest response body that is read. The largest real one, a hundred runs with full metadata, is far smaller.
+const RESPONSE_LIMIT: u64 = 16 * 1024 * 1024;
 
-/// Where the service is, and with which key it is asked.
 #[derive(Clone)]
 pub struct Service {
     url: String,
@@ -22,7 +22,7 @@ pub struct Service {
     agent: Agent,
 }
 
-/// A request.
+/// A request. It can be sent several times, to retry.
 #[derive(Debug, Clone)]
 pub struct Call {
     method: &'static str,
@@ -31,91 +31,71 @@ pub struct Call {
     idempotency_key: Option<String>,
 }
 
-/// An answer that says something about what was asked: 2xx, or a refusal.
+/// A response that answers the request: success or refusal.
 #[derive(Debug)]
-pub struct Answer {
-    /// The HTTP status.
+pub struct Response {
     pub status: u16,
-    /// What `Retry-After` says, if it is there.
     pub retry_after: Option<Duration>,
-    /// The body.
     pub text: String,
 }
 
-/// No answer, or one that says nothing about what was asked: asking again may help.
+/// No response, or one that says nothing about the request (5xx, 429, a redirect, …): retrying may help.
 #[derive(Debug)]
-pub struct Trouble {
-    /// In words.
-    pub what: String,
-    /// How long the service asks to be left alone.
+pub struct TransportError {
+    pub message: String,
     pub retry_after: Option<Duration>,
+    /// Whether it is the service's own message, which means that ESTOP_URL is right.
+    pub from_service: bool,
 }
 
-/// Why a command ends early, in one line, and the exit code that goes with it.
+/// Why a command ends early: one line for people, and the exit code.
 #[derive(Debug)]
 pub struct Failure {
-    /// The exit code.
     pub exit: Exit,
     /// What went wrong and what to do next.
-    pub line: String,
-}
-
-impl Failure {
-    /// A failure with this exit code.
-    pub fn new(exit: Exit, line: impl Into<String>) -> Self {
-        Self { exit, line: line.into() }
-    }
+    pub message: String,
 }
 
 impl Call {
-    /// A request without a body.
     pub fn new(method: &'static str, path: impl Into<String>) -> Self {
         Self { method, path: path.into(), body: None, idempotency_key: None }
     }
 
-    /// With a JSON body.
-    ///
-    /// # Panics
-    /// If `body` cannot be JSON, which every request of the protocol can.
+    /// With a JSON body, which must be one of the protocol's requests.
     #[must_use]
-    pub fn with_body(mut self, body: &impl Serialize) -> Self {
-        self.body = Some(serde_json::to_string(body).expect("requests have text keys and no serializer of their own"));
+    pub fn with_body(mut self, request: &impl Serialize) -> Self {
+        self.body = Some(serde_json::to_string(request).expect("the protocol's requests always serialize"));
         self
     }
 
-    /// Safe to repeat: the service recognises it by a random Idempotency-Key.
+    /// Makes it safe to retry: the service recognises it by a random Idempotency-Key.
     #[must_use]
-    pub fn repeatable(mut self) -> Self {
-        self.idempotency_key = Some(random_key());
+    pub fn idempotent(mut self) -> Self {
+        self.idempotency_key = Some(format!("estop-cli-{:032x}", fastrand::u128(..)));
         self
     }
-}
-
-/// A key that no other request has: 128 random bits.
-fn random_key() -> String {
-    format!("estop-cli-{:032x}", fastrand::u128(..))
 }
 
 impl Service {
-    /// The service at `url`, asked with `token`; a request may take `timeout` in all.
+    /// `timeout` is for each request as a whole, from connecting to the last byte of the response.
     ///
     /// # Errors
-    /// If the address or the token cannot be one.
+    /// If the URL or the token is malformed.
     pub fn new(url: &str, token: &str, timeout: Duration) -> Result<Self, Failure> {
         let url = url.trim().trim_end_matches('/').to_owned();
-        let known = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
-        if known.is_none_or(|rest| rest.is_empty() || rest.contains(['?', '#', ' '])) {
-            let line = "ESTOP_URL is not an address. Set it to one like https://estop.example.com";
-            return Err(Failure::new(Exit::Usage, line));
+        let address = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+        if address.is_none_or(|address| address.is_empty() || address.contains(['?', '#', ' '])) {
+            let message = "ESTOP_URL is not a valid URL. Set it to one like https://estop.example.com";
+            return Err(Failure::new(Exit::Usage, message));
         }
         if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) {
-            let line = "the key is not one: it must be printable ASCII without spaces. Copy it again";
-            return Err(Failure::new(Exit::Usage, line));
+            let message = "the key is malformed: expected printable ASCII without spaces. Copy it again";
+            return Err(Failure::new(Exit::Usage, message));
         }
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(timeout))
-            // The API never redirects; a redirect leads to somebody's login page, and a POST would arrive as a GET.
+            // The API never redirects. A redirect leads to some login page, where a POST would arrive as a GET.
             .max_redirects(0)
             .max_redirects_will_error(false)
             .user_agent(concat!("estop-cli/", env!("CARGO_PKG_VERSION")));
@@ -123,11 +103,7 @@ impl Service {
     }
 
     /// Sends a request once.
-    ///
-    /// # Errors
-    /// [`Trouble`]: no answer came, or none that says anything about what was asked.
-    pub fn send(&self, call: &Call) -> Result<Answer, Trouble> {
-        let trouble = |what: String| Trouble { what: plain(&what), retry_after: None };
+    pub fn send(&self, call: &Call) -> Result<Response, TransportError> {
         let mut request = Request::builder()
             .method(call.method)
             .uri(format!("{}{}", self.url, call.path))
@@ -136,79 +112,92 @@ impl Service {
         if let Some(key) = &call.idempotency_key {
             request = request.header("Idempotency-Key", key);
         }
-        let answer = match &call.body {
+        let response = match &call.body {
             Some(body) => {
-                let request = request.header("Content-Type", "application/json").body(body.clone());
-                self.agent.run(request.map_err(|e| trouble(e.to_string()))?)
+                let request = request.header("Content-Type", "application/json").body(body);
+                self.agent.run(request.map_err(TransportError::local)?)
             }
-            None if matches!(call.method, "GET" | "DELETE") => {
-                self.agent.run(request.body(()).map_err(|e| trouble(e.to_string()))?)
-            }
-            None => self.agent.run(request.body("").map_err(|e| trouble(e.to_string()))?),
+            None => self.agent.run(request.body(()).map_err(TransportError::local)?),
         };
-        let mut answer = answer.map_err(|error| trouble(format!("no answer from {}: {error}", self.url)))?;
-        let status = answer.status().as_u16();
-        let retry_after = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
-        let text = answer.body_mut().with_config().limit(ANSWER_LIMIT).read_to_string();
-        let text = text.map_err(|error| trouble(format!("half an answer from {}: {error}", self.url)))?;
-        let answer = Answer { status, retry_after: retry_after.map(Duration::from_secs), text };
-        match status {
-            200..300 | 400..=407 | 409..=424 | 426..=428 | 430..500 => Ok(answer),
-            _ => Err(Trouble {
-                what: format!(
-                    "{} answered {status}{}",
-                    self.url,
-                    answer.message().map(|m| format!(": {}", m.trim_end_matches('.'))).unwrap_or_default()
-                ),
-                retry_after: answer.retry_after,
-            }),
+        let mut response =
+            response.map_err(|error| TransportError::local(format!("no response from {}: {error}", self.url)))?;
+        let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
+        let text = response.body_mut().with_config().limit(RESPONSE_LIMIT).read_to_string();
+        let text =
+            text.map_err(|error| TransportError::local(format!("incomplete response from {}: {error}", self.url)))?;
+        let response =
+            Response { status: response.status().as_u16(), retry_after: retry_after.map(Duration::from_secs), text };
+        match response.status {
+            // 408, 425 and 429 ask to try again.
+            200..300 | 400..=407 | 409..=424 | 426..=428 | 430..500 => Ok(response),
+            status => {
+                let message = response.message();
+                let detail = message.as_ref().map(|m| format!(": {}", m.trim_end_matches('.'))).unwrap_or_default();
+                Err(TransportError {
+                    message: format!("{} returned {status}{detail}", self.url),
+                    retry_after: response.retry_after,
+                    from_service: message.is_some(),
+                })
+            }
         }
-    }
-
-    /// The address, for messages.
-    pub fn url(&self) -> &str {
-        &self.url
     }
 }
 
-impl Answer {
-    /// The sentence of an answer, wherever its shape has it, fit for a terminal.
+impl Response {
+    /// The message in either of the service's two shapes, safe to print.
     pub fn message(&self) -> Option<String> {
         let json: Value = serde_json::from_str(&self.text).ok()?;
         let message = json.get("message").or_else(|| json.get("error")?.get("message"))?.as_str()?;
-        Some(plain(message))
+        Some(sanitize(message))
     }
 
-    /// What a 200 holds.
-    ///
-    /// # Errors
-    /// The refusal with what to do next, or that the answer is not one of estop's.
+    /// The body of a 200; anything else is a failure.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         if self.status != 200 {
             return Err(self.refusal());
         }
         serde_json::from_str(&self.text).map_err(|error| {
-            let line = format!("the answer is not one of estop's ({error}). Check ESTOP_URL");
-            Failure::new(Exit::Refused, plain(&line))
+            let message = format!("this is not a response of estop ({error}). Check ESTOP_URL");
+            Failure::new(Exit::Refused, sanitize(&message))
         })
     }
 
-    /// A refusal as a failure.
+    /// Why the service refused, and what to do about it.
     pub fn refusal(&self) -> Failure {
-        let said = self.message().unwrap_or_else(|| format!("the service answered {}.", self.status));
-        let next = match (self.status, self.message().is_some()) {
-            (401, _) => " Set ESTOP_KEY (for set-up: ESTOP_ADMIN_TOKEN) to one that is valid.",
-            (404, true) => " Check the id.",
-            (_, false) => " Check ESTOP_URL.",
+        let message = self.message();
+        let hint = match (self.status, &message) {
+            (401, _) => " Set ESTOP_KEY (ESTOP_ADMIN_TOKEN for admin commands) to a valid one.",
+            (_, None) => " Check ESTOP_URL.",
+            (404, _) => " Check the id.",
             _ => "",
         };
-        Failure::new(Exit::Refused, format!("{said}{next}"))
+        let message = message.unwrap_or_else(|| format!("the service returned {}.", self.status));
+        Failure::new(Exit::Refused, format!("{message}{hint}"))
     }
 }
 
-impl From<Trouble> for Failure {
-    fn from(trouble: Trouble) -> Self {
-        Self::new(Exit::Timeout, format!("{}. Check ESTOP_URL, and try again later", trouble.what))
+impl TransportError {
+    fn local(message: impl fmt::Display) -> Self {
+        Self { message: sanitize(&message.to_string()), retry_after: None, from_service: false }
+    }
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Failure {
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into() }
+    }
+}
+
+impl From<TransportError> for Failure {
+    fn from(error: TransportError) -> Self {
+        let hint = if error.from_service { "Try again later" } else { "Check ESTOP_URL, or try again later" };
+        Self::new(Exit::Timeout, format!("{error}. {hint}"))
     }
 }
 
@@ -216,31 +205,46 @@ impl From<Trouble> for Failure {
 mod tests {
     use super::*;
 
-    fn answer(status: u16, text: &str) -> Answer {
-        Answer { status, retry_after: None, text: text.to_owned() }
+    fn response(status: u16, text: &str) -> Response {
+        Response { status, retry_after: None, text: text.to_owned() }
     }
 
     #[test]
-    fn the_sentence_is_found_in_both_shapes_and_is_harmless() {
-        assert_eq!(answer(412, r#"{"message":"over\u001b[2J"}"#).message().as_deref(), Some("over\\u{1b}[2J"));
-        assert_eq!(answer(401, r#"{"data":null,"error":{"message":"no"}}"#).message().as_deref(), Some("no"));
+    fn the_message_is_found_in_both_shapes_and_is_safe_to_print() {
+        assert_eq!(response(412, r#"{"message":"over\u001b[2J"}"#).message().as_deref(), Some("over\\u{1b}[2J"));
+        assert_eq!(response(401, r#"{"data":null,"error":{"message":"no"}}"#).message().as_deref(), Some("no"));
         for odd in ["", "<html>", "[]", "{}", r#"{"message":7}"#, r#"{"error":"x"}"#] {
-            assert_eq!(answer(500, odd).message(), None, "{odd}");
+            assert_eq!(response(500, odd).message(), None, "{odd}");
         }
     }
 
     #[test]
     fn a_refusal_says_what_to_do_next() {
-        let refusal = answer(401, r#"{"data":null,"error":{"message":"Unknown key."}}"#).refusal();
+        let refusal = response(401, r#"{"data":null,"error":{"message":"Unknown key."}}"#).refusal();
         assert_eq!(
-            (refusal.exit, refusal.line.as_str()),
-            (Exit::Refused, "Unknown key. Set ESTOP_KEY (for set-up: ESTOP_ADMIN_TOKEN) to one that is valid.")
+            (refusal.exit, refusal.message.as_str()),
+            (Exit::Refused, "Unknown key. Set ESTOP_KEY (ESTOP_ADMIN_TOKEN for admin commands) to a valid one.")
         );
-        assert!(answer(404, "<html>").refusal().line.ends_with("Check ESTOP_URL."));
+        assert_eq!(response(404, "<html>").refusal().message, "the service returned 404. Check ESTOP_URL.");
+        assert_eq!(response(409, r#"{"message":"No."}"#).refusal().message, "No.");
     }
 
     #[test]
-    fn what_cannot_be_an_address_or_a_key_is_refused_before_it_is_used() {
+    fn a_url_is_questioned_only_if_the_service_did_not_respond_itself() {
+        let failure = |from_service| {
+            let error = TransportError { message: "http://x returned 500".to_owned(), retry_after: None, from_service };
+            let Failure { exit, message } = error.into();
+            (exit, message)
+        };
+        assert_eq!(failure(true), (Exit::Timeout, "http://x returned 500. Try again later".to_owned()));
+        assert_eq!(
+            failure(false),
+            (Exit::Timeout, "http://x returned 500. Check ESTOP_URL, or try again later".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_malformed_url_or_key_is_refused_before_it_is_used() {
         let new = |url: &str, token: &str| {
             Service::new(url, token, Duration::from_secs(1)).map(|s| s.url).map_err(|f| f.exit)
         };
@@ -260,7 +264,7 @@ mod tests {
 
     #[test]
     fn no_two_requests_share_an_idempotency_key() {
-        let key = || Call::new("POST", "/x").repeatable().idempotency_key;
+        let key = || Call::new("POST", "/x").idempotent().idempotency_key;
         assert!(key().is_some_and(|k| k.len() == 42));
         assert_ne!(key(), key());
     }

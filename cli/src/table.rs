@@ -7,10 +7,10 @@ use estop_protocol::run::{ErrorCode, RunResult, State};
 use estop_protocol::show::TestRun;
 use estop_protocol::time::Timestamp;
 
-use crate::terminal::{self, plain};
+use crate::terminal::{self, sanitize};
 
-/// A table with these headings, as wide as the terminal.
-pub fn with(headings: &[&str]) -> Table {
+/// A table as wide as the terminal. Without headings it has no heading line.
+pub fn new(headings: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     if let Some((terminal_size::Width(width), _)) = terminal_size::terminal_size() {
@@ -26,32 +26,41 @@ pub fn with(headings: &[&str]) -> Table {
     table
 }
 
-/// Prints it.
 pub fn print(table: &Table) {
     for line in table.lines() {
         terminal::print(line.trim_end());
     }
 }
 
-/// A text from the service.
+pub fn id(id: i64) -> Cell {
+    Cell::new(id)
+}
+
 pub fn text(text: impl AsRef<str>) -> Cell {
-    Cell::new(plain(text.as_ref()))
+    Cell::new(sanitize(text.as_ref()))
 }
 
-/// A text that may be absent.
-pub fn maybe(text: Option<&str>) -> Cell {
-    Cell::new(text.map_or_else(|| "-".to_owned(), plain))
+pub fn optional(text: Option<&str>) -> Cell {
+    Cell::new(text.map_or_else(|| "-".to_owned(), sanitize))
 }
 
-/// A moment, to the second.
-pub fn moment(at: Timestamp) -> Cell {
+/// To the second.
+pub fn time(at: Timestamp) -> Cell {
+    Cell::new(seconds(at))
+}
+
+pub fn optional_time(at: Option<Timestamp>) -> Cell {
+    Cell::new(at.map_or_else(|| "-".to_owned(), seconds))
+}
+
+fn seconds(at: Timestamp) -> String {
     let text = at.to_string();
-    Cell::new(text.get(..19).map_or_else(|| text.clone(), |second| format!("{}Z", second.replace('T', " "))))
+    text.get(..19).map_or_else(|| text.clone(), |seconds| format!("{}Z", seconds.replace('T', " ")))
 }
 
-/// A run's state, and how it ended, in colour.
+/// A run's state and how it ended, in colour.
 pub fn state(run: &TestRun) -> Cell {
-    let (words, colour) = match (run.state, run.result, run.error_code) {
+    let (text, colour) = match (run.state, run.result, run.error_code) {
         (State::Ended, Some(RunResult::Passed), _) => ("passed".to_owned(), Color::Green),
         (State::Ended, _, _) => ("failed".to_owned(), Color::Red),
         (State::Error, _, code) => (format!("error: {}", code.map(ErrorCode::name).unwrap_or_default()), Color::Red),
@@ -62,5 +71,5 @@ pub fn state(run: &TestRun) -> Cell {
         (state @ State::Started, ..) => (state.name().to_owned(), Color::Cyan),
         (state, ..) => (state.name().to_owned(), Color::Reset),
     };
-    Cell::new(words).fg(colour)
+    Cell::new(text).fg(colour)
 }

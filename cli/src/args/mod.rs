@@ -1,4 +1,4 @@
-//! The command line: one file a command, as in [`crate::commands`].
+//! The command line: one file a command, as in `commands`.
 
 mod cancel;
 mod environments;

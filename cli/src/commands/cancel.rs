@@ -10,12 +10,8 @@ use crate::args::CancelArgs;
 use crate::exit::Exit;
 use crate::retry;
 use crate::service::{Call, Failure, Service};
-use crate::terminal::{self, plain, plain_json};
+use crate::terminal::{self, sanitize, sanitize_json};
 
-/// Cancels what the arguments say.
-///
-/// # Errors
-/// What the service refused, or that it could not be reached.
 pub fn cancel(args: &CancelArgs, service: &Service) -> Result<Exit, Failure> {
     match args.ids.as_slice() {
         [id] if !args.dry_run && args.limit.is_none() => one(*id, args, service),
@@ -25,16 +21,16 @@ pub fn cancel(args: &CancelArgs, service: &Service) -> Result<Exit, Failure> {
 
 fn one(id: i64, args: &CancelArgs, service: &Service) -> Result<Exit, Failure> {
     let request = CancelRequest { reason: args.reason.clone() };
-    let call = Call::new("POST", format!("/api/test-runs/{id}/cancel")).with_body(&request).repeatable();
-    let answer = retry::send_patiently(service, &call, RETRY_FOR)?;
-    let exit = match answer.status {
+    let call = Call::new("POST", format!("/api/test-runs/{id}/cancel")).with_body(&request).idempotent();
+    let response = retry::send(service, &call, RETRY_FOR)?;
+    let exit = match response.status {
         200 => Exit::Done,
         412 => Exit::AlreadyOver,
-        _ => return Err(answer.refusal()),
+        _ => return Err(response.refusal()),
     };
-    let message = answer.message().ok_or_else(|| answer.refusal())?;
+    let message = response.message().ok_or_else(|| response.refusal())?;
     match (args.json, exit) {
-        (true, _) => terminal::print(plain_json(&answer.text)),
+        (true, _) => terminal::print(sanitize_json(&response.text)),
         (false, Exit::Done) => terminal::print(message),
         (false, _) => terminal::error(message),
     }
@@ -42,18 +38,18 @@ fn one(id: i64, args: &CancelArgs, service: &Service) -> Result<Exit, Failure> {
 }
 
 fn many(args: &CancelArgs, service: &Service) -> Result<Exit, Failure> {
-    let call = Call::new("POST", "/api/test-runs/cancel").with_body(&bulk_request(args)).repeatable();
-    let answer = retry::send_patiently(service, &call, RETRY_FOR)?;
-    let bulk = answer.read::<Data<BulkCancelled>>()?.data;
+    let call = Call::new("POST", "/api/test-runs/cancel").with_body(&bulk_request(args)).idempotent();
+    let response = retry::send(service, &call, RETRY_FOR)?;
+    let bulk = response.read::<Data<BulkCancelled>>()?.data;
     if args.json {
-        terminal::print(plain_json(&answer.text));
+        terminal::print(sanitize_json(&response.text));
     } else {
-        tell(&bulk, args.dry_run);
+        print(&bulk);
     }
-    Ok(outcome(&bulk))
+    Ok(exit(&bulk))
 }
 
-fn outcome(bulk: &BulkCancelled) -> Exit {
+fn exit(bulk: &BulkCancelled) -> Exit {
     match (bulk.cancelled.is_empty(), bulk.already_over.is_empty(), bulk.not_found.is_empty()) {
         (_, _, false) => Exit::Refused,
         (true, false, true) => Exit::AlreadyOver,
@@ -61,23 +57,23 @@ fn outcome(bulk: &BulkCancelled) -> Exit {
     }
 }
 
-fn tell(bulk: &BulkCancelled, dry_run: bool) {
-    let verb = if dry_run { "would be cancelled" } else { "is cancelled" };
+fn print(bulk: &BulkCancelled) {
+    let verb = if bulk.dry_run { "would be cancelled" } else { "is cancelled" };
     for run in &bulk.cancelled {
         terminal::print(format!("Test run {} {verb}.", run.id));
     }
     for run in &bulk.already_over {
-        terminal::print(plain(&run.message));
+        terminal::print(sanitize(&run.message));
     }
     for id in &bulk.not_found {
-        terminal::error(format!("there is no test run {id}. Check the id, and that the key is of the same project."));
+        terminal::error(format!("test run {id} does not exist. Check the id, and that the key is for its project."));
     }
     if bulk.cancelled.is_empty() && bulk.already_over.is_empty() && bulk.not_found.is_empty() {
         terminal::print("No test run matches.");
     }
     if bulk.more {
-        let next = if dry_run { "--limit shows more" } else { "run the same command again" };
-        terminal::say(format!("more match than the limit lets through; {next}"));
+        let next = if bulk.dry_run { "raise --limit to see them" } else { "run the same command again" };
+        terminal::info(format!("more runs match than the limit allows; {next}"));
     }
 }
 
@@ -117,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bulk_cancel_says_what_the_flags_say() {
+    fn a_bulk_cancel_asks_for_what_the_flags_say() {
         assert_eq!(body("estop cancel 7 8 --reason x"), json!({"ids": [7, 8], "reason": "x"}));
         assert_eq!(
             body(

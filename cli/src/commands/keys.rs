@@ -2,7 +2,6 @@
 
 use estop_protocol::envelope::Data;
 use estop_protocol::keys::{CreateKeyRequest, Key, KeyList, NewKey, OneKey};
-use estop_protocol::time::Timestamp;
 use estop_protocol::whole::Whole;
 
 use super::{RETRY_FOR, query};
@@ -11,7 +10,7 @@ use crate::exit::Exit;
 use crate::retry;
 use crate::service::{Call, Failure, Service};
 use crate::table;
-use crate::terminal::{self, plain, plain_json};
+use crate::terminal::{self, sanitize, sanitize_json};
 
 pub fn keys(command: &KeysCommand, service: &Service) -> Result<Exit, Failure> {
     match command {
@@ -23,34 +22,34 @@ pub fn keys(command: &KeysCommand, service: &Service) -> Result<Exit, Failure> {
                 scopes: scopes.clone(),
                 expires_at: expires_at.clone(),
             };
-            let answer = service.send(&Call::new("POST", "/api/keys").with_body(&request))?;
-            let created = answer.read::<Data<NewKey>>()?.data;
+            let response = service.send(&Call::new("POST", "/api/keys").with_body(&request))?;
+            let created = response.read::<Data<NewKey>>()?.data;
             if *json {
-                terminal::print(plain_json(&answer.text));
+                terminal::print(sanitize_json(&response.text));
             } else if *token_only {
-                terminal::print(plain(&created.token));
+                terminal::print(sanitize(&created.token));
             } else {
                 print_keys(&[created.key]);
-                terminal::print(format!("\n{}", plain(&created.token)));
-                terminal::say("this is the key. It cannot be shown again: store it with your other secrets");
+                terminal::print(format!("\n{}", sanitize(&created.token)));
+                terminal::info("this is the key. It cannot be shown again: store it with your other secrets");
             }
         }
         KeysCommand::List { project, before, json } => {
             let path = query("/api/keys", [("project_id", *project), ("before", *before)]);
-            let answer = retry::send_patiently(service, &Call::new("GET", path), RETRY_FOR)?;
-            let list: KeyList = answer.read()?;
+            let response = retry::send(service, &Call::new("GET", path), RETRY_FOR)?;
+            let list: KeyList = response.read()?;
             if *json {
-                terminal::print(plain_json(&answer.text));
+                terminal::print(sanitize_json(&response.text));
             } else {
                 print_keys(&list.data.keys);
                 super::print_next_page("estop keys list", list.pagination.next_before);
             }
         }
         KeysCommand::Revoke { id, json } => {
-            let answer = retry::send_patiently(service, &Call::new("DELETE", format!("/api/keys/{id}")), RETRY_FOR)?;
-            let key = answer.read::<Data<OneKey>>()?.data.key;
-            super::print_result(*json, &answer, || {
-                format!("Key {} ({}, {}) is revoked.", key.id, plain(&key.user), plain(&key.name))
+            let response = retry::send(service, &Call::new("DELETE", format!("/api/keys/{id}")), RETRY_FOR)?;
+            let key = response.read::<Data<OneKey>>()?.data.key;
+            super::print_result(*json, &response, || {
+                format!("Key {} ({}, {}) is revoked.", key.id, sanitize(&key.user), sanitize(&key.name))
             });
         }
     }
@@ -58,19 +57,18 @@ pub fn keys(command: &KeysCommand, service: &Service) -> Result<Exit, Failure> {
 }
 
 fn print_keys(keys: &[Key]) {
-    let mut table = table::with(&["ID", "PROJECT", "USER", "NAME", "SCOPES", "CREATED", "EXPIRES", "REVOKED"]);
-    let optional = |at: Option<Timestamp>| at.map_or_else(|| table::maybe(None), table::moment);
+    let mut table = table::new(&["ID", "PROJECT", "USER", "NAME", "SCOPES", "CREATED", "EXPIRES", "REVOKED"]);
     for key in keys {
         let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.name()).collect();
         table.add_row([
-            table::text(key.id.to_string()),
-            table::text(key.project_id.to_string()),
+            table::id(key.id),
+            table::id(key.project_id),
             table::text(&key.user),
             table::text(&key.name),
             table::text(scopes.join(", ")),
-            table::moment(key.created_at),
-            optional(key.expires_at),
-            optional(key.revoked_at),
+            table::time(key.created_at),
+            table::optional_time(key.expires_at),
+            table::optional_time(key.revoked_at),
         ]);
     }
     table::print(&table);

@@ -8,41 +8,37 @@ use crate::exit::Exit;
 use crate::retry;
 use crate::service::{Call, Failure, Service};
 use crate::table;
-use crate::terminal::{self, plain_json};
+use crate::terminal::{self, sanitize_json};
 
-/// Lists runs.
-///
-/// # Errors
-/// What the service refused, or that it could not be reached.
 pub fn list(args: &ListArgs, service: &Service) -> Result<Exit, Failure> {
-    let answer = retry::send_patiently(service, &Call::new("GET", path(args)), RETRY_FOR)?;
-    let list: RunList = answer.read()?;
+    let response = retry::send(service, &Call::new("GET", path(args)), RETRY_FOR)?;
+    let list: RunList = response.read()?;
     if args.json {
-        terminal::print(plain_json(&answer.text));
+        terminal::print(sanitize_json(&response.text));
         return Ok(Exit::Done);
     }
     let runs = &list.data.test_runs.items;
     if runs.is_empty() {
-        terminal::say("no test run matches");
+        terminal::info("no test run matches");
         return Ok(Exit::Done);
     }
-    let mut shown = table::with(&["ID", "STATE", "ENVIRONMENT", "BRANCH", "REGISTERED", "BY", "WHY"]);
+    let mut table = table::new(&["ID", "STATE", "ENVIRONMENT", "BRANCH", "REGISTERED", "BY", "WHY"]);
     for run in runs {
         let why =
             run.cancel.as_ref().map(|c| c.reason.as_ref().map_or_else(|| c.by.clone(), |r| format!("{}: {r}", c.by)));
-        shown.add_row([
-            table::text(run.id.to_string()),
+        table.add_row([
+            table::id(run.id),
             table::state(run),
             table::text(&run.environment.slug),
-            table::maybe(run.test_run_branch.as_deref()),
-            table::moment(run.created_at),
+            table::optional(run.test_run_branch.as_deref()),
+            table::time(run.created_at),
             table::text(&run.created_by),
-            table::maybe(why.as_deref()),
+            table::optional(why.as_deref()),
         ]);
     }
-    table::print(&shown);
+    table::print(&table);
     if let Some(before) = list.pagination.next_before {
-        terminal::say(format!("next page: estop list --before {before} (with the same filters)"));
+        terminal::info(format!("next page: estop list --before {before} (with the same filters)"));
     }
     Ok(Exit::Done)
 }
@@ -72,22 +68,23 @@ mod tests {
     use clap::Parser;
 
     #[test]
-    fn filters_become_a_query_that_the_service_reads() {
-        let line = [
-            "estop",
-            "list",
-            "--branch",
-            "feat/x y&z",
-            "--days",
-            "7",
-            "--environment-id",
-            "1",
-            "--environment-id",
-            "2",
-        ];
-        let Command::List(args) = Cli::try_parse_from(line).expect("a command line").command else {
-            panic!("not list")
+    fn filters_become_a_query() {
+        let path = |flags: &[&str]| {
+            let line = [&["estop", "list"], flags].concat();
+            let Command::List(args) = Cli::try_parse_from(line).expect("a command line").command else {
+                panic!("not list")
+            };
+            path(&args)
         };
-        assert_eq!(path(&args), "/api/test-runs?branch=feat%2Fx+y%26z&environment_ids=1%2C2&interval_in_days=7");
+        assert_eq!(path(&[]), "/api/test-runs");
+        assert_eq!(
+            path(&["--branch", "feat/x y&z", "--days", "7", "--environment-id", "1", "--environment-id", "2"]),
+            "/api/test-runs?branch=feat%2Fx+y%26z&environment_ids=1%2C2&interval_in_days=7"
+        );
+        assert_eq!(
+            path(&["--state", "ended", "--result", "failed", "--page", "2", "--per-page", "50"]),
+            "/api/test-runs?state=ended&result=failed&page=2&per_page=50"
+        );
+        assert_eq!(path(&["--before", "9"]), "/api/test-runs?before=9");
     }
 }

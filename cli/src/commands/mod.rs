@@ -20,8 +20,8 @@ pub use wait::wait;
 
 use std::time::Duration;
 
-use crate::service::Answer;
-use crate::terminal::{self, plain_json};
+use crate::service::Response;
+use crate::terminal::{self, sanitize_json};
 
 /// How long a request that is safe to repeat is retried while the service is unavailable.
 const RETRY_FOR: Duration = Duration::from_secs(15);
@@ -40,13 +40,13 @@ fn query<V: ToString>(path: &str, parameters: impl IntoIterator<Item = (&'static
     }
 }
 
-fn print_result(json: bool, answer: &Answer, sentence: impl FnOnce() -> String) {
-    terminal::print(if json { plain_json(&answer.text) } else { sentence() });
+fn print_result(json: bool, response: &Response, sentence: impl FnOnce() -> String) {
+    terminal::print(if json { sanitize_json(&response.text) } else { sentence() });
 }
 
 /// After a page of a list: the command that shows the next one, if there may be one.
 fn print_next_page(command: &str, next_before: Option<i64>) {
     if let Some(before) = next_before {
-        terminal::say(format!("next page: {command} --before {before}"));
+        terminal::info(format!("next page: {command} --before {before}"));
     }
 }

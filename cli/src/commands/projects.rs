@@ -7,26 +7,26 @@ use estop_protocol::projects::{CreateProjectRequest, OneProject};
 use crate::args::ProjectsCommand;
 use crate::exit::Exit;
 use crate::service::{Call, Failure, Service};
-use crate::terminal::plain;
+use crate::terminal::sanitize;
 
 pub fn projects(command: &ProjectsCommand, service: &Service) -> Result<Exit, Failure> {
     match command {
         ProjectsCommand::Create { name, slug, repo, json } => {
             let request = CreateProjectRequest { name: name.clone(), slug: slug.clone(), repo_name: repo.clone() };
-            let answer = service.send(&Call::new("POST", "/api/projects").with_body(&request))?;
-            let project = answer.read::<Data<OneProject>>()?.data.project;
-            super::print_result(*json, &answer, || {
-                format!("Project {} ({}) is created.", project.id, plain(&project.slug))
+            let response = service.send(&Call::new("POST", "/api/projects").with_body(&request))?;
+            let project = response.read::<Data<OneProject>>()?.data.project;
+            super::print_result(*json, &response, || {
+                format!("Project {} ({}) is created.", project.id, sanitize(&project.slug))
             });
         }
         ProjectsCommand::Limit { id, scope, behaviour, json } => {
             let request = Concurrency { scope: *scope, behaviour: *behaviour };
             let call = Call::new("PUT", format!("/api/projects/{id}/concurrency")).with_body(&request);
-            let answer = service.send(&call)?;
-            let project = answer.read::<Data<OneProject>>()?.data.project;
+            let response = service.send(&call)?;
+            let project = response.read::<Data<OneProject>>()?.data.project;
             let Concurrency { scope, behaviour } = project.concurrency;
-            super::print_result(*json, &answer, || {
-                let slug = plain(&project.slug);
+            super::print_result(*json, &response, || {
+                let slug = sanitize(&project.slug);
                 format!("Project {id} ({slug}): scope {}, behaviour {}.", scope.name(), behaviour.name())
             });
         }

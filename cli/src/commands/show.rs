@@ -10,43 +10,39 @@ use crate::exit::Exit;
 use crate::retry;
 use crate::service::{Call, Failure, Service};
 use crate::table;
-use crate::terminal::{self, plain_json};
+use crate::terminal::{self, sanitize_json};
 
-/// Shows a run and its events.
-///
-/// # Errors
-/// What the service refused, or that it could not be reached.
 pub fn show(args: &ShowArgs, service: &Service) -> Result<Exit, Failure> {
     let path = format!("/api/test-runs/{}", args.id);
-    let answer = retry::send_patiently(service, &Call::new("GET", path.clone()), RETRY_FOR)?;
-    let run = answer.read::<Data<Shown>>()?.data.test_run;
+    let response = retry::send(service, &Call::new("GET", path.clone()), RETRY_FOR)?;
+    let run = response.read::<Data<Shown>>()?.data.test_run;
     if args.json {
-        terminal::print(plain_json(&answer.text));
+        terminal::print(sanitize_json(&response.text));
         return Ok(Exit::Done);
     }
-    let events = retry::send_patiently(service, &Call::new("GET", format!("{path}/events")), RETRY_FOR)?;
+    let events = retry::send(service, &Call::new("GET", format!("{path}/events")), RETRY_FOR)?;
     let events = events.read::<Data<Events>>()?.data.events;
-    details(&run);
+    print_details(&run);
     terminal::print("");
-    let mut shown = table::with(&["AT", "STATE", "WHAT", "BY", "WHY"]);
+    let mut table = table::new(&["AT", "STATE", "WHAT", "BY", "WHY"]);
     for event in &events {
-        shown.add_row([
-            table::moment(event.at),
+        table.add_row([
+            table::time(event.at),
             table::text(event.to.name()),
             table::text(&event.cause),
             table::text(&event.by),
-            table::maybe(event.reason.as_deref()),
+            table::optional(event.reason.as_deref()),
         ]);
     }
-    table::print(&shown);
+    table::print(&table);
     Ok(Exit::Done)
 }
 
-fn details(run: &TestRun) {
-    let mut shown = table::with(&[]);
+fn print_details(run: &TestRun) {
+    let mut table = table::new(&[]);
     let mut row = |name: &str, value: Option<String>| {
         if let Some(value) = value {
-            shown.add_row([table::text(name), table::text(value)]);
+            table.add_row([table::text(name), table::text(value)]);
         }
     };
     row("id", Some(run.id.to_string()));
@@ -65,17 +61,17 @@ fn details(run: &TestRun) {
     row("runner", run.runner.clone());
     row("lease until", run.lease.as_ref().map(|lease| lease.expires_at.to_string()));
     if let Some(counts) = &run.counts {
-        let words = format!(
+        let text = format!(
             "{} tests: {} passed, {} failed, {} skipped, {} flaky",
             counts.total, counts.success, counts.failed, counts.skipped, counts.flaky
         );
-        row("counts", Some(words));
+        row("counts", Some(text));
     }
     if let Some(cancel) = &run.cancel {
         row("cancelled by", Some(format!("{} at {}", cancel.by, cancel.at)));
         row("reason", Some(cancel.reason.clone().unwrap_or_else(|| "none given".to_owned())));
     }
     row("superseded by", run.superseded_by.map(|id| id.to_string()));
-    shown.add_row([table::text("state"), table::state(run)]);
-    table::print(&shown);
+    table.add_row([table::text("state"), table::state(run)]);
+    table::print(&table);
 }

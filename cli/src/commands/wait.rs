@@ -1,5 +1,6 @@
 //! `estop wait`.
 
+use std::thread;
 use std::time::Duration;
 
 use estop_protocol::envelope::Data;
@@ -13,42 +14,36 @@ use crate::runner::messages;
 use crate::service::{Call, Failure, Service};
 use crate::terminal;
 
-/// How often to look.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Waits until a run is over.
-///
-/// # Errors
-/// What the service refused, or that the time was up.
 pub fn wait(args: &WaitArgs, service: &Service) -> Result<Exit, Failure> {
     let started = retry::now();
-    let within = args.timeout.map_or(Duration::MAX, Duration::from_secs);
+    let timeout = args.timeout.map_or(Duration::MAX, Duration::from_secs);
     let call = Call::new("GET", format!("/api/test-runs/{}", args.id));
     loop {
-        let mut warned = false;
-        let left = within.saturating_sub(started.elapsed());
-        let answer = retry::send(service, &call, left, |wait, trouble| {
-            if !std::mem::replace(&mut warned, true) {
-                terminal::warn(format!("{}; still waiting", trouble.what));
+        let left = timeout.saturating_sub(started.elapsed());
+        let response = retry::send_with(service, &call, left, |retry| {
+            if retry.attempt == 1 {
+                terminal::warn(format!("{}; still waiting", retry.error));
             }
-            std::thread::sleep(wait);
+            thread::sleep(retry.delay);
             true
         })?;
-        let run = answer.read::<Data<Shown>>()?.data.test_run;
-        if let Some(exit) = verdict(&run) {
-            terminal::print(messages::finished(&run));
+        let run = response.read::<Data<Shown>>()?.data.test_run;
+        if let Some(exit) = exit_once_over(&run) {
+            terminal::print(messages::ended(&run));
             return Ok(exit);
         }
-        let left = within.saturating_sub(started.elapsed());
+        let left = timeout.saturating_sub(started.elapsed());
         if left.is_zero() {
-            let line = format!("test run {} is still {} and the time is up", run.id, run.state.name());
-            return Err(Failure::new(Exit::Timeout, line));
+            let message = format!("timed out: test run {} is still {}", run.id, run.state.name());
+            return Err(Failure::new(Exit::Timeout, message));
         }
-        std::thread::sleep(LOOK_EVERY.min(left));
+        thread::sleep(POLL_INTERVAL.min(left));
     }
 }
 
-fn verdict(run: &TestRun) -> Option<Exit> {
+fn exit_once_over(run: &TestRun) -> Option<Exit> {
     match (run.state, run.result) {
         (State::Ended, Some(RunResult::Passed)) => Some(Exit::Done),
         (State::Ended | State::Error, _) => Some(Exit::Failed),

@@ -27,7 +27,8 @@ pub fn context(variables: &HashMap<String, String>) -> CiContext {
         let repository = get("GITHUB_SERVER_URL").zip(get("GITHUB_REPOSITORY")).map(|(s, r)| format!("{s}/{r}"));
         let page = |kind: &str, id: Option<String>| Some(format!("{}/{kind}/{}", repository.as_ref()?, id?));
         CiContext {
-            // On a pull request GITHUB_REF_NAME is `7/merge` and GITHUB_HEAD_REF is its branch; elsewhere that is empty.
+            // On a pull request GITHUB_REF_NAME is `7/merge` and GITHUB_HEAD_REF is its branch; elsewhere that is
+            // empty.
             branch: get("GITHUB_HEAD_REF")
                 .or_else(|| get("GITHUB_REF_NAME").filter(|_| get("GITHUB_REF_TYPE").as_deref() != Some("tag"))),
             commit: get("GITHUB_SHA"),

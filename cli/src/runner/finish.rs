@@ -1,4 +1,4 @@
-//! After COMMAND's end: tells the service how it went, and agrees with the record on what that was.
+//! After COMMAND has ended: reports how, and makes the exit code agree with the record.
 
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -6,9 +6,9 @@ use std::time::Duration;
 use estop_protocol::finish::{FinishRequest, StopReport};
 use estop_protocol::run::{ConfirmedStop, ErrorCode, Finish, RunResult};
 
-use super::heartbeat::{self, Held};
+use super::heartbeat::{self, HeldRun};
 use super::messages;
-use super::supervisor::{Beat, Event, Exited, State, Why};
+use super::supervisor::{Event, ExitStatus, HeartbeatOutcome, State, StopReason};
 use crate::exit::Exit;
 use crate::retry;
 use crate::service::{Call, Service};
@@ -17,115 +17,113 @@ use crate::terminal;
 /// How COMMAND ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// It exited, or was stopped.
-    Exited(Exited),
-    /// Someone, or the CI system, interrupted it: no result of its tests.
-    Interrupted(Exited),
-    /// A signal from elsewhere killed it: a crash, or the system was out of memory.
-    Crashed(Exited),
+    /// It exited, or was stopped by estop.
+    Exited(ExitStatus),
+    /// A person or the CI system interrupted it, so its tests have no result.
+    Interrupted(ExitStatus),
+    /// Someone else's signal killed it: a crash, or the system ran out of memory.
+    Crashed(ExitStatus),
     /// It never ran.
     NotStarted(Exit),
 }
 
 impl Ending {
-    /// How it ended, by the supervisor's state.
     pub fn of(state: &State) -> Self {
         match state.exited() {
-            Some(exited) if state.was_interrupted() => Self::Interrupted(exited),
-            Some(exited @ Exited::Signal(_)) if !state.died_of_ours() => Self::Crashed(exited),
-            Some(exited) => Self::Exited(exited),
-            None => Self::Exited(Exited::Signal(9)),
+            Some(status) if state.was_interrupted() => Self::Interrupted(status),
+            Some(status @ ExitStatus::Signal(_)) if !state.died_of_our_signal() => Self::Crashed(status),
+            Some(status) => Self::Exited(status),
+            None => Self::Exited(ExitStatus::Signal(9)),
         }
     }
 
-    /// The exit code, as a shell would give it.
+    /// The exit code that a shell would give.
     pub fn exit(self) -> Exit {
         match self {
-            Self::Exited(exited) | Self::Interrupted(exited) | Self::Crashed(exited) => match exited {
-                Exited::Code(code) => Exit::Command(u8::try_from(code).unwrap_or(u8::MAX)),
-                Exited::Signal(number) => Exit::signal(number),
+            Self::Exited(status) | Self::Interrupted(status) | Self::Crashed(status) => match status {
+                ExitStatus::Code(code) => Exit::Command(u8::try_from(code).unwrap_or(u8::MAX)),
+                ExitStatus::Signal(number) => Exit::signal(number),
             },
             Self::NotStarted(exit) => exit,
         }
     }
 
-    pub fn request(self, lease: &str, stopped: Option<ConfirmedStop>) -> FinishRequest {
+    fn request(self, lease: &str, stop: Option<ConfirmedStop>) -> FinishRequest {
         let (state, result, error_code) = match self {
-            Self::Exited(Exited::Code(0)) => (Finish::Ended, Some(RunResult::Passed), None),
+            Self::Exited(ExitStatus::Code(0)) => (Finish::Ended, Some(RunResult::Passed), None),
             Self::Exited(_) => (Finish::Ended, Some(RunResult::Failed), None),
             Self::Interrupted(_) => (Finish::Error, None, Some(ErrorCode::WorkerInterrupted)),
             Self::Crashed(_) | Self::NotStarted(_) => (Finish::Error, None, Some(ErrorCode::RunFailedWithError)),
         };
-        let stop = stopped.map(|outcome| StopReport { outcome });
+        let stop = stop.map(|outcome| StopReport { outcome });
         FinishRequest { lease: lease.to_owned(), state, result, error_code, counts: None, stop }
     }
 }
 
-/// A run to be finished.
 pub struct Finisher<'a> {
-    /// The service.
     pub service: &'a Service,
-    /// The run.
-    pub held: &'a Held,
-    /// Signals come through it: one ends the retries.
+    pub run: &'a HeldRun,
+    /// Signals arrive here. One ends the retries.
     pub inbox: &'a Receiver<Event>,
-    /// How long to try.
+    /// How long to retry.
     pub within: Duration,
 }
 
 impl Finisher<'_> {
-    /// Finishes the run. The exit code follows the record: a cancel that came before the finish makes the run cancelled,
-    /// even if COMMAND passed.
-    pub fn finish(&self, ending: Ending, why: Option<&Why>, stopped: Option<ConfirmedStop>) -> Exit {
-        let id = self.held.id;
-        let call = Call::new("POST", format!("/api/test-runs/{id}/finish"))
-            .with_body(&ending.request(&self.held.lease, stopped))
-            .repeatable();
-        let mut warned = false;
-        let answer = retry::send(self.service, &call, self.within, |wait, trouble| {
-            if !std::mem::replace(&mut warned, true) {
+    /// Finishes the run. The exit code follows the record: if a cancel came before the finish, the run is cancelled,
+    /// even though COMMAND passed.
+    pub fn finish(&self, ending: Ending, reason: Option<&StopReason>, stop: Option<ConfirmedStop>) -> Exit {
+        let id = self.run.id;
+        let request = ending.request(&self.run.lease, stop);
+        let call = Call::new("POST", format!("/api/test-runs/{id}/finish")).with_body(&request).idempotent();
+        let response = retry::send_with(self.service, &call, self.within, |retry| {
+            if retry.attempt == 1 {
                 let seconds = self.within.as_secs();
-                terminal::warn(format!("{}; the result is sent again for up to {seconds} s", trouble.what));
+                terminal::warn(format!("{}; retrying for up to {seconds} s to record the result", retry.error));
             }
-            !matches!(self.inbox.recv_timeout(wait), Ok(Event::Signal(_)))
+            !matches!(self.inbox.recv_timeout(retry.delay), Ok(Event::Signal(_)))
         });
-        if let (Some(_), Some(stopped)) = (why, stopped) {
-            terminal::say(messages::stopped(id, stopped));
+        if let (Some(_), Some(stop)) = (reason, stop) {
+            terminal::info(messages::stopped(id, stop));
         }
-        let otherwise = why.map_or_else(|| ending.exit(), Why::exit);
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(trouble) => {
-                terminal::warn(format!("{}. The result of test run {id} could not be recorded", trouble.what));
-                return otherwise;
+        let exit = reason.map_or_else(|| ending.exit(), StopReason::exit);
+        let response = match response {
+            Ok(response) => response,
+            Err(error) => {
+                terminal::warn(format!("{error}. The result of test run {id} could not be recorded"));
+                return exit;
             }
         };
-        match (answer.status, why) {
-            (200, _) | (409 | 412, Some(_)) => otherwise,
-            (412, None) => self.learn_why(&answer.message().unwrap_or_default()),
+        match (response.status, reason) {
+            (200, _) | (409 | 412, Some(_)) => exit,
+            (412, None) => self.cancelled_meanwhile(&response.message().unwrap_or_default()),
             (409, None) => {
-                let why = Why::Lost(answer.message().unwrap_or_default());
-                terminal::say(messages::why(id, &why));
-                why.exit()
+                let reason = StopReason::LeaseLost(response.message().unwrap_or_default());
+                terminal::info(messages::stop_reason(id, &reason));
+                reason.exit()
             }
             _ => {
-                terminal::warn(format!("the result of test run {id} could not be recorded: {}", answer.refusal().line));
-                otherwise
+                let refusal = response.refusal().message;
+                terminal::warn(format!("the result of test run {id} could not be recorded: {refusal}"));
+                exit
             }
         }
     }
 
-    /// The cancel came between the last heartbeat and the finish: one more heartbeat says who, why and when.
-    fn learn_why(&self, said: &str) -> Exit {
-        let beat = heartbeat::once(self.service, self.held).or_else(|_| heartbeat::once(self.service, self.held));
-        match beat {
-            Ok(Beat::Stop(order)) => {
-                let why = Why::Order(order);
-                terminal::say(format!("{} The command had ended by itself.", messages::why(self.held.id, &why)));
-                why.exit()
+    /// The cancel came between the last heartbeat and the finish. One more heartbeat tells who, when and why.
+    fn cancelled_meanwhile(&self, message: &str) -> Exit {
+        let outcome = heartbeat::send(self.service, self.run).or_else(|_| heartbeat::send(self.service, self.run));
+        match outcome {
+            Ok(HeartbeatOutcome::Stop(order)) => {
+                let reason = StopReason::Ordered(order);
+                terminal::info(format!(
+                    "{} The command had already ended.",
+                    messages::stop_reason(self.run.id, &reason)
+                ));
+                reason.exit()
             }
             _ => {
-                terminal::say(said);
+                terminal::info(message);
                 Exit::Cancelled
             }
         }
@@ -137,22 +135,22 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn body(ending: Ending, stopped: Option<ConfirmedStop>) -> Value {
-        serde_json::to_value(ending.request("l", stopped)).expect("JSON")
+    fn body(ending: Ending, stop: Option<ConfirmedStop>) -> Value {
+        serde_json::to_value(ending.request("l", stop)).expect("JSON")
     }
 
     #[test]
-    fn the_report_and_the_exit_code_follow_the_commands_end() {
+    fn the_request_and_the_exit_code_follow_the_commands_ending() {
         let cases = [
-            (Ending::Exited(Exited::Code(0)), 0, json!({"lease": "l", "state": "ended", "result": "passed"})),
-            (Ending::Exited(Exited::Code(3)), 3, json!({"lease": "l", "state": "ended", "result": "failed"})),
+            (Ending::Exited(ExitStatus::Code(0)), 0, json!({"lease": "l", "state": "ended", "result": "passed"})),
+            (Ending::Exited(ExitStatus::Code(3)), 3, json!({"lease": "l", "state": "ended", "result": "failed"})),
             (
-                Ending::Interrupted(Exited::Signal(2)),
+                Ending::Interrupted(ExitStatus::Signal(2)),
                 130,
                 json!({"lease": "l", "state": "error", "error_code": "worker_interrupted"}),
             ),
             (
-                Ending::Crashed(Exited::Signal(11)),
+                Ending::Crashed(ExitStatus::Signal(11)),
                 139,
                 json!({"lease": "l", "state": "error", "error_code": "run_failed_with_error"}),
             ),
@@ -162,14 +160,14 @@ mod tests {
                 json!({"lease": "l", "state": "error", "error_code": "run_failed_with_error"}),
             ),
         ];
-        for (ending, code, report) in cases {
-            assert_eq!((ending.exit().code(), body(ending, None)), (code, report), "{ending:?}");
+        for (ending, code, request) in cases {
+            assert_eq!((ending.exit().code(), body(ending, None)), (code, request), "{ending:?}");
         }
     }
 
     #[test]
     fn a_stop_is_reported_with_its_outcome() {
-        let ending = Ending::Exited(Exited::Code(0));
+        let ending = Ending::Exited(ExitStatus::Code(0));
         assert_eq!(body(ending, Some(ConfirmedStop::Killed))["stop"], json!({"outcome": "killed"}));
         assert_eq!(body(ending, Some(ConfirmedStop::Graceful))["stop"], json!({"outcome": "graceful"}));
     }

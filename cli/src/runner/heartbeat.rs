@@ -1,79 +1,88 @@
-//! The heartbeat: a thread that asks the service at a fixed pace whether to go on.
+//! Heartbeats: a thread that asks the service at a fixed rate whether to go on.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
 use estop_protocol::envelope::Data;
-use estop_protocol::heartbeat::{self as protocol, HeartbeatRequest};
+use estop_protocol::heartbeat::{Beat, HeartbeatRequest};
 
-use super::supervisor::{Beat, Event};
+use super::supervisor::{Event, HeartbeatOutcome};
 use crate::retry;
 use crate::service::{Call, Service};
 
-/// A run that this runner holds.
-#[derive(Debug, Clone)]
-pub struct Held {
-    /// The run's id.
+/// A run whose lease is ours.
+#[derive(Clone)]
+pub struct HeldRun {
     pub id: i64,
-    /// The lease token: the fence.
+    /// The lease token.
     pub lease: String,
-    /// From the start of one heartbeat to that of the next.
+    /// From the start of one heartbeat to the start of the next.
     pub interval: Duration,
 }
 
-/// The beating heart. It stops when this is dropped.
-pub struct Heart(#[expect(dead_code, reason = "dropping it is the message")] Sender<()>);
+/// The thread's handle: dropping it ends the heartbeats.
+pub struct Heartbeats(#[expect(dead_code, reason = "dropping it closes the channel")] Sender<()>);
 
-/// The longest pause between two tries while the service is away: how much later than the service a stop may come.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// The longest delay between retries during an outage, and so the longest that a stop is late after it.
+const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
-impl Heart {
-    /// Starts beating. What comes back goes into `events`.
-    pub fn start(service: Service, held: Held, events: Sender<Event>) -> Self {
-        let (alive, ended) = channel();
-        thread::spawn(move || beat(&service, &held, &events, &ended));
-        Self(alive)
+impl Heartbeats {
+    /// Starts them. Their outcomes go into `events`.
+    pub fn start(service: Service, run: HeldRun, events: Sender<Event>) -> Self {
+        let (handle, dropped) = channel();
+        thread::spawn(move || send_until_dropped(&service, &run, &events, &dropped));
+        Self(handle)
     }
 }
 
-fn beat(service: &Service, held: &Held, events: &Sender<Event>, ended: &Receiver<()>) {
-    let pauses = || retry::waits(Duration::from_millis(500).min(held.interval), LONGEST_PAUSE);
-    let mut troubled = pauses();
-    let mut wait = held.interval;
-    // A wait that ends by itself means: go on.
-    while ended.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
+fn send_until_dropped(service: &Service, run: &HeldRun, events: &Sender<Event>, dropped: &Receiver<()>) {
+    let backoff = || retry::backoff(Duration::from_millis(500).min(run.interval), LONGEST_DELAY);
+    let mut delays = backoff();
+    let mut delay = run.interval;
+    while dropped.recv_timeout(delay) == Err(RecvTimeoutError::Timeout) {
         let started = retry::now();
-        let (beat, pause) = match once(service, held) {
-            Ok(beat) => {
-                troubled = pauses();
-                // The pace counts from start to start, so that a slow answer does not delay the next question.
-                (beat, held.interval.saturating_sub(started.elapsed()))
+        let outcome = match send(service, run) {
+            Ok(outcome) => {
+                delays = backoff();
+                // From start to start, so that a slow response does not delay the next heartbeat.
+                delay = run.interval.saturating_sub(started.elapsed());
+                outcome
             }
-            Err((what, asked)) => {
-                let planned = troubled.next().unwrap_or(LONGEST_PAUSE);
-                (Beat::Trouble(what), asked.map_or(planned, |asked| asked.clamp(planned, Duration::from_secs(60))))
+            Err(HeartbeatError { message, retry_after }) => {
+                delay = retry::delay_after(retry_after, delays.next().unwrap_or(LONGEST_DELAY));
+                HeartbeatOutcome::Failed(message)
             }
         };
-        let last = matches!(beat, Beat::Stop(_) | Beat::Lost(_));
-        if events.send(Event::Beat(beat)).is_err() || last {
+        let is_last = matches!(outcome, HeartbeatOutcome::Stop(_) | HeartbeatOutcome::LeaseLost(_));
+        if events.send(Event::Heartbeat(outcome)).is_err() || is_last {
             return;
         }
-        wait = pause;
     }
 }
 
-/// One heartbeat: what it came to, or the trouble in words and how long the service asks to be left alone.
+pub struct HeartbeatError {
+    message: String,
+    retry_after: Option<Duration>,
+}
+
+/// Sends one heartbeat.
 ///
 /// # Errors
-/// Whatever says nothing about the run, a key that was revoked meanwhile included: the tests go on.
-pub fn once(service: &Service, held: &Held) -> Result<Beat, (String, Option<Duration>)> {
-    let request = HeartbeatRequest { lease: held.lease.clone() };
-    let call = Call::new("POST", format!("/api/test-runs/{}/heartbeat", held.id)).with_body(&request);
-    let answer = service.send(&call).map_err(|trouble| (trouble.what, trouble.retry_after))?;
-    if answer.status == 409 {
-        return Ok(Beat::Lost(answer.message().unwrap_or_default()));
+/// Whatever says nothing about the run: an outage, a 500, and even a 401, because the key may have been revoked since
+/// the tests started. None of them stops the tests.
+pub fn send(service: &Service, run: &HeldRun) -> Result<HeartbeatOutcome, HeartbeatError> {
+    let request = HeartbeatRequest { lease: run.lease.clone() };
+    let call = Call::new("POST", format!("/api/test-runs/{}/heartbeat", run.id)).with_body(&request);
+    let response = service
+        .send(&call)
+        .map_err(|error| HeartbeatError { message: error.message, retry_after: error.retry_after })?;
+    if response.status == 409 {
+        return Ok(HeartbeatOutcome::LeaseLost(response.message().unwrap_or_default()));
     }
-    let beat: Data<protocol::Beat> = answer.read().map_err(|failure| (failure.line, None))?;
-    Ok(beat.data.stop.map_or(Beat::Alive, Beat::Stop))
+    let beat = response
+        .read::<Data<Beat>>()
+        .map_err(|failure| HeartbeatError { message: failure.message, retry_after: None })?
+        .data;
+    Ok(beat.stop.map_or(HeartbeatOutcome::Continue, HeartbeatOutcome::Stop))
 }

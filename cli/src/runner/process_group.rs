@@ -1,8 +1,8 @@
-//! COMMAND and everything that it starts: its process group, and on Linux also what left the group.
+//! COMMAND and everything that it starts: its process group, and on Linux also the processes that left the group.
 //!
-//! A browser that Playwright starts has a group of its own, and outlives a Playwright that was killed. On Linux estop
-//! therefore becomes the reaper of its descendants: whoever loses a parent becomes its child, so nobody gets away, and
-//! nobody stays behind as a zombie that would look like a living member of the group.
+//! The browsers that Playwright starts are in groups of their own, and outlive a Playwright that was killed. On Linux
+//! estop therefore makes itself the subreaper of its descendants: orphans become its children, so that none escapes and
+//! none stays a zombie, which would look like a live member of the group.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -15,67 +15,62 @@ use nix::sys::signal::{SigSet, Signal as BlockedSignal};
 use rustix::io::Errno;
 use rustix::process::{self, Pid, WaitOptions, WaitStatus};
 
-use super::supervisor::{Event, Exited, Left, Signal};
+use super::supervisor::{Event, ExitStatus, Remaining, Signal};
 
-/// COMMAND's process group.
 #[derive(Debug)]
-pub struct Family {
+pub struct ProcessGroup {
     /// The group's id, which is COMMAND's process id.
-    group: Pid,
-    /// Whether it has the terminal.
+    id: Pid,
+    /// Whether it is the terminal's foreground group.
     has_terminal: Arc<AtomicBool>,
 }
 
-impl Family {
-    /// Starts COMMAND in a process group of its own. Its exit comes through `events`.
-    ///
-    /// # Errors
-    /// If the system cannot start it.
+impl ProcessGroup {
+    /// Starts COMMAND in a process group of its own. Its exit becomes an event.
     pub fn start(
         program: &str,
         arguments: &[String],
-        run: Option<i64>,
+        run_id: Option<i64>,
         events: Sender<Event>,
     ) -> std::io::Result<Self> {
         #[cfg(target_os = "linux")]
-        // Where this fails, the group is still looked after.
+        // If this fails, the group is still supervised.
         let _ = process::set_child_subreaper(Some(process::getpid()));
         let mut command = Command::new(program);
         command.args(arguments).process_group(0);
-        if let Some(id) = run {
-            command.env("ESTOP_RUN_ID", id.to_string());
+        if let Some(run_id) = run_id {
+            command.env("ESTOP_RUN_ID", run_id.to_string());
         }
-        let group = Pid::from_child(&command.spawn()?);
+        let id = Pid::from_child(&command.spawn()?);
         let has_terminal = Arc::new(AtomicBool::new(false));
         let shared = has_terminal.clone();
-        thread::spawn(move || reap(group, &shared, &events));
-        Ok(Self { group, has_terminal })
+        thread::spawn(move || reap(id, &shared, &events));
+        Ok(Self { id, has_terminal })
     }
 
-    /// Signals everyone: SIGINT and SIGHUP go to the group, as a terminal sends them, so that a test runner can end its
-    /// browsers in order; SIGTERM and SIGKILL also to those who left the group, if `strays` are to go too.
+    /// Sends a signal to the group, as a terminal does, so that a test runner can close its browsers in order. With
+    /// `strays`, SIGTERM and SIGKILL also go to the processes that left the group.
     pub fn signal(&self, signal: Signal, strays: bool) {
-        let signal_sent = sent(signal);
-        // Nobody there is what one wants; no permission cannot be helped.
-        let _ = process::kill_process_group(self.group, signal_sent);
+        let os_signal = os_signal(signal);
+        // ESRCH: already gone. EPERM: nothing can be done.
+        let _ = process::kill_process_group(self.id, os_signal);
         if strays && matches!(signal, Signal::Terminate | Signal::Kill) {
-            for pid in descendants().into_iter().filter(|pid| *pid != self.group) {
-                let _ = process::kill_process(pid, signal_sent);
+            for pid in descendants().into_iter().filter(|pid| *pid != self.id) {
+                let _ = process::kill_process(pid, os_signal);
             }
         }
     }
 
-    /// Who is still there.
-    pub fn left(&self) -> Left {
-        match process::test_kill_process_group(self.group) {
-            Err(Errno::SRCH) if descendants().is_empty() => Left::Nobody,
-            Err(Errno::SRCH) => Left::Strays,
-            _ => Left::Group,
+    pub fn remaining(&self) -> Remaining {
+        match process::test_kill_process_group(self.id) {
+            Err(Errno::SRCH) if descendants().is_empty() => Remaining::None,
+            Err(Errno::SRCH) => Remaining::Strays,
+            _ => Remaining::Group,
         }
     }
 }
 
-fn sent(signal: Signal) -> process::Signal {
+fn os_signal(signal: Signal) -> process::Signal {
     match signal {
         Signal::Hangup => process::Signal::HUP,
         Signal::Interrupt => process::Signal::INT,
@@ -85,13 +80,13 @@ fn sent(signal: Signal) -> process::Signal {
     }
 }
 
-/// Waits for COMMAND, and for whoever else becomes our child, until there is none.
+/// Waits for COMMAND and for the orphans that become our children, until there are none.
 fn reap(command: Pid, has_terminal: &AtomicBool, events: &Sender<Event>) {
     loop {
         match process::wait(WaitOptions::UNTRACED) {
-            Ok(Some((pid, status))) if pid == command => match exited(status) {
+            Ok(Some((pid, status))) if pid == command => match exit_status(status) {
                 Some(exited) => {
-                    // The receiver is gone only when estop is about to exit.
+                    // The receiver is only gone when estop is about to exit.
                     let _ = events.send(Event::Exited(exited));
                 }
                 None => hand_over_terminal(command, status, has_terminal),
@@ -102,12 +97,12 @@ fn reap(command: Pid, has_terminal: &AtomicBool, events: &Sender<Event>) {
     }
 }
 
-fn exited(status: WaitStatus) -> Option<Exited> {
-    status.exit_status().map(Exited::Code).or_else(|| status.terminating_signal().map(Exited::Signal))
+fn exit_status(status: WaitStatus) -> Option<ExitStatus> {
+    status.exit_status().map(ExitStatus::Code).or_else(|| status.terminating_signal().map(ExitStatus::Signal))
 }
 
-/// A group that is not the terminal's foreground one stops when it reads from the terminal. It gets the terminal then,
-/// and goes on; from there on Ctrl-C reaches it directly.
+/// The kernel stops a background group that reads from the terminal. It then becomes the foreground group and
+/// continues; from then on Ctrl-C reaches it directly.
 fn hand_over_terminal(command: Pid, status: WaitStatus, has_terminal: &AtomicBool) {
     let wants_terminal = [process::Signal::TTIN, process::Signal::TTOU].map(process::Signal::as_raw);
     if status.stopping_signal().is_some_and(|signal| wants_terminal.contains(&signal))
@@ -118,11 +113,12 @@ fn hand_over_terminal(command: Pid, status: WaitStatus, has_terminal: &AtomicBoo
     }
 }
 
-/// A script that called estop would be deaf to Ctrl-C if the terminal stayed with a group that is gone.
-impl Drop for Family {
+/// Takes the terminal back: a script that called estop would no longer get Ctrl-C if the terminal stayed with a group
+/// that is gone.
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         if self.has_terminal.load(Ordering::Relaxed) {
-            // Who asks for the terminal from the background is stopped, unless it does not take that signal.
+            // From the background this call raises SIGTTOU, which would stop estop.
             let mut signals = SigSet::empty();
             signals.add(BlockedSignal::SIGTTOU);
             if signals.thread_block().is_ok() {
@@ -132,7 +128,7 @@ impl Drop for Family {
     }
 }
 
-/// Every living process that descends from this one.
+/// Every live descendant of this process.
 #[cfg(target_os = "linux")]
 fn descendants() -> Vec<Pid> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
@@ -140,22 +136,22 @@ fn descendants() -> Vec<Pid> {
     let stats = pids
         .filter_map(|pid| Some((pid, parent_if_alive(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?)));
     let parents: Vec<(i32, i32)> = stats.collect();
-    let mut family = vec![process::getpid().as_raw_pid()];
+    let mut found = vec![process::getpid().as_raw_pid()];
     let mut seen = 0;
-    while let Some(parent) = family.get(seen).copied() {
+    while let Some(parent) = found.get(seen).copied() {
         seen += 1;
-        family.extend(parents.iter().filter(|(_, its_parent)| *its_parent == parent).map(|(pid, _)| *pid));
+        found.extend(parents.iter().filter(|(_, its_parent)| *its_parent == parent).map(|(pid, _)| *pid));
     }
-    family.into_iter().skip(1).filter_map(Pid::from_raw).collect()
+    found.into_iter().skip(1).filter_map(Pid::from_raw).collect()
 }
 
-/// Elsewhere nobody tells; the group is all there is.
+/// Other systems have no /proc: there, only the group is supervised.
 #[cfg(not(target_os = "linux"))]
 fn descendants() -> Vec<Pid> {
     Vec::new()
 }
 
-/// The parent in `/proc/PID/stat`, unless the process is dead. The name, in parentheses, may hold anything.
+/// The parent from `/proc/PID/stat`, unless the process is dead. The name, in parentheses, can contain anything.
 #[cfg(target_os = "linux")]
 fn parent_if_alive(stat: &str) -> Option<i32> {
     let (_, after_name) = stat.rsplit_once(") ")?;
@@ -169,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_parent_is_read_whatever_the_process_calls_itself() {
+    fn a_parent_is_read_whatever_the_process_is_called() {
         assert_eq!(parent_if_alive("7 (sh) S 3 7 7 0"), Some(3));
         assert_eq!(parent_if_alive("7 (a) Z 9) (b) R 3 7 7 0"), Some(3));
         assert_eq!(parent_if_alive("7 (sh) Z 3 7 7 0"), None);

@@ -1,4 +1,4 @@
-//! The signals that estop gets.
+//! The signals that estop receives.
 
 use std::sync::mpsc::Sender;
 use std::thread;
@@ -9,12 +9,9 @@ use signal_hook::iterator::Signals;
 use super::supervisor::{Event, Signal};
 
 /// Turns signals into events from now on.
-///
-/// # Errors
-/// If the system does not let us.
 pub fn watch(events: Sender<Event>) -> std::io::Result<()> {
     let mut caught = vec![SIGINT, SIGTERM, SIGQUIT];
-    // `nohup` has said that a hang-up is not to end this.
+    // Under `nohup` a hang-up must not end the tests.
     if !hangup_is_ignored() {
         caught.push(SIGHUP);
     }
@@ -31,7 +28,7 @@ pub fn watch(events: Sender<Event>) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Whether SIGHUP was ignored when estop started. Only Linux says so without unsafe code.
+/// Whether SIGHUP was ignored when estop started. Only Linux tells without unsafe code.
 fn hangup_is_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

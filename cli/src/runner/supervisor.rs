@@ -1,14 +1,14 @@
-//! What to do next: every decision of `estop run` from COMMAND's start to its end, in one pure function.
+//! What to do next: every decision of `estop run` between COMMAND's start and its end, in one pure function.
 //!
-//! Threads send [`Event`]s; [`next`] turns each into [`Action`]s; the loop in [`super`] carries them out. Moments are
-//! spans since the start, so that no test waits.
+//! Threads send [`Event`]s, [`next`] turns each into [`Action`]s, and the loop in [`super`] carries them out. Times are
+//! durations since the start, so that no test has to wait.
 //!
 //! ```text
-//!            stop order, lost lease                 grace            kill-after
-//!  running ────────────────────────► SIGINT sent ─────────► SIGTERM ───────────► SIGKILL
-//!     │ COMMAND exits                     └── nobody left ──────┴── nobody left ────┘ nobody left
-//!     ▼                                             ▼ graceful                        ▼ killed
-//!  concluded                                    concluded                         concluded
+//!            stop order, lease lost              grace            kill-after
+//!  running ───────────────────────► SIGINT sent ───────► SIGTERM ───────────► SIGKILL
+//!     │ COMMAND exits                    └─ no process left ─┴─ no process left ─┘ no process left
+//!     ▼                                          ▼ graceful                        ▼ killed
+//!  finished                                   finished                          finished
 //! ```
 
 use std::time::Duration;
@@ -18,26 +18,26 @@ use estop_protocol::run::ConfirmedStop;
 
 use crate::exit::Exit;
 
-/// After SIGKILL the kernel may still need a moment; what is not gone by then hangs in the kernel, and no one can help it.
-const LAST_WAIT: Duration = Duration::from_secs(5);
+/// How long to wait after SIGKILL. A process that is not gone by then hangs in the kernel, and nothing can be done.
+const WAIT_AFTER_KILL: Duration = Duration::from_secs(5);
 
-/// Lost heartbeats before a warning: a connection that idled too long breaks once, and the next try makes a new one.
-const QUIET_FAILURES: u32 = 1;
+/// Failed heartbeats in a row before a warning. A connection that was idle for too long breaks once, and the next
+/// heartbeat opens a new one.
+const TOLERATED_FAILURES: u32 = 1;
 
 /// How long each step of a stop lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
-    /// From SIGINT to SIGTERM; if it is not given, the stop order says.
+pub struct StopTimeouts {
+    /// From SIGINT to SIGTERM. If this is `None`, the stop order decides.
     pub grace: Option<Duration>,
-    /// The grace where no order says.
+    /// The grace if nothing else decides.
     pub default_grace: Duration,
     /// From SIGTERM to SIGKILL.
     pub kill_after: Duration,
 }
 
-/// The signals that estop catches and sends.
+/// The signals that estop receives and sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names say it")]
 pub enum Signal {
     Hangup,
     Interrupt,
@@ -48,150 +48,142 @@ pub enum Signal {
 
 /// How COMMAND exited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exited {
+pub enum ExitStatus {
     /// By itself, with this code.
     Code(i32),
     /// By the signal with this number.
     Signal(i32),
 }
 
-/// Who of COMMAND's processes is still there.
+/// Which of COMMAND's processes still exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Left {
-    /// Some of its process group.
+pub enum Remaining {
+    /// Some in its process group.
     Group,
-    /// None of the group, but descendants that moved to a group of their own.
+    /// None in the group, but descendants that moved to a group of their own.
     Strays,
-    /// None.
-    Nobody,
+    None,
 }
 
-/// What a heartbeat came to.
 #[derive(Debug)]
-pub enum Beat {
-    /// Go on.
-    Alive,
+pub enum HeartbeatOutcome {
+    /// The run goes on.
+    Continue,
     /// The run is cancelled.
     Stop(StopOrder),
-    /// The lease is not ours any more; the service's words.
-    Lost(String),
-    /// No answer, or none that says anything about the run.
-    Trouble(String),
+    /// The lease is no longer ours; with the service's message.
+    LeaseLost(String),
+    /// No response, or one that says nothing about the run.
+    Failed(String),
 }
 
-/// What can happen.
 #[derive(Debug)]
 pub enum Event {
-    /// A heartbeat came back.
-    Beat(Beat),
-    /// Someone signalled estop.
+    Heartbeat(HeartbeatOutcome),
+    /// Someone sent estop a signal.
     Signal(Signal),
-    /// COMMAND exited. Others of its group may live on.
-    Exited(Exited),
+    /// COMMAND exited. Other processes of its group may live on.
+    Exited(ExitStatus),
     /// Time has passed.
-    Tick(Left),
+    Tick(Remaining),
 }
 
 /// Why COMMAND is being stopped.
 #[derive(Debug)]
-pub enum Why {
-    /// The run is cancelled: by someone, by a newer run, or by the sweeper that gave it up.
-    Order(StopOrder),
-    /// The lease is not ours any more; the service's words.
-    Lost(String),
+pub enum StopReason {
+    /// The run was cancelled: by a person, by a newer run, or by the sweeper.
+    Ordered(StopOrder),
+    /// The lease is no longer ours; with the service's message.
+    LeaseLost(String),
 }
 
 /// What to tell people.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// The service does not answer; the tests go on.
+    /// Heartbeats fail, and the tests go on.
     ServiceDown(String),
-    /// It answers again.
     ServiceBack,
-    /// Why COMMAND is being stopped: [`State::why`] says.
+    /// COMMAND is being stopped, for the reason in [`State::stop_reason`].
     Stopping,
     /// The grace is over.
     Terminating,
-    /// The end.
     Killing,
 }
 
-/// What is to be done.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Tell people.
-    Say(Notice),
-    /// Signal all of COMMAND's processes.
+    Report(Notice),
+    /// Send a signal to all of COMMAND's processes.
     Send(Signal),
     /// It is over: finish the run and exit.
-    Conclude,
+    Finish,
 }
 
-/// Where things stand.
 #[derive(Debug)]
 pub struct State {
-    patience: Patience,
-    /// Whether the group has had a SIGINT: a second one means "at once" to many a test runner, and to us.
+    timeouts: StopTimeouts,
+    /// Whether the group got a SIGINT. To many test runners a second one means "at once", and so it does to estop.
     interrupted: bool,
-    /// What estop has sent: COMMAND's death of one of these is no surprise.
+    /// What estop sent or forwarded: if COMMAND dies of one of these, it did not crash.
     sent: Vec<Signal>,
+    /// Failed heartbeats in a row.
     failures: u32,
     warned: bool,
-    exited: Option<Exited>,
+    exited: Option<ExitStatus>,
     stop: Option<Stop>,
 }
 
 #[derive(Debug)]
 struct Stop {
-    why: Why,
+    reason: StopReason,
+    /// How far it got: SIGINT, SIGTERM or SIGKILL.
     step: Signal,
-    until: Duration,
+    /// When the next step is due.
+    deadline: Duration,
 }
 
 impl State {
     /// COMMAND has just started.
-    pub fn new(patience: Patience) -> Self {
-        Self { patience, interrupted: false, sent: Vec::new(), failures: 0, warned: false, exited: None, stop: None }
+    pub fn new(timeouts: StopTimeouts) -> Self {
+        Self { timeouts, interrupted: false, sent: Vec::new(), failures: 0, warned: false, exited: None, stop: None }
     }
 
-    /// How COMMAND exited, once it has.
-    pub fn exited(&self) -> Option<Exited> {
+    pub fn exited(&self) -> Option<ExitStatus> {
         self.exited
     }
 
-    /// Why COMMAND is being stopped, if it is.
-    pub fn why(&self) -> Option<&Why> {
-        self.stop.as_ref().map(|stop| &stop.why)
+    pub fn stop_reason(&self) -> Option<&StopReason> {
+        self.stop.as_ref().map(|stop| &stop.reason)
     }
 
     /// How the stop went, if there was one.
-    pub fn stopped(&self) -> Option<ConfirmedStop> {
+    pub fn confirmed_stop(&self) -> Option<ConfirmedStop> {
         let stop = self.stop.as_ref()?;
         Some(if stop.step == Signal::Kill { ConfirmedStop::Killed } else { ConfirmedStop::Graceful })
     }
 
-    /// Whether COMMAND died of a signal that estop sent or passed on.
-    pub fn died_of_ours(&self) -> bool {
-        matches!(self.exited, Some(Exited::Signal(number)) if self.sent.iter().any(|s| s.number() == number))
+    /// Whether COMMAND died of a signal that estop sent or forwarded.
+    pub fn died_of_our_signal(&self) -> bool {
+        matches!(self.exited, Some(ExitStatus::Signal(number)) if self.sent.iter().any(|s| s.number() == number))
     }
 
-    /// Whether someone else than the service put an end to COMMAND: it failed after a signal that estop passed on, or it
-    /// ended as one does of Ctrl-C or SIGTERM, which may have reached it without estop.
+    /// Whether COMMAND was ended by someone other than the service: it failed after a signal that estop forwarded, or
+    /// it ended the way programs do on Ctrl-C or SIGTERM, which may have reached it directly.
     pub fn was_interrupted(&self) -> bool {
-        // A Java virtual machine tells of its threads at SIGQUIT, and goes on.
-        let told_to_go = self.sent.iter().any(|signal| *signal != Signal::Quit);
+        // On SIGQUIT a Java virtual machine prints its threads and goes on.
+        let asked_to_end = self.sent.iter().any(|signal| *signal != Signal::Quit);
         self.stop.is_none()
             && match self.exited {
-                Some(Exited::Signal(number)) => {
+                Some(ExitStatus::Signal(number)) => {
                     !self.sent.is_empty() || Signal::ALL.iter().any(|s| s.number() == number && *s != Signal::Kill)
                 }
-                // As shells and test runners say it: 128 and the number of SIGINT or SIGTERM.
-                Some(Exited::Code(code)) => code != 0 && (told_to_go || code == 130 || code == 143),
+                // The way shells and test runners report it: 128 plus the number of SIGINT or SIGTERM.
+                Some(ExitStatus::Code(code)) => code != 0 && (asked_to_end || code == 130 || code == 143),
                 None => false,
             }
     }
 
-    /// Whether it matters that time passes.
+    /// Whether ticks are needed.
     pub fn is_stopping(&self) -> bool {
         self.stop.is_some()
     }
@@ -202,97 +194,88 @@ impl State {
         actions.push(Action::Send(signal));
     }
 
-    fn begin_stop(&mut self, why: Why, now: Duration, actions: &mut Vec<Action>) {
+    fn begin_stop(&mut self, reason: StopReason, now: Duration, actions: &mut Vec<Action>) {
         if self.stop.is_some() || self.exited.is_some() {
             return;
         }
-        let ordered = match &why {
-            Why::Order(order) => u64::try_from(order.grace_seconds).ok().map(Duration::from_secs),
-            Why::Lost(_) => None,
+        let ordered = match &reason {
+            StopReason::Ordered(order) => u64::try_from(order.grace_seconds).ok().map(Duration::from_secs),
+            StopReason::LeaseLost(_) => None,
         };
-        let grace = self.patience.grace.or(ordered).unwrap_or(self.patience.default_grace);
-        self.stop = Some(Stop { why, step: Signal::Interrupt, until: now.saturating_add(grace) });
-        actions.push(Action::Say(Notice::Stopping));
+        let grace = self.timeouts.grace.or(ordered).unwrap_or(self.timeouts.default_grace);
+        self.stop = Some(Stop { reason, step: Signal::Interrupt, deadline: now.saturating_add(grace) });
+        actions.push(Action::Report(Notice::Stopping));
         if !self.interrupted {
             self.send(Signal::Interrupt, actions);
         }
     }
 
-    fn step(&mut self, step: Signal, now: Duration, actions: &mut Vec<Action>) {
+    fn escalate(&mut self, step: Signal, now: Duration, actions: &mut Vec<Action>) {
         let Some(stop) = self.stop.as_mut() else { return };
-        let (notice, lasts) = match step {
-            Signal::Kill => (Notice::Killing, LAST_WAIT),
-            _ => (Notice::Terminating, self.patience.kill_after),
+        let (notice, timeout) = match step {
+            Signal::Kill => (Notice::Killing, WAIT_AFTER_KILL),
+            _ => (Notice::Terminating, self.timeouts.kill_after),
         };
         stop.step = step;
-        stop.until = now.saturating_add(lasts);
-        actions.push(Action::Say(notice));
+        stop.deadline = now.saturating_add(timeout);
+        actions.push(Action::Report(notice));
         self.send(step, actions);
     }
 
-    fn beat(&mut self, beat: Beat, now: Duration, actions: &mut Vec<Action>) {
-        if let Beat::Trouble(what) = beat {
+    fn on_heartbeat(&mut self, outcome: HeartbeatOutcome, now: Duration, actions: &mut Vec<Action>) {
+        if let HeartbeatOutcome::Failed(message) = outcome {
             self.failures = self.failures.saturating_add(1);
-            if self.failures > QUIET_FAILURES && !self.warned {
+            if self.failures > TOLERATED_FAILURES && !self.warned {
                 self.warned = true;
-                actions.push(Action::Say(Notice::ServiceDown(what)));
+                actions.push(Action::Report(Notice::ServiceDown(message)));
             }
             return;
         }
         self.failures = 0;
         if std::mem::take(&mut self.warned) {
-            actions.push(Action::Say(Notice::ServiceBack));
+            actions.push(Action::Report(Notice::ServiceBack));
         }
-        match beat {
-            Beat::Stop(order) => self.begin_stop(Why::Order(order), now, actions),
-            Beat::Lost(words) => self.begin_stop(Why::Lost(words), now, actions),
-            Beat::Alive | Beat::Trouble(_) => {}
+        match outcome {
+            HeartbeatOutcome::Stop(order) => self.begin_stop(StopReason::Ordered(order), now, actions),
+            HeartbeatOutcome::LeaseLost(message) => self.begin_stop(StopReason::LeaseLost(message), now, actions),
+            HeartbeatOutcome::Continue | HeartbeatOutcome::Failed(_) => {}
         }
     }
 
-    fn signal(&mut self, signal: Signal, now: Duration, actions: &mut Vec<Action>) {
+    fn on_signal(&mut self, signal: Signal, now: Duration, actions: &mut Vec<Action>) {
         match (signal, self.interrupted, self.stop.is_some()) {
-            (Signal::Interrupt, true, true) => self.step(Signal::Kill, now, actions),
+            (Signal::Interrupt, true, true) => self.escalate(Signal::Kill, now, actions),
             (Signal::Interrupt, true, false) => {
-                actions.push(Action::Say(Notice::Killing));
+                actions.push(Action::Report(Notice::Killing));
                 self.send(Signal::Kill, actions);
             }
             _ => self.send(signal, actions),
         }
     }
 
-    fn exit(&mut self, exited: Exited, actions: &mut Vec<Action>) {
-        self.exited = Some(exited);
-        // A stop waits for the whole group; else what COMMAND left behind is told to go, and COMMAND's word stands.
+    fn on_exit(&mut self, status: ExitStatus, actions: &mut Vec<Action>) {
+        self.exited = Some(status);
+        // A stop waits for the whole group. Otherwise COMMAND's exit status stands, and what it left behind is
+        // terminated.
         if self.stop.is_none() {
             actions.push(Action::Send(Signal::Terminate));
-            actions.push(Action::Conclude);
+            actions.push(Action::Finish);
         }
     }
 
-    fn tick(&mut self, left: Left, now: Duration, actions: &mut Vec<Action>) {
-        let Some(Stop { step, until, .. }) = self.stop else { return };
-        let due = now >= until;
-        match (left, self.exited.is_some(), step) {
-            (Left::Nobody, true, _) => actions.push(Action::Conclude),
-            (_, true, Signal::Kill) if due => actions.push(Action::Conclude),
-            // Nobody is left who could end the strays in an orderly way.
-            (Left::Strays, true, Signal::Interrupt) => self.step(Signal::Terminate, now, actions),
-            (_, _, Signal::Interrupt) if due => self.step(Signal::Terminate, now, actions),
-            (_, _, Signal::Terminate) if due => self.step(Signal::Kill, now, actions),
-            // One may have been born between the look and the kill.
-            (Left::Group | Left::Strays, _, Signal::Kill) => actions.push(Action::Send(Signal::Kill)),
+    fn on_tick(&mut self, remaining: Remaining, now: Duration, actions: &mut Vec<Action>) {
+        let Some(Stop { step, deadline, .. }) = self.stop else { return };
+        let due = now >= deadline;
+        match (remaining, self.exited.is_some(), step) {
+            (Remaining::None, true, _) => actions.push(Action::Finish),
+            (_, true, Signal::Kill) if due => actions.push(Action::Finish),
+            // The process that could have ended the strays in an orderly way is gone.
+            (Remaining::Strays, true, Signal::Interrupt) => self.escalate(Signal::Terminate, now, actions),
+            (_, _, Signal::Interrupt) if due => self.escalate(Signal::Terminate, now, actions),
+            (_, _, Signal::Terminate) if due => self.escalate(Signal::Kill, now, actions),
+            // One may have been forked between the look at the process table and the kill.
+            (Remaining::Group | Remaining::Strays, _, Signal::Kill) => actions.push(Action::Send(Signal::Kill)),
             _ => {}
-        }
-    }
-}
-
-impl Why {
-    /// How estop exits.
-    pub fn exit(&self) -> Exit {
-        match self {
-            Self::Order(order) if !order.lease_lost => Exit::Cancelled,
-            _ => Exit::Fenced,
         }
     }
 }
@@ -301,19 +284,27 @@ impl Why {
 pub fn next(mut state: State, event: Event, now: Duration) -> (State, Vec<Action>) {
     let mut actions = Vec::new();
     match event {
-        Event::Beat(beat) => state.beat(beat, now, &mut actions),
-        Event::Signal(signal) => state.signal(signal, now, &mut actions),
-        Event::Exited(exited) => state.exit(exited, &mut actions),
-        Event::Tick(left) => state.tick(left, now, &mut actions),
+        Event::Heartbeat(outcome) => state.on_heartbeat(outcome, now, &mut actions),
+        Event::Signal(signal) => state.on_signal(signal, now, &mut actions),
+        Event::Exited(status) => state.on_exit(status, &mut actions),
+        Event::Tick(remaining) => state.on_tick(remaining, now, &mut actions),
     }
     (state, actions)
 }
 
+impl StopReason {
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Ordered(order) if !order.lease_lost => Exit::Cancelled,
+            _ => Exit::Fenced,
+        }
+    }
+}
+
 impl Signal {
-    /// Every signal.
     pub const ALL: [Self; 5] = [Self::Hangup, Self::Interrupt, Self::Quit, Self::Terminate, Self::Kill];
 
-    /// Its number; these five have the same everywhere.
+    /// These five have the same number on every system.
     pub fn number(self) -> i32 {
         match self {
             Self::Hangup => 1,

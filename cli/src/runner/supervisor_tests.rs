@@ -1,11 +1,11 @@
-//! The supervisor's decisions, one by one and in every short order of events.
+//! The supervisor's decisions, one by one, and in every order of five events.
 
 use super::*;
 use estop_protocol::run::Cause;
 use estop_protocol::time::Timestamp;
 
-const PATIENCE: Patience =
-    Patience { grace: None, default_grace: Duration::from_secs(10), kill_after: Duration::from_secs(5) };
+const TIMEOUTS: StopTimeouts =
+    StopTimeouts { grace: None, default_grace: Duration::from_secs(10), kill_after: Duration::from_secs(5) };
 
 fn order(cause: Cause, grace_seconds: i64) -> StopOrder {
     StopOrder {
@@ -19,24 +19,24 @@ fn order(cause: Cause, grace_seconds: i64) -> StopOrder {
 }
 
 fn stop() -> Event {
-    Event::Beat(Beat::Stop(order(Cause::User, 10)))
+    Event::Heartbeat(HeartbeatOutcome::Stop(order(Cause::User, 10)))
 }
 
-fn trouble() -> Event {
-    Event::Beat(Beat::Trouble("no answer".into()))
+fn failed() -> Event {
+    Event::Heartbeat(HeartbeatOutcome::Failed("no answer".into()))
 }
 
-fn alive() -> Event {
-    Event::Beat(Beat::Alive)
+fn succeeded() -> Event {
+    Event::Heartbeat(HeartbeatOutcome::Continue)
 }
 
 fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Lets events happen at their seconds; gives the end state and each event's actions.
-fn play(patience: Patience, events: Vec<(u64, Event)>) -> (State, Vec<Vec<Action>>) {
-    let mut state = State::new(patience);
+/// Lets events happen at their second; returns the final state and each event's actions.
+fn play(timeouts: StopTimeouts, events: Vec<(u64, Event)>) -> (State, Vec<Vec<Action>>) {
+    let mut state = State::new(timeouts);
     let mut all = Vec::new();
     for (at, event) in events {
         let (after, actions) = next(state, event, secs(at));
@@ -47,38 +47,38 @@ fn play(patience: Patience, events: Vec<(u64, Event)>) -> (State, Vec<Vec<Action
 }
 
 fn last(events: Vec<(u64, Event)>) -> Vec<Action> {
-    play(PATIENCE, events).1.pop().unwrap_or_default()
+    play(TIMEOUTS, events).1.pop().unwrap_or_default()
 }
 
 #[test]
-fn a_command_that_exits_by_itself_concludes_and_its_leftovers_are_told_to_go() {
-    for exited in [Exited::Code(0), Exited::Code(7), Exited::Signal(11)] {
-        let (state, actions) = play(PATIENCE, vec![(1, Event::Exited(exited))]);
-        assert_eq!(actions, [vec![Action::Send(Signal::Terminate), Action::Conclude]]);
-        assert_eq!((state.exited(), state.stopped(), state.died_of_ours()), (Some(exited), None, false));
+fn a_command_that_exits_by_itself_finishes_the_run_and_its_leftovers_are_terminated() {
+    for exited in [ExitStatus::Code(0), ExitStatus::Code(7), ExitStatus::Signal(11)] {
+        let (state, actions) = play(TIMEOUTS, vec![(1, Event::Exited(exited))]);
+        assert_eq!(actions, [vec![Action::Send(Signal::Terminate), Action::Finish]]);
+        assert_eq!((state.exited(), state.confirmed_stop(), state.died_of_our_signal()), (Some(exited), None, false));
     }
 }
 
 #[test]
-fn time_and_good_heartbeats_alone_do_nothing() {
-    for left in [Left::Group, Left::Strays, Left::Nobody] {
+fn time_and_successful_heartbeats_do_nothing() {
+    for left in [Remaining::Group, Remaining::Strays, Remaining::None] {
         assert_eq!(last(vec![(99_999, Event::Tick(left))]), []);
     }
-    assert_eq!(last(vec![(1, alive())]), []);
+    assert_eq!(last(vec![(1, succeeded())]), []);
 }
 
 #[test]
-fn a_stop_order_sends_one_interrupt_to_the_group_and_says_why() {
-    let (state, actions) = play(PATIENCE, vec![(1, stop()), (2, stop())]);
-    assert_eq!(actions, [vec![Action::Say(Notice::Stopping), Action::Send(Signal::Interrupt)], vec![]]);
-    assert_eq!(state.why().map(Why::exit), Some(Exit::Cancelled));
+fn a_stop_order_is_reported_and_sends_one_interrupt() {
+    let (state, actions) = play(TIMEOUTS, vec![(1, stop()), (2, stop())]);
+    assert_eq!(actions, [vec![Action::Report(Notice::Stopping), Action::Send(Signal::Interrupt)], vec![]]);
+    assert_eq!(state.stop_reason().map(StopReason::exit), Some(Exit::Cancelled));
 }
 
 #[test]
-fn a_deaf_command_gets_sigterm_after_the_grace_and_sigkill_after_that() {
-    let tick = |at| (at, Event::Tick(Left::Group));
+fn a_command_that_ignores_signals_gets_sigterm_after_the_grace_and_sigkill_after_that() {
+    let tick = |at| (at, Event::Tick(Remaining::Group));
     let (state, actions) = play(
-        PATIENCE,
+        TIMEOUTS,
         vec![
             (100, stop()),
             tick(109),
@@ -86,155 +86,162 @@ fn a_deaf_command_gets_sigterm_after_the_grace_and_sigkill_after_that() {
             tick(114),
             tick(115),
             tick(116),
-            (116, Event::Exited(Exited::Signal(9))),
-            (117, Event::Tick(Left::Nobody)),
+            (116, Event::Exited(ExitStatus::Signal(9))),
+            (117, Event::Tick(Remaining::None)),
         ],
     );
     let expected = [
-        vec![Action::Say(Notice::Stopping), Action::Send(Signal::Interrupt)],
+        vec![Action::Report(Notice::Stopping), Action::Send(Signal::Interrupt)],
         vec![],
-        vec![Action::Say(Notice::Terminating), Action::Send(Signal::Terminate)],
+        vec![Action::Report(Notice::Terminating), Action::Send(Signal::Terminate)],
         vec![],
-        vec![Action::Say(Notice::Killing), Action::Send(Signal::Kill)],
+        vec![Action::Report(Notice::Killing), Action::Send(Signal::Kill)],
         vec![Action::Send(Signal::Kill)],
         vec![],
-        vec![Action::Conclude],
+        vec![Action::Finish],
     ];
     assert_eq!(actions, expected);
-    assert_eq!((state.stopped(), state.died_of_ours()), (Some(ConfirmedStop::Killed), true));
+    assert_eq!((state.confirmed_stop(), state.died_of_our_signal()), (Some(ConfirmedStop::Killed), true));
 }
 
 #[test]
 fn a_stop_waits_for_the_whole_group_and_is_graceful_up_to_sigterm() {
-    let exited = || (2, Event::Exited(Exited::Code(130)));
+    let exited = || (2, Event::Exited(ExitStatus::Code(130)));
     for (at, left, actions) in [
-        (3, Left::Group, vec![]),
-        (3, Left::Nobody, vec![Action::Conclude]),
-        (20, Left::Nobody, vec![Action::Conclude]),
+        (3, Remaining::Group, vec![]),
+        (3, Remaining::None, vec![Action::Finish]),
+        (20, Remaining::None, vec![Action::Finish]),
     ] {
         assert_eq!(last(vec![(1, stop()), exited(), (at, Event::Tick(left))]), actions, "{at} {left:?}");
     }
-    let (state, _) =
-        play(PATIENCE, vec![(1, stop()), exited(), (11, Event::Tick(Left::Group)), (12, Event::Tick(Left::Nobody))]);
-    assert_eq!(state.stopped(), Some(ConfirmedStop::Graceful));
+    let (state, _) = play(
+        TIMEOUTS,
+        vec![(1, stop()), exited(), (11, Event::Tick(Remaining::Group)), (12, Event::Tick(Remaining::None))],
+    );
+    assert_eq!(state.confirmed_stop(), Some(ConfirmedStop::Graceful));
 }
 
 #[test]
 fn strays_without_a_group_get_sigterm_at_once() {
-    let events = vec![(1, stop()), (2, Event::Exited(Exited::Code(0))), (3, Event::Tick(Left::Strays))];
-    assert_eq!(last(events), [Action::Say(Notice::Terminating), Action::Send(Signal::Terminate)]);
-    let events = vec![(1, stop()), (3, Event::Tick(Left::Strays))];
-    assert_eq!(last(events), [], "the command itself still has its grace");
+    let events = vec![(1, stop()), (2, Event::Exited(ExitStatus::Code(0))), (3, Event::Tick(Remaining::Strays))];
+    assert_eq!(last(events), [Action::Report(Notice::Terminating), Action::Send(Signal::Terminate)]);
+    let events = vec![(1, stop()), (3, Event::Tick(Remaining::Strays))];
+    assert_eq!(last(events), [], "the command itself is still in its grace");
 }
 
 #[test]
-fn what_even_sigkill_does_not_end_is_left_to_the_kernel() {
-    let tick = |at| (at, Event::Tick(Left::Group));
-    let events = vec![(0, stop()), (1, Event::Exited(Exited::Code(0))), tick(10), tick(15), tick(20)];
-    assert_eq!(last(events), [Action::Conclude]);
+fn what_survives_sigkill_is_not_waited_for_forever() {
+    let tick = |at| (at, Event::Tick(Remaining::Group));
+    let events = vec![(0, stop()), (1, Event::Exited(ExitStatus::Code(0))), tick(10), tick(15), tick(20)];
+    assert_eq!(last(events), [Action::Finish]);
 }
 
 #[test]
-fn the_grace_is_the_flags_else_the_orders_else_ten_seconds() {
+fn the_grace_is_the_flags_or_the_orders_or_ten_seconds() {
     let with = |grace: Option<u64>, event: Event, at: u64| {
-        let patience = Patience { grace: grace.map(secs), ..PATIENCE };
-        play(patience, vec![(0, event), (at, Event::Tick(Left::Group))]).1.pop().is_some_and(|a| !a.is_empty())
+        let timeouts = StopTimeouts { grace: grace.map(secs), ..TIMEOUTS };
+        play(timeouts, vec![(0, event), (at, Event::Tick(Remaining::Group))]).1.pop().is_some_and(|a| !a.is_empty())
     };
-    let ordered = |seconds| Event::Beat(Beat::Stop(order(Cause::User, seconds)));
+    let ordered = |seconds| Event::Heartbeat(HeartbeatOutcome::Stop(order(Cause::User, seconds)));
     assert!(!with(Some(3), ordered(1), 2) && with(Some(3), ordered(1), 3));
     assert!(!with(None, ordered(7), 6) && with(None, ordered(7), 7));
     assert!(with(Some(0), ordered(7), 0));
     assert!(!with(None, ordered(-1), 9) && with(None, ordered(-1), 10));
     assert!(
-        !with(None, Event::Beat(Beat::Lost(String::new())), 9)
-            && with(None, Event::Beat(Beat::Lost(String::new())), 10)
+        !with(None, Event::Heartbeat(HeartbeatOutcome::LeaseLost(String::new())), 9)
+            && with(None, Event::Heartbeat(HeartbeatOutcome::LeaseLost(String::new())), 10)
     );
     assert!(!with(None, ordered(i64::MAX), i64::MAX.unsigned_abs() - 1));
 }
 
 #[test]
-fn a_lost_lease_and_a_run_given_up_stop_the_command_as_fenced() {
+fn a_lost_lease_and_a_run_that_was_given_up_exit_as_fenced() {
     let given_up = StopOrder { lease_lost: true, ..order(Cause::Stale, 10) };
-    for event in [Beat::Lost("not yours".into()), Beat::Stop(given_up)] {
-        let (state, actions) = play(PATIENCE, vec![(1, Event::Beat(event))]);
-        assert_eq!(actions, [vec![Action::Say(Notice::Stopping), Action::Send(Signal::Interrupt)]]);
-        assert_eq!(state.why().map(Why::exit), Some(Exit::Fenced));
+    for outcome in [HeartbeatOutcome::LeaseLost("not yours".into()), HeartbeatOutcome::Stop(given_up)] {
+        let (state, actions) = play(TIMEOUTS, vec![(1, Event::Heartbeat(outcome))]);
+        assert_eq!(actions, [vec![Action::Report(Notice::Stopping), Action::Send(Signal::Interrupt)]]);
+        assert_eq!(state.stop_reason().map(StopReason::exit), Some(Exit::Fenced));
     }
     for cause in [Cause::User, Cause::Superseded, Cause::Stale] {
-        assert_eq!(Why::Order(order(cause, 1)).exit(), Exit::Cancelled);
+        assert_eq!(StopReason::Ordered(order(cause, 1)).exit(), Exit::Cancelled);
     }
 }
 
 #[test]
-fn the_first_interrupt_is_passed_on_and_the_second_kills() {
+fn the_first_interrupt_is_forwarded_and_the_second_kills() {
     let interrupt = || (1, Event::Signal(Signal::Interrupt));
     assert_eq!(last(vec![interrupt()]), [Action::Send(Signal::Interrupt)]);
-    assert_eq!(last(vec![interrupt(), interrupt()]), [Action::Say(Notice::Killing), Action::Send(Signal::Kill)]);
-    let (state, _) = play(PATIENCE, vec![interrupt(), interrupt(), (2, Event::Exited(Exited::Signal(9)))]);
-    assert!(state.died_of_ours());
-    assert_eq!(state.stopped(), None, "nobody cancelled the run");
+    assert_eq!(last(vec![interrupt(), interrupt()]), [Action::Report(Notice::Killing), Action::Send(Signal::Kill)]);
+    let (state, _) = play(TIMEOUTS, vec![interrupt(), interrupt(), (2, Event::Exited(ExitStatus::Signal(9)))]);
+    assert!(state.died_of_our_signal());
+    assert_eq!(state.confirmed_stop(), None, "nobody cancelled the run");
 }
 
 #[test]
 fn an_interrupt_during_a_stop_kills_at_once() {
-    let (state, actions) = play(PATIENCE, vec![(1, stop()), (2, Event::Signal(Signal::Interrupt))]);
-    assert_eq!(actions.last(), Some(&vec![Action::Say(Notice::Killing), Action::Send(Signal::Kill)]));
-    assert_eq!(state.stopped(), Some(ConfirmedStop::Killed));
+    let (state, actions) = play(TIMEOUTS, vec![(1, stop()), (2, Event::Signal(Signal::Interrupt))]);
+    assert_eq!(actions.last(), Some(&vec![Action::Report(Notice::Killing), Action::Send(Signal::Kill)]));
+    assert_eq!(state.confirmed_stop(), Some(ConfirmedStop::Killed));
 }
 
 #[test]
 fn a_stop_after_an_interrupt_does_not_interrupt_twice() {
     let events = vec![(1, Event::Signal(Signal::Interrupt)), (2, stop())];
-    assert_eq!(last(events), [Action::Say(Notice::Stopping)]);
+    assert_eq!(last(events), [Action::Report(Notice::Stopping)]);
 }
 
 #[test]
-fn other_signals_are_passed_on() {
+fn other_signals_are_forwarded() {
     for signal in [Signal::Hangup, Signal::Quit, Signal::Terminate] {
         assert_eq!(last(vec![(1, Event::Signal(signal))]), [Action::Send(signal)]);
-        let exited = Event::Exited(Exited::Signal(signal.number()));
-        assert!(play(PATIENCE, vec![(1, Event::Signal(signal)), (2, exited)]).0.died_of_ours());
+        let exited = Event::Exited(ExitStatus::Signal(signal.number()));
+        assert!(play(TIMEOUTS, vec![(1, Event::Signal(signal)), (2, exited)]).0.died_of_our_signal());
     }
 }
 
 #[test]
-fn an_outage_is_told_once_and_so_is_its_end() {
-    let (_, actions) =
-        play(PATIENCE, (0..6).map(|at| (at, trouble())).chain([(6, alive()), (7, alive()), (8, trouble())]).collect());
-    let told: Vec<&Action> = actions.iter().flatten().collect();
-    assert_eq!(told, [&Action::Say(Notice::ServiceDown("no answer".into())), &Action::Say(Notice::ServiceBack)]);
+fn an_outage_is_reported_once_and_so_is_its_end() {
+    let (_, actions) = play(
+        TIMEOUTS,
+        (0..6).map(|at| (at, failed())).chain([(6, succeeded()), (7, succeeded()), (8, failed())]).collect(),
+    );
+    let notices: Vec<&Action> = actions.iter().flatten().collect();
+    assert_eq!(
+        notices,
+        [&Action::Report(Notice::ServiceDown("no answer".into())), &Action::Report(Notice::ServiceBack)]
+    );
 }
 
 #[test]
-fn one_lost_heartbeat_is_not_worth_a_word() {
-    let (_, actions) = play(PATIENCE, vec![(1, trouble()), (2, alive()), (3, trouble()), (4, alive())]);
+fn one_failed_heartbeat_is_not_reported() {
+    let (_, actions) = play(TIMEOUTS, vec![(1, failed()), (2, succeeded()), (3, failed()), (4, succeeded())]);
     assert!(actions.iter().all(Vec::is_empty));
 }
 
 /// Every kind of event, with the seconds that pass before it.
 fn alphabet() -> Vec<fn() -> (u64, Event)> {
     vec![
-        || (1, alive()),
+        || (1, succeeded()),
         || (1, stop()),
-        || (1, Event::Beat(Beat::Lost(String::new()))),
-        || (1, trouble()),
+        || (1, Event::Heartbeat(HeartbeatOutcome::LeaseLost(String::new()))),
+        || (1, failed()),
         || (1, Event::Signal(Signal::Interrupt)),
         || (1, Event::Signal(Signal::Terminate)),
-        || (1, Event::Exited(Exited::Code(0))),
-        || (1, Event::Tick(Left::Group)),
-        || (12, Event::Tick(Left::Group)),
-        || (12, Event::Tick(Left::Strays)),
-        || (1, Event::Tick(Left::Nobody)),
+        || (1, Event::Exited(ExitStatus::Code(0))),
+        || (1, Event::Tick(Remaining::Group)),
+        || (12, Event::Tick(Remaining::Group)),
+        || (12, Event::Tick(Remaining::Strays)),
+        || (1, Event::Tick(Remaining::None)),
     ]
 }
 
 #[test]
-fn in_every_order_of_five_events_the_promises_hold() {
+fn the_invariants_hold_in_every_order_of_five_events() {
     let alphabet = alphabet();
     let mut orders = 0;
     for code in 0..alphabet.len().pow(5) {
         let picks = (0..5u32).map(|place| code / alphabet.len().pow(place) % alphabet.len());
-        let (mut now, mut state) = (0, State::new(PATIENCE));
+        let (mut now, mut state) = (0, State::new(TIMEOUTS));
         let (mut ordered, mut interrupts, mut exits, mut interrupted) = (false, 0, 0, 0);
         for pick in picks {
             let (passed, event) = alphabet[pick]();
@@ -242,7 +249,7 @@ fn in_every_order_of_five_events_the_promises_hold() {
                 break;
             }
             now += passed;
-            ordered |= matches!(event, Event::Beat(Beat::Stop(_) | Beat::Lost(_)));
+            ordered |= matches!(event, Event::Heartbeat(HeartbeatOutcome::Stop(_) | HeartbeatOutcome::LeaseLost(_)));
             exits += usize::from(matches!(event, Event::Exited(_)));
             interrupted += usize::from(matches!(event, Event::Signal(Signal::Interrupt)));
             let outside = matches!(event, Event::Signal(_) | Event::Exited(_));
@@ -250,17 +257,17 @@ fn in_every_order_of_five_events_the_promises_hold() {
             state = after;
             interrupts += actions.iter().filter(|a| **a == Action::Send(Signal::Interrupt)).count();
             let sends = actions.iter().any(|a| matches!(a, Action::Send(_)));
-            assert!(!sends || ordered || outside, "a signal out of nowhere: {code}");
+            assert!(!sends || ordered || outside, "a signal for no reason: {code}");
             assert!(interrupts <= 1, "two interrupts: {code}");
             if actions.contains(&Action::Send(Signal::Kill)) {
-                assert!(ordered || interrupted >= 2, "killed without need: {code}");
+                assert!(ordered || interrupted >= 2, "killed for no reason: {code}");
             }
-            if actions.contains(&Action::Conclude) {
-                assert!(exits == 1, "concluded while the command runs: {code}");
-                assert_eq!(state.stopped().is_some(), state.why().is_some());
+            if actions.contains(&Action::Finish) {
+                assert!(exits == 1, "finished while the command runs: {code}");
+                assert_eq!(state.confirmed_stop().is_some(), state.stop_reason().is_some());
                 break;
             }
-            assert!(exits == 0 || state.is_stopping(), "not concluded after the exit: {code}");
+            assert!(exits == 0 || state.is_stopping(), "not finished after the exit: {code}");
         }
         orders += 1;
     }
@@ -268,9 +275,9 @@ fn in_every_order_of_five_events_the_promises_hold() {
 }
 
 #[test]
-fn a_failure_after_a_signal_was_an_interruption_and_a_success_or_a_crash_was_not() {
-    use Exited::{Code, Signal as Died};
-    for (passed_on, exited, interrupted) in [
+fn a_failure_after_a_signal_counts_as_interrupted_and_a_success_or_a_crash_does_not() {
+    use ExitStatus::{Code, Signal as Died};
+    for (forwarded, exited, interrupted) in [
         (None, Code(0), false),
         (None, Code(1), false),
         (None, Code(130), true),
@@ -285,10 +292,10 @@ fn a_failure_after_a_signal_was_an_interruption_and_a_success_or_a_crash_was_not
         (Some(Signal::Quit), Code(1), false),
         (Some(Signal::Quit), Died(3), true),
     ] {
-        let mut events: Vec<_> = passed_on.map(|signal| (1, Event::Signal(signal))).into_iter().collect();
+        let mut events: Vec<_> = forwarded.map(|signal| (1, Event::Signal(signal))).into_iter().collect();
         events.push((2, Event::Exited(exited)));
-        assert_eq!(play(PATIENCE, events).0.was_interrupted(), interrupted, "{passed_on:?} {exited:?}");
+        assert_eq!(play(TIMEOUTS, events).0.was_interrupted(), interrupted, "{forwarded:?} {exited:?}");
     }
-    let stopped = play(PATIENCE, vec![(1, stop()), (2, Event::Exited(Code(130)))]).0;
+    let stopped = play(TIMEOUTS, vec![(1, stop()), (2, Event::Exited(Code(130)))]).0;
     assert!(!stopped.was_interrupted(), "the service asked for it");
 }

@@ -1,4 +1,4 @@
-//! `estop cancel`, `list`, `show`, `wait` and the admin's commands.
+//! `estop cancel`, `list`, `show`, `wait` and the commands that take the admin token.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ fn call(project: &Project, arguments: &[&str]) -> Ended {
 }
 
 #[test]
-fn a_cancel_says_plainly_what_came_of_it() {
+fn a_cancel_reports_its_outcome() {
     let project = Project::new();
     let id = project.queued().to_string();
     let ended = call(&project, &["cancel", &id, "--reason", "wrong branch"]).expect_code(0);
@@ -21,7 +21,7 @@ fn a_cancel_says_plainly_what_came_of_it() {
     assert!(ended.stderr.contains("Check the id"), "{ended:?}");
     let mut nowhere = estop("http://127.0.0.1:1", &project.key);
     let ended = Running::of(nowhere.args(["cancel", &id])).end().expect_code(124);
-    assert!(ended.stderr.lines().count() == 2 && ended.stderr.contains("trying again"), "{ended:?}");
+    assert!(ended.stderr.lines().count() == 2 && ended.stderr.contains("retrying"), "{ended:?}");
     let mut nowhere = estop("http://127.0.0.1:1", &project.key);
     let ended = Running::of(nowhere.args(["wait", &id, "--timeout", "1"])).end().expect_code(124);
     assert!(ended.stderr.contains("Check ESTOP_URL"), "{ended:?}");
@@ -34,7 +34,7 @@ fn lists_are_tables_for_people_and_json_for_programs() {
     project.cancel(id);
     let ended = call(&project, &["list", "--state", "cancelled"]).expect_code(0);
     assert!(ended.stdout.contains("cancelled (never started)") && ended.stdout.contains("wrong branch"), "{ended:?}");
-    assert!(!ended.stdout.contains('\u{1b}'), "colour is for terminals");
+    assert!(!ended.stdout.contains('\u{1b}'), "colours are for terminals");
     let ended = call(&project, &["list", "--json"]).expect_code(0);
     let json: Value = serde_json::from_str(&ended.stdout).expect("JSON");
     assert_eq!(json["data"]["test_runs"]["items"][0]["id"], json!(id));
@@ -43,7 +43,7 @@ fn lists_are_tables_for_people_and_json_for_programs() {
 }
 
 #[test]
-fn waiting_ends_with_the_run_and_its_exit_code_says_how() {
+fn wait_ends_with_the_run_and_exits_with_its_outcome() {
     let project = Project::new();
     let (passed, token) = project.started();
     let waiting = start(&project, &["wait", &passed.to_string()]);
@@ -98,7 +98,7 @@ fn completions_are_printed_for_shells() {
 }
 
 #[test]
-fn many_runs_are_cancelled_at_once_and_a_dry_run_only_says_which() {
+fn many_runs_are_cancelled_at_once_and_a_dry_run_only_lists_them() {
     let project = Project::new();
     let body = json!({"environment": "staging", "branch": "main", "metadata": {"ci_run_id": 42}});
     let register =
@@ -110,7 +110,7 @@ fn many_runs_are_cancelled_at_once_and_a_dry_run_only_says_which() {
     assert_eq!(project.show(first)["state"], "queued");
     let ended = call(&project, &[&matching[..], &["--limit", "1", "--reason", "bad deploy"]].concat()).expect_code(0);
     assert!(
-        ended.stdout.contains(&format!("Test run {first} is cancelled.")) && ended.stderr.contains("more match"),
+        ended.stdout.contains(&format!("Test run {first} is cancelled.")) && ended.stderr.contains("more runs match"),
         "{ended:?}"
     );
     assert_eq!(project.show(first)["cancel"]["reason"], "bad deploy");

@@ -1,4 +1,4 @@
-//! A run that waits for its turn: behind another real run, and, where the moment matters, by what the proxy says.
+//! A run that waits for its turn: behind another real run or, where timing matters, because the proxy says so.
 
 use rustix::process::Signal;
 use serde_json::json;
@@ -16,18 +16,18 @@ fn waiting(project: &Project) -> (Running, Proxy, i64) {
         "trigger": {"success": true},
         "test_run": {"id": id, "state": "queued", "test_run_branch": null, "created_at": "2026-11-22T09:30:00.000Z"},
     }});
-    let says = vec![
+    let responses = vec![
         ("/claim", http("412 Precondition Failed", "Retry-After: 1\r\n", WAIT)),
         ("", http("200 OK", "", &registered.to_string())),
     ];
-    let proxy = Proxy::before(&project.server.url, Mode::Says(says));
+    let proxy = Proxy::before(&project.server.url, Mode::Responds(responses));
     let mut running = start_at(&proxy.url, project, &["run", "-e", "staging", "--", "echo", "ran"]);
     running.says("Test run 7 goes first");
     (running, proxy, id)
 }
 
 #[test]
-fn a_run_waits_for_its_turn_and_says_for_whom() {
+fn a_run_waits_for_its_turn_and_says_for_which_run() {
     let project = Project::new();
     let (running, proxy, id) = waiting(&project);
     proxy.switch(Mode::Through);
@@ -59,7 +59,7 @@ fn a_run_cancelled_while_it_waits_never_starts() {
     assert_eq!(project.show(id)["stop"]["outcome"], "never_started");
 }
 
-/// A project with one run at once in each environment.
+/// A project that is limited to one run in each environment.
 fn limited(behaviour: &str) -> Project {
     let project = Project::new();
     let mut admin = estop(&project.server.url, &project.key);
@@ -78,12 +78,12 @@ fn limited(behaviour: &str) -> Project {
     project
 }
 
-const OBEDIENT: &str = "trap 'echo stopped; exit 0' INT; echo ready; while :; do sleep 0.05; done";
+const OBEYS: &str = "trap 'echo stopped; exit 0' INT; echo ready; while :; do sleep 0.05; done";
 
 #[test]
-fn a_newer_run_stops_the_older_one_and_starts_when_it_has_stopped() {
+fn a_newer_run_supersedes_the_older_one_and_starts_once_that_has_stopped() {
     let project = limited("cancel_previous");
-    let mut old = run(&project, &[], OBEDIENT);
+    let mut old = run(&project, &[], OBEYS);
     old.says("ready");
     let new = run(&project, &[], "echo mine").end().expect_code(0);
     assert_eq!(new.stdout, "mine\n");
@@ -92,9 +92,9 @@ fn a_newer_run_stops_the_older_one_and_starts_when_it_has_stopped() {
 }
 
 #[test]
-fn a_run_that_queues_waits_for_a_protected_one_and_a_third_takes_its_turn() {
+fn a_queued_run_waits_for_a_protected_one_and_a_third_takes_its_place() {
     let project = limited("queue_new");
-    let mut first = run(&project, &["--protected"], OBEDIENT);
+    let mut first = run(&project, &["--protected"], OBEYS);
     first.says("ready");
     let mut second = run(&project, &[], "echo never");
     second.says("waits for test run");

@@ -1,4 +1,5 @@
-//! The real binary, the real Worker, real children. `ESTOP_TEST_URL` and `ESTOP_TEST_SHORT_URL` say where the Worker is.
+//! The real binary, the real Worker, real child processes. The Worker is at `ESTOP_TEST_URL` and
+//! `ESTOP_TEST_SHORT_URL`, which scripts/with-servers sets.
 
 #[allow(dead_code, reason = "the HTTP tests use the rest of it")]
 #[path = "../../../tests/http/client.rs"]

@@ -1,21 +1,21 @@
-//! The service down, slow or broken: the tests go on.
+//! The service is down, slow or broken, and the tests go on.
 
 use serde_json::json;
 
 use crate::client::{Project, eventually};
-use crate::proxy::{Mode, Proxy, answer};
+use crate::proxy::{Mode, Proxy, respond_with};
 use crate::support::{Running, estop, lives, start_at};
 
 const BROKEN: &str = r#"{"data":null,"error":{"message":"The database did not answer in time."}}"#;
 
 fn unavailable() -> Mode {
-    answer("503 Service Unavailable", "Retry-After: 1\r\n", BROKEN)
+    respond_with("503 Service Unavailable", "Retry-After: 1\r\n", BROKEN)
 }
 
 #[test]
-fn a_service_that_is_down_at_the_start_does_not_keep_the_tests_from_running() {
+fn an_outage_at_the_start_does_not_keep_the_tests_from_running() {
     let project = Project::new();
-    for mode in [Mode::Closed, unavailable(), answer("502 Bad Gateway", "", "<html>")] {
+    for mode in [Mode::Closed, unavailable(), respond_with("502 Bad Gateway", "", "<html>")] {
         let proxy = Proxy::before(&project.server.url, mode);
         let arguments = ["run", "-e", "staging", "--start-within", "1", "--", "sh", "-c", "echo ran; exit 4"];
         let ended = start_at(&proxy.url, &project, &arguments).end().expect_code(4);
@@ -25,7 +25,7 @@ fn a_service_that_is_down_at_the_start_does_not_keep_the_tests_from_running() {
 }
 
 #[test]
-fn a_service_that_is_required_and_down_keeps_them_from_running() {
+fn an_outage_keeps_the_tests_from_running_if_the_service_is_required() {
     let project = Project::new();
     let proxy = Proxy::before(&project.server.url, Mode::Closed);
     let arguments = ["run", "-e", "staging", "--require-service", "--start-within", "1", "--", "echo", "ran"];
@@ -38,7 +38,7 @@ fn a_start_waits_for_a_service_that_asks_for_time() {
     let project = Project::new();
     let proxy = Proxy::before(&project.server.url, unavailable());
     let mut running = start_at(&proxy.url, &project, &["run", "-e", "staging", "--", "true"]);
-    running.says("trying again");
+    running.says("retrying");
     proxy.switch(Mode::Through);
     let id = running.id();
     running.end().expect_code(0);
@@ -46,7 +46,7 @@ fn a_start_waits_for_a_service_that_asks_for_time() {
 }
 
 #[test]
-fn a_service_that_goes_away_and_comes_back_stops_the_run_then() {
+fn a_cancel_during_an_outage_stops_the_run_once_the_service_is_back() {
     let project = Project::new();
     let proxy = Proxy::before(&project.server.url, Mode::Through);
     let script = "trap 'exit 0' INT; echo pid=$$; while :; do sleep 0.1; done";
@@ -66,7 +66,7 @@ fn a_service_that_goes_away_and_comes_back_stops_the_run_then() {
 }
 
 #[test]
-fn a_service_that_is_down_at_the_end_gets_the_result_once_it_is_back() {
+fn a_result_is_recorded_once_the_service_is_back() {
     let project = Project::new();
     let proxy = Proxy::before(&project.server.url, Mode::Through);
     let mut running =
@@ -75,14 +75,14 @@ fn a_service_that_is_down_at_the_end_gets_the_result_once_it_is_back() {
     let id = running.id();
     proxy.switch(unavailable());
     running.type_in("go\n");
-    running.says("the result is sent again");
+    running.says("to record the result");
     proxy.switch(Mode::Through);
     running.end().expect_code(5);
     assert_eq!(project.show(id)["result"], "failed");
 }
 
 #[test]
-fn a_service_that_stays_down_does_not_change_the_exit_code() {
+fn an_outage_at_the_end_does_not_change_the_exit_code() {
     let project = Project::new();
     let proxy = Proxy::before(&project.server.url, Mode::Through);
     let arguments = ["run", "-e", "staging", "--finish-within", "1", "--", "sh", "-c", "echo ready; read line; exit 5"];
@@ -95,19 +95,23 @@ fn a_service_that_stays_down_does_not_change_the_exit_code() {
 }
 
 #[test]
-fn a_lease_that_another_holds_stops_the_command() {
+fn a_lost_lease_stops_the_command() {
     let project = Project::new();
     let proxy = Proxy::before(&project.server.url, Mode::Through);
     let script = "trap 'exit 0' INT; echo pid=$$; while :; do sleep 0.1; done";
     let mut running = start_at(&proxy.url, &project, &["run", "-e", "staging", "--", "sh", "-c", script]);
     let pid = running.word_after("pid=");
-    proxy.switch(answer("409 Conflict", "", r#"{"data":null,"error":{"message":"This lease does not hold it."}}"#));
+    proxy.switch(respond_with(
+        "409 Conflict",
+        "",
+        r#"{"data":null,"error":{"message":"This lease does not hold it."}}"#,
+    ));
     let ended = running.end().expect_code(121);
     assert!(ended.stderr.contains("This lease does not hold it.") && !lives(&pid), "{ended:?}");
 }
 
 #[test]
-fn a_cancel_is_sent_again_until_it_is_answered() {
+fn a_cancel_is_retried_until_there_is_a_response() {
     let project = Project::new();
     let id = project.queued();
     let proxy = Proxy::before(&project.server.url, unavailable());
@@ -119,7 +123,7 @@ fn a_cancel_is_sent_again_until_it_is_answered() {
 }
 
 #[test]
-fn a_key_revoked_meanwhile_does_not_kill_the_tests() {
+fn a_key_that_is_revoked_meanwhile_does_not_stop_the_tests() {
     let project = Project::new();
     let (key, key_id) = project.key("ci", &["run"], None);
     let mut command = estop(&project.server.url, &key);

@@ -30,7 +30,7 @@ impl Fixture {
         fs::read_to_string(self.0.join("out").join(file)).ok()
     }
 
-    /// The process ids of the workers, once there are so many.
+    /// The process ids of the workers, once there are this many.
     fn workers(&self, many: usize) -> Vec<String> {
         eventually("Playwright's workers", || {
             let pids: Vec<String> = self.read("pids")?.lines().map(str::to_owned).collect();
@@ -58,7 +58,7 @@ fn statuses(report: &Value, status: &str) -> usize {
 }
 
 #[test]
-fn a_stopped_playwright_writes_its_report_and_leaves_nothing_behind() {
+fn a_cancelled_playwright_writes_its_report_and_leaves_nothing_behind() {
     let project = Project::new();
     let fixture = Fixture::new();
     fs::create_dir(fixture.0.join("out")).expect("a folder");

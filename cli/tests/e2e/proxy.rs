@@ -1,4 +1,4 @@
-//! A service that comes and goes: a TCP proxy before the Worker that can be switched.
+//! Outages: a TCP proxy in front of the Worker whose behaviour can be switched.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -8,15 +8,14 @@ use std::thread;
 /// What the proxy does with connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mode {
-    /// Passes them through.
+    /// Forwards them.
     Through,
     /// Closes them at once.
     Closed,
-    /// Answers a request with the first of these whose words it holds.
-    Says(Vec<(&'static str, String)>),
+    /// Answers a request with the first response whose text it contains.
+    Responds(Vec<(&'static str, String)>),
 }
 
-/// The proxy.
 pub struct Proxy {
     pub url: String,
     inner: Arc<Mutex<Inner>>,
@@ -29,7 +28,6 @@ struct Inner {
 }
 
 impl Proxy {
-    /// A proxy before the server at `url`.
     pub fn before(url: &str, mode: Mode) -> Self {
         let target = url.trim_start_matches("http://").to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -44,7 +42,7 @@ impl Proxy {
         Self { url: format!("http://{address}"), inner }
     }
 
-    /// From now on it does this; what is open is cut.
+    /// Changes the mode and cuts the open connections.
     pub fn switch(&self, mode: Mode) {
         let mut inner = self.inner.lock().expect("a lock");
         inner.mode = mode;
@@ -54,7 +52,7 @@ impl Proxy {
         }
     }
 
-    /// Connections since it was switched.
+    /// Connections since the last switch.
     pub fn seen(&self) -> u32 {
         self.inner.lock().expect("a lock").seen
     }
@@ -65,9 +63,9 @@ fn accept(mut client: TcpStream, target: &str, shared: &Mutex<Inner>) {
     inner.seen += 1;
     match &inner.mode {
         Mode::Closed => {}
-        Mode::Says(answers) => {
-            let answers = answers.clone();
-            thread::spawn(move || say(&mut client, &answers));
+        Mode::Responds(responses) => {
+            let responses = responses.clone();
+            thread::spawn(move || respond(&mut client, &responses));
         }
         Mode::Through => {
             let Ok(server) = TcpStream::connect(target) else { return };
@@ -83,25 +81,25 @@ fn accept(mut client: TcpStream, target: &str, shared: &Mutex<Inner>) {
     }
 }
 
-fn say(client: &mut TcpStream, answers: &[(&str, String)]) {
+fn respond(client: &mut TcpStream, responses: &[(&str, String)]) {
     let mut buffer = vec![0; 16 * 1024];
-    // One read holds the request's head.
+    // One read gets the request's head.
     let length = client.read(&mut buffer).unwrap_or(0);
     let request = String::from_utf8_lossy(&buffer[..length]).into_owned();
-    if let Some((_, answer)) = answers.iter().find(|(words, _)| request.contains(words)) {
-        let _ = client.write_all(answer.as_bytes());
+    if let Some((_, response)) = responses.iter().find(|(text, _)| request.contains(text)) {
+        let _ = client.write_all(response.as_bytes());
     }
-    // To close with something unread would take the answer back.
+    // Closing with unread data would reset the connection and lose the response.
     let _ = client.shutdown(Shutdown::Write);
     while client.read(&mut buffer).is_ok_and(|length| length > 0) {}
 }
 
-/// An HTTP answer to everything.
-pub fn answer(status: &str, headers: &str, body: &str) -> Mode {
-    Mode::Says(vec![("", http(status, headers, body))])
+/// Answers every request with this response.
+pub fn respond_with(status: &str, headers: &str, body: &str) -> Mode {
+    Mode::Responds(vec![("", http(status, headers, body))])
 }
 
-/// An HTTP answer's text.
+/// An HTTP response.
 pub fn http(status: &str, headers: &str, body: &str) -> String {
     let length = body.len();
     format!(

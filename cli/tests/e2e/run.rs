@@ -1,4 +1,4 @@
-//! `estop run` while nobody stops it.
+//! `estop run` while nobody cancels it.
 
 use rustix::process::Signal;
 use serde_json::json;
@@ -41,7 +41,7 @@ fn a_command_that_cannot_start_is_an_error_as_in_a_shell() {
 }
 
 #[test]
-fn streams_pass_through_and_only_estops_own_words_are_added_to_stderr() {
+fn streams_pass_through_and_only_lines_marked_estop_are_added_to_stderr() {
     let project = Project::new();
     let mut running = run(&project, &[], "cat; echo to-stderr >&2; echo id=$ESTOP_RUN_ID");
     let id = running.id();
@@ -72,7 +72,7 @@ fn flags_and_ci_variables_are_on_the_record() {
 }
 
 #[test]
-fn signals_reach_the_command_and_the_record_says_that_it_was_interrupted() {
+fn signals_reach_the_command_and_are_recorded_as_an_interruption() {
     let project = Project::new();
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
         let mut running = run(&project, &[], "echo ready; exec sleep 1000");
@@ -90,7 +90,7 @@ fn signals_reach_the_command_and_the_record_says_that_it_was_interrupted() {
 }
 
 #[test]
-fn a_command_that_ends_well_after_a_signal_has_passed() {
+fn a_command_that_succeeds_after_a_signal_has_passed() {
     let project = Project::new();
     let mut running = run(&project, &[], "trap 'exit 0' INT; echo ready; while :; do sleep 0.1; done");
     running.says("ready");
@@ -115,27 +115,27 @@ fn a_second_interrupt_kills_at_once() {
 }
 
 #[test]
-fn a_normal_end_takes_its_leftovers_along() {
+fn what_a_command_leaves_behind_is_terminated() {
     let project = Project::new();
     let mut running = run(&project, &[], "sleep 1000 >/dev/null 2>&1 & echo pid=$!");
     let pid = running.word_after("pid=");
     running.end().expect_code(0);
-    crate::client::eventually("the leftover's end", || (!lives(&pid)).then_some(()));
+    crate::client::eventually("the end of the leftover", || (!lives(&pid)).then_some(()));
 }
 
 #[test]
-fn what_the_service_refuses_keeps_the_command_from_starting() {
+fn a_refusal_keeps_the_command_from_starting() {
     let project = Project::new();
     let reader = project.key("eve", &["read"], None).0;
     let script = ["--", "sh", "-c", "echo started"];
-    for (key, environment, words) in [
+    for (key, environment, message) in [
         ("estop_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "staging", "ESTOP_KEY"),
         (reader.as_str(), "staging", "scope"),
         (project.key.as_str(), "nowhere", "known are"),
     ] {
         let mut command = estop(&project.server.url, key);
         let ended = Running::of(command.args(["run", "-e", environment]).args(script)).end().expect_code(122);
-        assert!(ended.stderr.contains(words) && ended.stdout.is_empty(), "{ended:?}");
+        assert!(ended.stderr.contains(message) && ended.stdout.is_empty(), "{ended:?}");
         assert!(!ended.stderr.contains(key), "a key is never printed");
         assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
     }

@@ -1,6 +1,6 @@
-//! `estop run` when someone stops it: obedient, deaf, forking and dead children; lost leases.
+//! `estop run` when someone cancels it: children that obey, ignore signals or fork; lost leases.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::json;
@@ -8,29 +8,29 @@ use serde_json::json;
 use crate::client::{Project, Server, eventually};
 use crate::support::{Ended, Running, lives, run, start};
 
-/// What people are told of the cancel that `Project::cancel` makes.
-fn told_who_and_why(ended: &Ended) -> bool {
+/// Whether the cancel that `Project::cancel` makes was reported.
+fn says_who_and_why(ended: &Ended) -> bool {
     ended.stderr.contains("ada@example.com cancelled test run") && ended.stderr.contains("wrong branch")
 }
 
-fn agree(project: &Project, id: i64, outcome: &str) {
+fn assert_stopped(project: &Project, id: i64, outcome: &str) {
     let shown = project.show(id);
     assert_eq!((&shown["state"], &shown["stop"]["outcome"]), (&json!("cancelled"), &json!(outcome)));
     assert_eq!(shown["cancel"]["reason"], "wrong branch");
 }
 
-/// Cancels a run whose script says its `pid=`; the process is gone and the record says how it went.
-fn stopped_with_its_process(project: &Project, mut running: Running, outcome: &str) {
+/// Cancels a run whose script prints its `pid=`, and checks that the process is gone and how the stop was recorded.
+fn cancel_and_check(project: &Project, mut running: Running, outcome: &str) {
     let pid = running.word_after("pid=");
     let id = running.id();
     assert_eq!(project.cancel(id).status, 200);
     running.end().expect_code(120);
     assert!(!lives(&pid));
-    agree(project, id, outcome);
+    assert_stopped(project, id, outcome);
 }
 
 #[test]
-fn an_obedient_command_ends_by_itself() {
+fn a_command_that_handles_sigint_ends_by_itself() {
     let project = Project::new();
     let script = "trap 'echo report written; exit 1' INT; echo ready; while :; do sleep 0.1; done";
     let mut running = run(&project, &[], script);
@@ -38,12 +38,12 @@ fn an_obedient_command_ends_by_itself() {
     let id = running.id();
     assert_eq!(project.cancel(id).status, 200);
     let ended = running.end().expect_code(120);
-    assert!(ended.stdout.contains("report written") && told_who_and_why(&ended), "{ended:?}");
-    agree(&project, id, "graceful");
+    assert!(ended.stdout.contains("report written") && says_who_and_why(&ended), "{ended:?}");
+    assert_stopped(&project, id, "graceful");
 }
 
 #[test]
-fn a_deaf_command_is_killed() {
+fn a_command_that_ignores_signals_is_killed() {
     let project = Project::new();
     let script = "trap '' INT TERM; echo pid=$$; while :; do sleep 0.1; done";
     let mut running = run(&project, &["--grace", "1", "--kill-after", "1"], script);
@@ -52,37 +52,37 @@ fn a_deaf_command_is_killed() {
     assert_eq!(project.cancel(id).status, 200);
     let ended = running.end().expect_code(120);
     assert!(
-        told_who_and_why(&ended) && ended.stderr.contains("SIGTERM") && ended.stderr.contains("killed"),
+        says_who_and_why(&ended) && ended.stderr.contains("SIGTERM") && ended.stderr.contains("killed"),
         "{ended:?}"
     );
     assert!(!lives(&pid));
-    agree(&project, id, "killed");
+    assert_stopped(&project, id, "killed");
 }
 
 #[test]
 fn grandchildren_die_too() {
     let project = Project::new();
-    // A shell lets its background children ignore SIGINT, so this one takes a SIGTERM.
+    // Shells make their background children ignore SIGINT, so this one takes a SIGTERM.
     let running = run(&project, &["--grace", "1"], "sleep 1000 & echo pid=$!; wait");
-    stopped_with_its_process(&project, running, "graceful");
+    cancel_and_check(&project, running, "graceful");
 }
 
 #[test]
-fn a_deaf_grandchild_is_killed_after_its_parent_has_gone() {
+fn a_grandchild_that_ignores_signals_is_killed_after_its_parent_is_gone() {
     let project = Project::new();
     let script = "sh -c 'trap \"\" INT TERM; echo pid=$$; while :; do sleep 0.1; done' & wait";
     let running = run(&project, &["--grace", "1", "--kill-after", "1"], script);
-    stopped_with_its_process(&project, running, "killed");
+    cancel_and_check(&project, running, "killed");
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn who_left_the_group_dies_too() {
+fn processes_that_left_the_group_die_too() {
     let project = Project::new();
-    // setsid does for the sleeper what Playwright does for its browsers.
+    // setsid gives the sleeper a group of its own, as Playwright does with its browsers.
     let script = "setsid sh -c 'echo pid=$$; exec sleep 1000' & trap 'exit 0' INT; while :; do sleep 0.1; done";
     let running = run(&project, &[], script);
-    stopped_with_its_process(&project, running, "graceful");
+    cancel_and_check(&project, running, "graceful");
 }
 
 #[test]
@@ -97,21 +97,21 @@ fn a_second_interrupt_shortens_the_grace() {
     running.signal(Signal::INT);
     running.end().expect_code(120);
     assert!(!lives(&pid));
-    agree(&project, id, "killed");
+    assert_stopped(&project, id, "killed");
 }
 
 #[test]
-fn a_command_that_ended_before_it_could_be_told_is_cancelled_all_the_same() {
+fn a_command_that_ends_before_it_learns_of_the_cancel_is_cancelled_all_the_same() {
     let project = Project::new();
     let mut running = run(&project, &[], "echo ready; read line");
     running.says("ready");
     let id = running.id();
-    // The cancel and the command's end fall into one heartbeat interval: only the finish learns of it.
+    // The cancel and the command's end fall into one heartbeat interval, so only the finish learns of the cancel.
     assert_eq!(project.cancel(id).status, 200);
     running.type_in("go\n");
     let ended = running.end().expect_code(120);
-    assert!(told_who_and_why(&ended), "{ended:?}");
-    agree(&project, id, "graceful");
+    assert!(says_who_and_why(&ended), "{ended:?}");
+    assert_stopped(&project, id, "graceful");
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_run_cancelled_during_its_start_agrees_with_its_record() {
         let id = running.id();
         assert_eq!(project.cancel(id).status, 200);
         let ended = running.end().expect_code(120);
-        assert!(told_who_and_why(&ended), "{ended:?}");
+        assert!(says_who_and_why(&ended), "{ended:?}");
         let outcome = project.show(id)["stop"]["outcome"].clone();
         if ended.stderr.contains("was not started") {
             assert!(ended.stdout.is_empty() && outcome == "never_started", "{outcome} {ended:?}");
@@ -134,7 +134,7 @@ fn a_run_cancelled_during_its_start_agrees_with_its_record() {
 }
 
 #[test]
-fn a_laptop_that_slept_is_fenced() {
+fn a_laptop_that_was_asleep_has_lost_its_lease() {
     let project = Project::on(Server::short());
     let mut running = start(
         &project,
@@ -143,7 +143,7 @@ fn a_laptop_that_slept_is_fenced() {
     let pid = running.word_after("pid=");
     let id = running.id();
     running.signal(Signal::STOP);
-    eventually("the sweeper's verdict", || {
+    eventually("the sweeper's cancel", || {
         project.server.tick();
         (project.show(id)["state"] == "cancelled").then_some(())
     });
@@ -151,7 +151,7 @@ fn a_laptop_that_slept_is_fenced() {
     let ended = running.end().expect_code(121);
     assert!(
         ended.stderr.contains("system:sweeper cancelled")
-            && ended.stderr.contains("Another may hold")
+            && ended.stderr.contains("Another runner may hold the environment")
             && ended.stderr.contains("no heartbeat"),
         "{ended:?}"
     );
@@ -160,7 +160,7 @@ fn a_laptop_that_slept_is_fenced() {
 }
 
 #[test]
-fn a_reason_cannot_drive_the_terminal() {
+fn a_reason_cannot_control_the_terminal() {
     let project = Project::new();
     let mut running = run(&project, &[], "trap 'exit 0' INT; echo ready; while :; do sleep 0.1; done");
     running.says("ready");
@@ -172,14 +172,19 @@ fn a_reason_cannot_drive_the_terminal() {
 }
 
 #[test]
-fn the_order_to_stop_comes_within_a_heartbeat() {
+fn a_cancel_arrives_within_a_heartbeat() {
     let project = Project::new();
     let mut running = run(&project, &[], "trap 'exit 0' INT; echo ready; while :; do sleep 0.05; done");
     running.says("ready");
     let id = running.id();
     assert_eq!(project.cancel(id).status, 200);
-    let cancelled = estop_cli::retry::now();
+    let cancelled = now();
     running.end().expect_code(120);
-    // 2 s and 0.5 s by promise, and as much again for a busy machine.
+    // 2.5 s are promised; the rest is for a busy machine.
     assert!(cancelled.elapsed() < Duration::from_secs(5));
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test's stopwatch")]
+fn now() -> Instant {
+    Instant::now()
 }

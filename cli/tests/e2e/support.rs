@@ -1,4 +1,4 @@
-//! The binary at work: started, watched, signalled, waited for.
+//! Starts the binary, watches its output, signals it and waits for it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use crate::client::{Project, eventually};
 
-/// A command line that has ended.
+/// A process that has ended.
 #[derive(Debug)]
 pub struct Ended {
     pub code: Option<i32>,
@@ -17,7 +17,7 @@ pub struct Ended {
     pub stderr: String,
 }
 
-/// A command line at work.
+/// A process that is running.
 pub struct Running {
     child: Child,
     stdout: Stream,
@@ -53,7 +53,7 @@ impl Stream {
     }
 }
 
-/// `estop` against a server, with a key, and none of this CI job's own variables.
+/// `estop` with a server and a key, and without this CI job's own variables.
 pub fn estop(url: &str, key: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_estop"));
     for name in
@@ -65,24 +65,23 @@ pub fn estop(url: &str, key: &str) -> Command {
     command
 }
 
-/// Starts `estop ARGUMENTS` in a project.
+/// Starts `estop ARGUMENTS` with a project's key.
 pub fn start(project: &Project, arguments: &[&str]) -> Running {
     start_at(&project.server.url, project, arguments)
 }
 
-/// Starts `estop ARGUMENTS` in a project, reached at another address.
+/// The same, with the service at another address.
 pub fn start_at(url: &str, project: &Project, arguments: &[&str]) -> Running {
     Running::of(estop(url, &project.key).args(arguments))
 }
 
-/// Starts `estop run OPTIONS -- sh -c SCRIPT`, in staging.
+/// Starts `estop run -e staging OPTIONS -- sh -c SCRIPT`.
 pub fn run(project: &Project, options: &[&str], script: &str) -> Running {
     let arguments = [&["run", "-e", "staging"], options, &["--", "sh", "-c", script]].concat();
     start(project, &arguments)
 }
 
 impl Running {
-    /// Starts any command line.
     pub fn of(command: &mut Command) -> Self {
         let mut child = command
             .stdin(Stdio::piped())
@@ -116,11 +115,9 @@ impl Running {
         })
     }
 
-    /// Waits until either stream holds this.
-    pub fn says(&mut self, words: &str) {
-        eventually(words, || {
-            (self.stdout.so_far().contains(words) || self.stderr.so_far().contains(words)).then_some(())
-        });
+    /// Waits until either stream contains this.
+    pub fn says(&mut self, text: &str) {
+        eventually(text, || (self.stdout.so_far().contains(text) || self.stderr.so_far().contains(text)).then_some(()));
     }
 
     /// The run's id, once it is registered.
@@ -132,12 +129,13 @@ impl Running {
         self.child.try_wait().expect("a child").is_none()
     }
 
-    /// Its end.
+    /// Waits for the end.
     #[track_caller]
     pub fn end(mut self) -> Ended {
         let said = (self.stdout.text.clone(), self.stderr.text.clone());
-        let status =
-            eventually(&format!("the end of estop, which said {said:?}"), || self.child.try_wait().expect("a child"));
+        let status = eventually(&format!("the end of estop, which printed {said:?}"), || {
+            self.child.try_wait().expect("a child")
+        });
         Ended { code: status.code(), stdout: self.stdout.whole(), stderr: self.stderr.whole() }
     }
 }
@@ -150,7 +148,7 @@ impl Ended {
     }
 }
 
-/// Whether a process lives. A zombie that nobody has reaped is not alive.
+/// Whether a process is alive. A zombie that nobody has reaped is not.
 pub fn lives(pid: &str) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
     if let Ok(stat) = stat {

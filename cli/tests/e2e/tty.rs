@@ -1,4 +1,4 @@
-//! At a terminal: a command may read from it, and whoever called estop gets it back.
+//! At a terminal: a command may read from it, and the caller of estop gets it back.
 #![cfg(target_os = "linux")]
 
 use std::fs::File;
@@ -11,14 +11,14 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use crate::client::{Project, eventually};
 
-/// A terminal with somebody at it.
+/// A pseudoterminal, driven by the test.
 struct Terminal {
     keyboard: File,
     screen: Arc<Mutex<String>>,
 }
 
 impl Terminal {
-    /// Runs a script at a terminal of its own.
+    /// Runs a script in a terminal of its own.
     fn running(script: &str, project: &Project) -> (Self, std::process::Child) {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
         grantpt(&master).and_then(|()| unlockpt(&master)).expect("a terminal");
@@ -43,7 +43,7 @@ impl Terminal {
         let (mut source, shared) = (keyboard.try_clone().expect("a terminal"), screen.clone());
         thread::spawn(move || {
             let mut buffer = [0; 4096];
-            // It ends with an error once nobody has the terminal open.
+            // Reading fails once no process has the terminal open.
             while let Ok(length) = source.read(&mut buffer) {
                 shared.lock().expect("a lock").push_str(&String::from_utf8_lossy(&buffer[..length]));
             }
@@ -51,8 +51,8 @@ impl Terminal {
         (Self { keyboard, screen }, child)
     }
 
-    fn shows(&self, words: &str) {
-        eventually(words, || self.screen.lock().expect("a lock").contains(words).then_some(()));
+    fn shows(&self, text: &str) {
+        eventually(text, || self.screen.lock().expect("a lock").contains(text).then_some(()));
     }
 
     fn types(&mut self, text: &str) {
