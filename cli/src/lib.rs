@@ -35,7 +35,10 @@ pub fn dispatch(cli: &Cli) -> Result<Exit, Failure> {
         Command::Wait(args) => commands::wait(args, &key(TIMEOUT)?),
         Command::Keys(command) => commands::keys(command, &admin()?),
         Command::Projects(command) => commands::projects(command, &admin()?),
-        Command::Environments(command) => commands::environments(command, &admin()?),
+        Command::Environments(command) => {
+            let service = if command.is_for_admins() { admin()? } else { key(TIMEOUT)? };
+            commands::environments(command, &service)
+        }
         Command::Completions { shell } => Ok(commands::completions(*shell)),
     }
 }

@@ -58,10 +58,10 @@ pub enum Command {
     /// Create, list and revoke keys (admin token)
     #[command(subcommand)]
     Keys(KeysCommand),
-    /// Create and limit projects (admin token)
+    /// Create, list and limit projects (admin token)
     #[command(subcommand)]
     Projects(ProjectsCommand),
-    /// Create environments (admin token)
+    /// List environments, or create them (admin token)
     #[command(subcommand)]
     Environments(EnvironmentsCommand),
     /// Print a completion script, e.g. `estop completions bash > /etc/bash_completion.d/estop`
@@ -76,7 +76,7 @@ fn after_help() -> String {
         "Environment:
   ESTOP_URL          the service's address
   ESTOP_KEY          a key of the project; `run` needs scope run, `cancel` needs cancel, the others need read
-  ESTOP_ADMIN_TOKEN  for keys, projects and environments
+  ESTOP_ADMIN_TOKEN  for keys, projects, `environments create` and `environments list --project`
   ESTOP_ENVIRONMENT  the default for `estop run --environment`
   NO_COLOR           no colours, even on a terminal
 

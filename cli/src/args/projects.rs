@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use estop_protocol::concurrency::{LimitBehaviour, LimitScope};
 
-use super::values::one_of;
+use super::values::{id, one_of};
 
 #[derive(Debug, Subcommand)]
 pub enum ProjectsCommand {
@@ -19,6 +19,18 @@ pub enum ProjectsCommand {
         /// The repository under test
         #[arg(long, value_name = "OWNER/NAME")]
         repo: Option<String>,
+        /// Print the service's JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List projects, newest first
+    #[command(
+        after_help = "Examples:\n  estop projects list\n  estop projects list --json | jq '.data.projects[].slug'"
+    )]
+    List {
+        /// Projects with a smaller id than this
+        #[arg(long, value_name = "ID", value_parser = id())]
+        before: Option<i64>,
         /// Print the service's JSON
         #[arg(long)]
         json: bool,

@@ -42,7 +42,7 @@ pub fn keys(command: &KeysCommand, service: &Service) -> Result<Exit, Failure> {
                 terminal::print(sanitize_json(&response.text));
             } else {
                 print_keys(&list.data.keys);
-                super::print_next_page("estop keys list", list.pagination.next_before);
+                super::print_next_page("estop keys list", *project, &list.pagination);
             }
         }
         KeysCommand::Revoke { id, json } => {

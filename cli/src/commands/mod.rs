@@ -20,6 +20,8 @@ pub use wait::wait;
 
 use std::time::Duration;
 
+use estop_protocol::envelope::CursorPagination;
+
 use crate::service::Response;
 use crate::terminal::{self, sanitize_json};
 
@@ -44,9 +46,10 @@ fn print_result(json: bool, response: &Response, sentence: impl FnOnce() -> Stri
     terminal::print(if json { sanitize_json(&response.text) } else { sentence() });
 }
 
-/// After a page of a list: the command that shows the next one, if there may be one.
-fn print_next_page(command: &str, next_before: Option<i64>) {
-    if let Some(before) = next_before {
-        terminal::info(format!("next page: {command} --before {before}"));
+/// Prints the command that shows the next page, if there may be one.
+fn print_next_page(command: &str, project: Option<i64>, pagination: &CursorPagination) {
+    if let Some(before) = pagination.next_before {
+        let project = project.map(|id| format!(" --project {id}")).unwrap_or_default();
+        terminal::info(format!("next page: {command}{project} --before {before}"));
     }
 }

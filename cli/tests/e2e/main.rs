@@ -6,6 +6,7 @@
 mod client;
 mod commands;
 mod concurrency;
+mod lists;
 mod outage;
 mod playwright;
 mod proxy;
