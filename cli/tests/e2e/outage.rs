@@ -2,20 +2,25 @@
 
 use serde_json::json;
 
-use crate::client::{Project, eventually};
+use crate::client::{ADMIN, Project, eventually};
 use crate::proxy::{Mode, Proxy, respond_with};
 use crate::support::{Running, estop, lives, start_at};
 
-const BROKEN: &str = r#"{"data":null,"error":{"message":"The database did not answer in time."}}"#;
-
 fn unavailable() -> Mode {
-    respond_with("503 Service Unavailable", "Retry-After: 1\r\n", BROKEN)
+    let body = r#"{"data":null,"error":{"message":"estop is being upgraded. Try again in a moment."}}"#;
+    respond_with("503 Service Unavailable", "Retry-After: 1\r\n", body)
+}
+
+/// The service has a bug.
+fn broken() -> Mode {
+    let body = r#"{"data":null,"error":{"message":"Something is wrong in estop. Report it with request id 7f3a."}}"#;
+    respond_with("500 Internal Server Error", "", body)
 }
 
 #[test]
 fn an_outage_at_the_start_does_not_keep_the_tests_from_running() {
     let project = Project::new();
-    for mode in [Mode::Closed, unavailable(), respond_with("502 Bad Gateway", "", "<html>")] {
+    for mode in [Mode::Closed, unavailable(), broken(), respond_with("502 Bad Gateway", "", "<html>")] {
         let proxy = Proxy::before(&project.server.url, mode);
         let arguments = ["run", "-e", "staging", "--start-within", "1", "--", "sh", "-c", "echo ran; exit 4"];
         let ended = start_at(&proxy.url, &project, &arguments).end().expect_code(4);
@@ -113,13 +118,16 @@ fn a_lost_lease_stops_the_command() {
 #[test]
 fn a_cancel_is_retried_until_there_is_a_response() {
     let project = Project::new();
-    let id = project.queued();
-    let proxy = Proxy::before(&project.server.url, unavailable());
-    let running = start_at(&proxy.url, &project, &["cancel", &id.to_string(), "--reason", "wrong branch"]);
-    eventually("a try", || (proxy.seen() >= 1).then_some(()));
-    proxy.switch(Mode::Through);
-    running.end().expect_code(0);
-    assert_eq!(project.show(id)["cancel"]["reason"], json!("wrong branch"));
+    for mode in [unavailable(), broken()] {
+        let id = project.queued();
+        let proxy = Proxy::before(&project.server.url, mode);
+        let mut running = start_at(&proxy.url, &project, &["cancel", &id.to_string(), "--reason", "wrong branch"]);
+        running.says("retrying");
+        assert!(proxy.seen() >= 1);
+        proxy.switch(Mode::Through);
+        running.end().expect_code(0);
+        assert_eq!(project.show(id)["cancel"]["reason"], json!("wrong branch"));
+    }
 }
 
 #[test]
@@ -135,4 +143,36 @@ fn a_key_that_is_revoked_meanwhile_does_not_stop_the_tests() {
     running.type_in("go\n");
     let ended = running.end().expect_code(6);
     assert!(ended.stderr.contains("could not be recorded"), "{ended:?}");
+}
+
+#[test]
+fn a_bug_in_the_service_does_not_stop_the_tests() {
+    let project = Project::new();
+    let proxy = Proxy::before(&project.server.url, Mode::Through);
+    let arguments = ["run", "-e", "staging", "--", "sh", "-c", "echo ready; read line; exit 6"];
+    let mut running = start_at(&proxy.url, &project, &arguments);
+    running.says("ready");
+    let id = running.id();
+    proxy.switch(broken());
+    running.says("request id 7f3a. The tests go on");
+    proxy.switch(Mode::Through);
+    running.says("the service is back");
+    running.type_in("go\n");
+    running.end().expect_code(6);
+    assert_eq!(project.show(id)["result"], "failed");
+}
+
+#[test]
+fn a_bug_in_the_service_is_reported_with_its_request_id() {
+    let project = Project::new();
+    let proxy = Proxy::before(&project.server.url, broken());
+    // Not safe to repeat, so it is sent once.
+    let mut command = estop(&proxy.url, "");
+    command.env("ESTOP_ADMIN_TOKEN", ADMIN).args(["projects", "create", "--name", "Shop", "--slug", "shop"]);
+    let ended = Running::of(&mut command).end().expect_code(124);
+    assert!(ended.stderr.contains("returned 500") && ended.stderr.contains("request id 7f3a"), "{ended:?}");
+    assert!(!ended.stderr.contains("ESTOP_URL") && ended.stdout.is_empty(), "{ended:?}");
+    assert_eq!((ended.stderr.lines().count(), proxy.seen()), (1, 1), "{ended:?}");
+    let ended = start_at(&proxy.url, &project, &["wait", "7", "--timeout", "1"]).end().expect_code(124);
+    assert!(ended.stderr.contains("still waiting") && ended.stderr.contains("request id 7f3a"), "{ended:?}");
 }
