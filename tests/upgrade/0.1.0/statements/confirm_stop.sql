@@ -1,0 +1,1 @@
+UPDATE runs SET stop_outcome = ?5, stop_closed_at = ?2 FROM keys k WHERE runs.id = ?3 AND runs.state = 'cancelled' AND runs.stop_outcome = 'stopping' AND runs.lease_token = ?4 AND runs.project_id = k.project_id AND k.hash = ?1 AND k.can_run = 1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > ?2) RETURNING json_object('id', id) AS row

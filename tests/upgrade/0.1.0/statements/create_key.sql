@@ -1,0 +1,1 @@
+INSERT INTO keys (project_id, user, name, hash, can_read, can_cancel, can_run, expires_at, created_at) SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM projects WHERE id = ?1 ON CONFLICT (hash) DO NOTHING

@@ -1,0 +1,1 @@
+SELECT json_object('mine', e.request_id = ?3, 'item', json(CASE WHEN e.id IS NOT NULL THEN json_object('id', e.id, 'name', e.name, 'slug', e.slug) END)) AS row FROM projects p LEFT JOIN environments e ON e.project_id = p.id AND e.slug = ?2 WHERE p.id = ?1

@@ -1,0 +1,1 @@
+UPDATE runs SET stop_outcome = 'lost', stop_closed_at = ?1 WHERE id IN (SELECT id FROM runs INDEXED BY runs_unconfirmed WHERE stop_outcome = 'stopping' AND lease_expires_at <= ?1 - ?2 ORDER BY lease_expires_at LIMIT ?3) RETURNING CAST(id AS TEXT) AS row
