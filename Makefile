@@ -1,9 +1,9 @@
-# Everything that one does with estop. `make dev` serves it here; `make test` checks all of it.
+# Everything you can do with estop. `make dev` serves it here; `make test` checks all of it.
 .DEFAULT_GOAL := help
-.PHONY: help dev test soak build openapi cost latency bench bench-quick deploy login setup
+.PHONY: help dev check test soak build cost latency bench bench-quick deploy login setup
 
 demo_key = $(shell awk -F'"' '/^pub const LOCAL_DEMO/ { print $$2 }' src/key.rs)
-sources := $(shell find src -type f) Cargo.toml Cargo.lock rust-toolchain.toml package-lock.json build.rs openapi.json
+sources := $(shell find src protocol/src -type f) Cargo.toml Cargo.lock protocol/Cargo.toml rust-toolchain.toml package-lock.json build.rs openapi.yaml
 
 help: ## This list
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -11,7 +11,10 @@ help: ## This list
 dev: ## Serve on http://127.0.0.1:8787 with an embedded database (PORT=, STATE=)
 	@exec scripts/dev
 
-test: ## Format, lints, docs, native tests; HTTP tests and the CLI against the Worker in workerd
+check: ## Format, lints, native tests: for every edit, under a minute
+	@scripts/check
+
+test: ## `make check`, and then everything else: the Worker in workerd, the CLI, faults, races, crashes, conformance
 	@scripts/test
 
 soak: ## The long tests: races, random requests, and kill -9 under load (about ten minutes)
@@ -22,20 +25,17 @@ build: build/index_bg.wasm ## Build the Worker into build/
 build/index_bg.wasm: $(sources) scripts/build scripts/setup
 	@scripts/build
 
-openapi: ## Write openapi.json from the Rust types
-	@cargo run --quiet --example openapi > openapi.json.new && mv openapi.json.new openapi.json
-
 cost: ## Measure the rows that each request reads and writes at D1, and what fits in a free day
-	@scripts/with-servers cargo test --quiet --test http budget -- --nocapture
+	@scripts/with-servers cargo test --quiet --workspace --test http budget -- --nocapture
 
 latency: ## Measure how long a cancel takes to reach the tests, over 50 runs
-	@cargo build --quiet --package estop-cli --bins --examples
+	@cargo build --quiet --workspace --bins --examples
 	@scripts/with-servers sh -c 'ESTOP_URL=$$ESTOP_TEST_URL ESTOP_KEY=$(demo_key) cargo run --quiet --package estop-cli --example latency'
 
-bench: build ## Measure estop beside what one would pick instead; writes bench/results.md and .svg (Linux)
+bench: build ## Compare estop with the alternatives; writes bench/results.md and .svg (Linux)
 	@cargo bench --quiet --bench peers
 
-bench-quick: build ## The same in two minutes, to look at: a missed goal is shown and no failure (Linux)
+bench-quick: build ## A two-minute version that reports missed goals but does not fail (Linux)
 	@cargo bench --quiet --bench peers -- --quick
 
 deploy: build ## Put it on your Cloudflare account: database, schema, admin token, cron
@@ -44,5 +44,5 @@ deploy: build ## Put it on your Cloudflare account: database, schema, admin toke
 login: setup ## Log wrangler in to your Cloudflare account
 	@eval "$$(scripts/setup --env)" && "$$WRANGLER_BIN" login
 
-setup: ## Install the pinned tools, which the others do by themselves
+setup: ## Install the pinned tools (the other targets do so themselves)
 	@scripts/setup

@@ -1,14 +1,12 @@
-//! Takes the white space out of openapi.json, which people read in the tree, for the Worker, which every cold start loads.
+//! Turns openapi.yaml, which people read, into the compact JSON that the Worker serves.
 
 use std::error::Error;
 use std::path::Path;
 use std::{env, fs};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo::rerun-if-changed=openapi.json");
-    let text = fs::read_to_string("openapi.json")?;
-    // What is no JSON stays as it is: a test refuses it, and `make openapi`, which builds this first, can mend it.
-    let document = serde_json::from_str(&text).map_or(text, |document: serde_json::Value| document.to_string());
-    fs::write(Path::new(&env::var("OUT_DIR")?).join("openapi.json"), document)?;
+    println!("cargo::rerun-if-changed=openapi.yaml");
+    let document: serde_json::Value = serde_norway::from_str(&fs::read_to_string("openapi.yaml")?)?;
+    fs::write(Path::new(&env::var("OUT_DIR")?).join("openapi.json"), document.to_string())?;
     Ok(())
 }

@@ -91,7 +91,7 @@ fn project(id: u8) -> String {
 }
 
 /// Runs that are over, as years of use leave them: most ended, some cancelled. Past the triggers, which would take a
-/// minute for a million; the caller applies the schema again afterwards, and with it the triggers.
+/// minute for a million: between [`UNGUARD`] and [`guard`].
 pub fn history(ids: &Range<i64>) -> String {
     format!(
         "WITH RECURSIVE n (i) AS (SELECT {first} UNION ALL SELECT i + 1 FROM n WHERE i < {last})
@@ -118,6 +118,17 @@ pub fn history(ids: &Range<i64>) -> String {
 
 /// Drops the triggers that [`history`] goes past.
 pub const UNGUARD: &str = "DROP TRIGGER runs_begin_waiting; DROP TRIGGER runs_registered; DROP TRIGGER runs_supersede;";
+
+/// Creates again what [`UNGUARD`] dropped.
+pub fn guard() -> String {
+    let schema = include_str!("../schema.sql");
+    let trigger = |name: &str| {
+        let (_, rest) = schema.split_once(&format!("CREATE TRIGGER {name} ")).expect("a trigger");
+        let (body, _) = rest.split_once("\nEND;").expect("its end");
+        format!("CREATE TRIGGER {name} {body}\nEND;\n")
+    };
+    ["runs_begin_waiting", "runs_registered", "runs_supersede"].map(trigger).concat()
+}
 
 /// Runs of a project that a runner holds until `lease_expires_at`, by the way that real ones take.
 pub fn started(project: u8, ids: &Range<i64>, lease_expires_at: i64) -> String {

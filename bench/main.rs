@@ -1,6 +1,6 @@
 //! `make bench`: estop beside what one would pick instead. Writes `bench/results.md` and `bench/results.svg`,
 //! and fails if a goal is missed. `--quick` measures less, writes nothing and fails at no goal; `--cpu` measures CPU
-//! alone, and prints it.
+//! alone, and prints it. With `ESTOP_BENCH_AGAINST` two builds of estop are measured in one run (`peer.rs`).
 
 #[allow(dead_code, reason = "shared with the rig, which uses all of it")]
 #[path = "../tests/rig/backend.rs"]
@@ -8,6 +8,10 @@ mod backend;
 #[allow(dead_code, reason = "shared with the HTTP tests, which use all of it")]
 #[path = "../tests/http/client.rs"]
 mod client;
+mod contract {
+    /// The service's own tests hold its answers to openapi.yaml.
+    pub fn check_http(_method: &str, _path: &str, _status: u16, _body: &str) {}
+}
 mod fixture;
 #[allow(dead_code, reason = "shared with the rig, which uses all of it")]
 #[path = "../tests/rig/http.rs"]
@@ -25,7 +29,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use estop::time::Timestamp;
+use estop_protocol::time::Timestamp;
 
 use crate::peer::{Built, PEERS};
 use crate::report::Results;

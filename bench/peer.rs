@@ -6,8 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use estop::sql::list::{Filter, list};
-use estop::sql::run as sql;
+use estop::operations::list::statement::{Filter, list};
+use estop::runtime::Sql;
 use serde_json::json;
 
 use crate::client::ADMIN;
@@ -48,6 +48,10 @@ impl Peer {
     }
 }
 
+/// Names the folder of another build of estop, which then takes the place of the typical Worker: two builds of ours in one
+/// interleaved run.
+pub const AGAINST: &str = "ESTOP_BENCH_AGAINST";
+
 /// The peers, built.
 pub struct Built {
     files: BTreeMap<Peer, Vec<PathBuf>>,
@@ -69,10 +73,14 @@ impl Built {
         fs::create_dir(&folder).expect("a folder");
         let filter = Filter::default();
         let [head, items] = list(&filter, "", 0, 0, 20);
+        let statement = |text| Sql { file: "", text }.statement();
         let statements = json!({
-            "cancel": sql::CANCEL, "explain_cancel": sql::EXPLAIN_CANCEL,
-            "heartbeat": sql::HEARTBEAT, "explain_heartbeat": sql::EXPLAIN_HEARTBEAT,
-            "show": sql::SHOW, "list_head": head.sql, "list_items": items.sql,
+            "cancel": statement(include_str!("../src/operations/cancel/cancel.sql")),
+            "diagnose_cancel": statement(include_str!("../src/operations/cancel/diagnose.sql")),
+            "renew": statement(include_str!("../src/operations/heartbeat/renew.sql")),
+            "diagnose_heartbeat": statement(include_str!("../src/operations/heartbeat/diagnose.sql")),
+            "show": statement(include_str!("../src/operations/show/show.sql")),
+            "list_head": head.text, "list_items": items.text,
         });
         fs::write(folder.join("statements.json"), statements.to_string()).expect("a file");
         for name in ["common", "typical", "best", "floor"] {
@@ -80,6 +88,7 @@ impl Built {
             fs::copy(root.join("bench/peers").join(&file), folder.join(&file)).expect("a peer");
         }
         let mut files = BTreeMap::from([(Peer::Estop, process::built().to_vec())]);
+        let another = std::env::var(AGAINST).map(PathBuf::from);
         for peer in [Peer::Typical, Peer::Best, Peer::Floor] {
             let name = peer.module();
             let bundled = Command::new(process::tool("esbuild"))
@@ -91,6 +100,9 @@ impl Built {
                 .expect("esbuild");
             assert!(bundled.status.success(), "{}", String::from_utf8_lossy(&bundled.stderr));
             files.insert(peer, vec![folder.join(format!("{name}.js"))]);
+        }
+        if let Ok(build) = another {
+            files.insert(Peer::Typical, ["index.js", "index_bg.wasm"].map(|name| build.join(name)).to_vec());
         }
         Self { files, folder, hono: hono["version"].as_str().expect("a version").to_owned() }
     }
@@ -176,7 +188,7 @@ pub fn socket(peer: Peer) -> &'static str {
 }
 
 fn worker(peer: Peer) -> String {
-    if peer == Peer::Estop {
+    if peer == Peer::Estop || (peer == Peer::Typical && std::env::var_os(AGAINST).is_some()) {
         return process::estop("d1", ADMIN, |_| None);
     }
     format!(

@@ -69,7 +69,7 @@ impl<'a> Arena<'a> {
         backend.sql(&fixture::projects());
         backend.sql(fixture::UNGUARD);
         backend.sql(&fixture::history(&(1..HISTORY + 1)));
-        backend.sql(include_str!("../schema.sql"));
+        backend.sql(&fixture::guard());
         let workers = PEERS.map(|peer| (peer, built.start(peer, &backend.address.to_string())));
         let mut arena = Self { built, backend, workers: workers.into(), next_id: HISTORY + 1 };
         // One a peer: the heartbeats of one must not renew the lease that another one looks at.

@@ -1,7 +1,6 @@
-//! What an operator can set. Every number has a default that suits most, and bounds that keep a slip harmless.
+//! What an operator can set. Every number has a default that suits most, and bounds.
 
-/// The longest request body, in bytes. What is longer is not read.
-pub const BODY_LIMIT: usize = 64 * 1024;
+use crate::run::Timeout;
 
 /// The settings of one Worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +64,16 @@ impl Config {
             local: var("ESTOP_LOCAL").as_deref() == Some("1"),
         };
         (config, complaints)
+    }
+
+    /// After how many milliseconds the sweeper acts.
+    pub fn timeout(&self, timeout: Timeout) -> i64 {
+        match timeout {
+            Timeout::Unclaimed => self.unclaimed_after,
+            Timeout::Lapsed => self.lapsed_after,
+            Timeout::OverAge => self.over_age_after,
+            Timeout::Unconfirmed => self.unconfirmed_after,
+        }
     }
 }
 

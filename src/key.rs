@@ -2,11 +2,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize};
+pub use estop_protocol::keys::Scope;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// The key that `seed.sql` creates for a laptop. It is public, so [`crate::api`] takes it for unknown wherever the
+/// The key that `seed.sql` creates for a laptop. It is public, so it is unknown wherever the
 /// Worker was not started with `ESTOP_LOCAL=1`, which no deployment sets: even a database that someone seeded by
 /// mistake does not open to it.
 pub const LOCAL_DEMO: &str = "estop_local-demo-key-for-your-own-laptop-only-000";
@@ -14,30 +14,6 @@ pub const LOCAL_DEMO: &str = "estop_local-demo-key-for-your-own-laptop-only-000"
 const PREFIX: &str = "estop_";
 /// 32 bytes in base64 without padding.
 const SECRET_LEN: usize = 43;
-
-/// What a key may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
-pub enum Scope {
-    /// List and inspect runs.
-    Read,
-    /// Cancel runs.
-    Cancel,
-    /// Register, claim, heartbeat and finish runs.
-    Run,
-}
-
-impl Scope {
-    /// The name in JSON and in messages.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Cancel => "cancel",
-            Self::Run => "run",
-        }
-    }
-}
 
 /// What the database knows of a key: its SHA-256 in lower-case hex.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +27,7 @@ impl KeyHash {
 
     /// Hashes a key's plain text.
     pub fn of(key: &str) -> Self {
-        Self(format!("{:x}", Sha256::digest(key.as_bytes())))
+        Self(base16ct::lower::encode_string(&Sha256::digest(key.as_bytes())))
     }
 }
 

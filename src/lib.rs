@@ -1,27 +1,26 @@
 //! **estop**: the stop button for end-to-end test runs.
 //!
-//! A run lives in D1, and one guarded UPDATE ([`sql::run::CANCEL`]) decides between "cancelled" and "already over".
-//! Everything but `edge` is plain Rust that knows nothing of Workers and is tested natively; the arrows go one way:
+//! A run lives in D1, and one guarded UPDATE (`operations/cancel/cancel.sql`) decides between "cancelled" and "already
+//! over". Everything but `edge` is plain Rust that knows nothing of Workers and is tested natively; the arrows go one way:
 //!
-//! `time` `config` `host` → `key` `run` `concurrency` `sql` → `error` → `wire` → `store` → `api` `sweep` → `edge`
+//! | layer | what |
+//! |---|---|
+//! | `estop_protocol` | what travels: requests, answers, states, limits |
+//! | [`run`], [`key`] | the rules, pure |
+//! | [`config`] | what an operator can set |
+//! | [`runtime`], [`database`] | what an operation needs of its surroundings; retries, the schema's version |
+//! | [`http`] | the corridor: request, reply, errors, checks |
+//! | [`operations`], [`sweeper`] | the rooms, and **the table** of all operations |
+//! | `edge` | the only place that knows of Workers |
 
-#![warn(missing_docs)]
-
-pub mod api;
-pub mod concurrency;
 pub mod config;
-pub mod error;
-pub mod host;
+pub mod database;
+pub mod http;
 pub mod key;
+pub mod operations;
 pub mod run;
-pub mod sql;
-pub mod store;
-pub mod sweep;
-pub mod time;
-pub mod wire;
-
-#[cfg(not(target_arch = "wasm32"))]
-pub mod openapi;
+pub mod runtime;
+pub mod sweeper;
 
 /// The only module that knows of Workers.
 #[cfg(target_arch = "wasm32")]

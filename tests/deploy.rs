@@ -9,7 +9,7 @@ echo "$*" >> "$ACCOUNT/calls"
 case "$*" in
     "d1 info estop --json") [ -f "$ACCOUNT/database" ] && echo '{"uuid":"11111111-2222-3333-4444-555555555555","name":"estop"}' ;;
     "d1 create estop") [ -f "$ACCOUNT/logged-in" ] && touch "$ACCOUNT/database" ;;
-    "d1 execute estop --remote"*"--file schema.sql"*) grep -q 'database_id = "11111111' wrangler.deploy.toml ;;
+    "d1 migrations apply estop --remote"*) [ ! -f "$ACCOUNT/broken" ] && grep -q 'database_id = "11111111' wrangler.deploy.toml ;;
     "deploy"*) grep -q 'crons' wrangler.deploy.toml && cp wrangler.deploy.toml "$ACCOUNT/deployed.toml" && echo 'https://estop.acme.workers.dev' ;;
     "secret list"*) [ ! -f "$ACCOUNT/hiccup" ] || exit 1; cat "$ACCOUNT/secrets" 2>/dev/null || echo '[]' ;;
     "secret put ADMIN_TOKEN"*) cat > "$ACCOUNT/token"; echo '[{"name":"ADMIN_TOKEN","type":"secret_text"}]' > "$ACCOUNT/secrets" ;;
@@ -72,7 +72,15 @@ fn a_deployment_makes_what_is_missing_once_and_never_loads_the_seed() {
     let again = account.deploy();
     assert!(again.status.success(), "{again:?}");
     assert_eq!(account.file("token"), token, "an upgrade keeps the admin token");
+    std::fs::write(account.0.join("broken"), "").expect("a file");
+    let broken = account.deploy();
+    assert!(!broken.status.success() && text(&broken.stderr).contains("nothing was uploaded"), "{broken:?}");
     let calls = account.file("calls");
+    let (migrations, uploads) =
+        (calls.matches("d1 migrations apply").count(), calls.matches("deploy --config").count());
+    assert_eq!((migrations, uploads), (4, 3), "a database that was not migrated gets no new Worker: {calls}");
+    let order = ["d1 migrations apply", "deploy --config"].map(|call| calls.find(call).expect("a call"));
+    assert!(order[0] < order[1], "the database first: {calls}");
     assert_eq!(calls.matches("d1 create").count(), 2, "one refused, one done: {calls}");
     assert_eq!(calls.matches("secret put").count(), 1, "{calls}");
     assert!(!calls.contains("seed"), "{calls}");

@@ -134,3 +134,46 @@ fn what_is_no_port_is_refused_before_anything_is_built() {
         assert!(!said.contains("building"), "{said}");
     }
 }
+
+/// Runs the tools' wrangler on an embedded database, and gives what it prints.
+fn wrangler(state: &Path, arguments: &str) -> String {
+    let script = format!(
+        "set -e; environment=$(scripts/setup --env); eval \"$environment\"; \
+         export CI=1 NO_COLOR=1 WRANGLER_SEND_METRICS=false; \
+         \"$WRANGLER_BIN\" d1 {arguments} --local --persist-to \"$STATE\""
+    );
+    let output =
+        Command::new("bash").args(["-c", &script]).current_dir(root()).env("STATE", state).output().expect("bash");
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{arguments}: {printed}\n{}", String::from_utf8_lossy(&output.stderr));
+    printed
+}
+
+/// D1 is pickier than SQLite: it takes no transaction of ours, and not every way to change a table.
+#[test]
+fn the_embedded_d1_migrates_a_database_of_0_1_0_and_loses_nothing() {
+    let folder = std::env::temp_dir().join(format!("estop-upgrade-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let dump = std::fs::read_to_string(root().join("tests/upgrade/0.1.0/database.sql")).expect("the dump");
+    let ours = |line: &&str| !["PRAGMA ", "BEGIN TRANSACTION", "COMMIT"].iter().any(|word| line.starts_with(word));
+    let file = folder.join("database.sql");
+    std::fs::write(&file, dump.lines().filter(ours).collect::<Vec<_>>().join("\n")).expect("a file");
+    let state = folder.join("state");
+    wrangler(&state, &format!("execute estop --yes --file {}", file.display()));
+    let count = "SELECT (SELECT count(*) FROM runs) AS runs, (SELECT count(*) FROM run_events) AS events, \
+                 (SELECT count(*) FROM keys) AS keys, (SELECT group_concat(state || coalesce(stop_outcome, '')) FROM runs) AS states";
+    let ask = |query: &str| -> serde_json::Value {
+        let printed = wrangler(&state, &format!("execute estop --json --command \"{query}\""));
+        let json: serde_json::Value =
+            serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{error}: {printed}"));
+        json[0]["results"][0].clone()
+    };
+    let before = ask(count);
+    assert_eq!(before["runs"], 36, "{before}");
+    wrangler(&state, "migrations apply estop");
+    assert_eq!(ask(count), before);
+    let version = i64::try_from(std::fs::read_dir(root().join("migrations")).expect("a folder").count()).expect("few");
+    assert_eq!(ask("SELECT version FROM schema_version")["version"], version);
+    assert!(wrangler(&state, "migrations apply estop").contains("No migrations to apply"));
+    std::fs::remove_dir_all(&folder).expect("a folder to remove");
+}

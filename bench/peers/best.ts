@@ -36,7 +36,7 @@ app.post('/api/test-runs/:id{[1-9][0-9]*}/cancel', async (c) => {
   const request = c.req.header('idempotency-key') ?? crypto.randomUUID();
   const now = Date.now();
   const [decided, explained] = await batch(c,
-    [sql.cancel, key, now, id, request, body.reason ?? null], [sql.explain_cancel, key, now, id, request]);
+    [sql.cancel, key, now, id, request, body.reason ?? null], [sql.diagnose_cancel, key, now, id, request]);
   if (decided[0]) {
     const { cancelled_at, cancel_by } = JSON.parse(decided[0]);
     return c.json({ message: cancelled(id, cancel_by, cancelled_at) });
@@ -44,7 +44,7 @@ app.post('/api/test-runs/:id{[1-9][0-9]*}/cancel', async (c) => {
   const found = JSON.parse(explained[0]);
   if (found.key !== 'valid') return c.json(error(REFUSALS[found.key][1]), REFUSALS[found.key][0]);
   if (!found.run) return c.json(error('There is no such test run.'), 404);
-  if (found.run.mine) return c.json({ message: cancelled(id, found.run.cancel_by, found.run.cancelled_at) });
+  if (found.mine) return c.json({ message: cancelled(id, found.run.cancel_by, found.run.cancelled_at) });
   return c.json({ message: over(id, found.run) }, 412);
 });
 
@@ -56,7 +56,7 @@ app.post('/api/test-runs/:id{[1-9][0-9]*}/heartbeat', async (c) => {
   if (typeof body?.lease !== 'string') return c.json(error('Field `lease`: a text.'), 400);
   const now = Date.now();
   const [, explained] = await batch(c,
-    [sql.heartbeat, key, now, id, body.lease, LEASE, STOP_LIMIT], [sql.explain_heartbeat, key, now, id, body.lease]);
+    [sql.renew, key, now, id, body.lease, LEASE, STOP_LIMIT], [sql.diagnose_heartbeat, key, now, id, body.lease]);
   const found = JSON.parse(explained[0]);
   if (found.key !== 'valid') return c.json(error(REFUSALS[found.key][1]), REFUSALS[found.key][0]);
   if (!found.run) return c.json(error('There is no such test run.'), 404);

@@ -15,14 +15,14 @@ export default {
     if (verb === 'cancel') {
       const { reason } = await request.json() as any;
       const own = crypto.randomUUID();
-      const [decided, explained] = await batch([sql.cancel, key, now, +id, own, reason], [sql.explain_cancel, key, now, +id, own]);
+      const [decided, explained] = await batch([sql.cancel, key, now, +id, own, reason], [sql.diagnose_cancel, key, now, +id, own]);
       if (!decided[0]) return Response.json({ message: over(+id, JSON.parse(explained[0]).run) }, { status: 412 });
       const { cancelled_at, cancel_by } = JSON.parse(decided[0]);
       return Response.json({ message: cancelled(+id, cancel_by, cancelled_at) });
     }
     if (verb === 'heartbeat') {
       const { lease } = await request.json() as any;
-      const [, explained] = await batch([sql.heartbeat, key, now, +id, lease, 120_000, 300_000], [sql.explain_heartbeat, key, now, +id, lease]);
+      const [, explained] = await batch([sql.renew, key, now, +id, lease, 120_000, 300_000], [sql.diagnose_heartbeat, key, now, +id, lease]);
       return Response.json(beat(JSON.parse(explained[0]).run, 10));
     }
     if (id) {

@@ -32,10 +32,10 @@ pub struct ErrorDetail {
     pub message: String,
 }
 
-/// Where a page of a list lies that is paged by id alone.
+/// Where a page is in a list that is paged by id.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct CursorPagination {
-    /// Items a page.
+    /// Items per page.
     pub per_page: i64,
     /// The `before` that continues from here, perhaps with an empty page; null if nothing older can be left.
     pub next_before: Option<i64>,

@@ -1,7 +1,7 @@
 //! What travels between estop's Worker and its clients, as plain serde types. `openapi.yaml` is the contract; these are
 //! its Rust side, and the tests hold both to each other.
 //!
-//! One file an operation, named like its room in `src/operations/`. Requests can be written and answers read, so that the
+//! One file per operation, named like its room in `src/operations/`. Requests can be written and answers read, so that the
 //! Worker, the command-line tool and the tests share them. Nothing here checks a limit: the Worker does, in the
 //! operation that the request asks for.
 

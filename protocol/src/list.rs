@@ -35,7 +35,7 @@ pub struct Items {
 pub struct Pagination {
     /// This page, from 1.
     pub page: i64,
-    /// Runs a page.
+    /// Runs per page.
     pub per_page: i64,
     /// How many of the newest 10,000 runs of the most selective filter match; null after `before`.
     pub total: Option<i64>,

@@ -1,5 +1,4 @@
-//! The words for what a run is and how it ends, the same in SQL and JSON. What follows from what is the Worker's to say
-//! (`src/run.rs`).
+//! The names of states and outcomes, identical in SQL and JSON. The transitions are in the Worker's `src/run.rs`.
 
 use serde::{Deserialize, Serialize};
 
@@ -71,7 +70,7 @@ words! {
         ReportNotGenerated = "report_not_generated",
         /// The test command itself failed.
         RunFailedWithError = "run_failed_with_error",
-        /// The machine under the runner went away.
+        /// The machine under the runner went away, or the test command was interrupted.
         WorkerInterrupted = "worker_interrupted",
         /// The shards' reports could not be merged.
         MergeReportsFailed = "merge_reports_failed",

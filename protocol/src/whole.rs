@@ -13,7 +13,7 @@ pub struct Whole(pub i64);
 
 impl<'de> Deserialize<'de> for Whole {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_i64(Judge(whole)).map(Self)
+        deserializer.deserialize_i64(CheckedNumber(whole)).map(Self)
     }
 }
 
@@ -22,7 +22,7 @@ impl<'de> Deserialize<'de> for Whole {
 /// # Errors
 /// If it is not whole, negative, or past 32 bits.
 pub fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
-    deserializer.deserialize_i64(Judge(|number| {
+    deserializer.deserialize_i64(CheckedNumber(|number| {
         let number = whole(number)?;
         u32::try_from(number).map_err(|_| format!("invalid value: `{number}`, expected 0 to {}", u32::MAX))
     }))
@@ -35,10 +35,10 @@ fn whole(number: &Number) -> Result<i64, String> {
         .ok_or_else(|| format!("invalid value: `{number}`, expected a whole number"))
 }
 
-/// Judges a number while it is read, so that serde_json says where it stands.
-struct Judge<T>(fn(&Number) -> Result<T, String>);
+/// Checks a number while it is parsed, so that serde_json reports its position.
+struct CheckedNumber<T>(fn(&Number) -> Result<T, String>);
 
-impl<T> Visitor<'_> for Judge<T> {
+impl<T> Visitor<'_> for CheckedNumber<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,64 +1,46 @@
-//! The core's [`Host`] on Workers: D1, the rate limiter, chance.
+//! The core's [`Runtime`] on Workers: D1, the rate limiter, random bytes.
 //!
-//! D1 is called through a function of our own, because `worker` crosses into JavaScript for every statement, parameter
-//! and row, and reads each row through serde; here a batch crosses once as one text, and its rows as another. It uses the
-//! same JavaScript API ("D1 Workers Binding API" in Cloudflare's documentation). The rate limiter too: for its one
-//! boolean `worker`'s brings a whole serde format along, a hundredth of the upload.
+//! D1 and the rate limiter are called through two functions of our own (`glue.js`). The `worker` crate crosses into
+//! JavaScript for every statement, parameter and row, and has no deadline; here a batch with its deadline crosses once as
+//! one text, and its rows as another. For the rate limiter's one boolean the crate's call brings a whole serde format
+//! along, a hundredth of the upload. It is the same JavaScript API ("D1 Workers Binding API" in Cloudflare's documentation).
 
-use std::borrow::Cow;
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::time::Duration;
 
-use js_sys::{Object, Promise};
-use serde::{Serialize, Serializer};
+use js_sys::{Error, Promise};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use worker::{Delay, Env};
 
-use super::now_ms;
-use crate::host::{DbError, Host, Rows, Statement};
-use crate::wire::json;
+use super::now;
+use crate::http::json;
+use crate::runtime::{DbError, LocalFuture, Rows, Runtime, Statement, Value};
+
+#[wasm_bindgen(module = "/src/edge/glue.js")]
+extern "C" {
+    fn batch(env: &JsValue, statements: &str, ms: f64) -> Promise;
+    #[wasm_bindgen(js_name = withinRate)]
+    fn within_rate(env: &JsValue, key: &str) -> Promise;
+}
 
 #[wasm_bindgen]
 extern "C" {
-    type Bindings;
-    #[wasm_bindgen(structural, method, getter, js_name = RATE_LIMIT)]
-    fn rate_limiter(this: &Bindings) -> Option<Object>;
-
     #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues)]
     fn get_random_values(bytes: &mut [u8]);
 }
 
-#[wasm_bindgen(module = "/src/edge/glue.js")]
-extern "C" {
-    fn keep(text: &str) -> u32;
-    fn batch(env: &JsValue, statements: &str, ms: f64) -> Promise;
-    #[wasm_bindgen(js_name = withinRate)]
-    fn within_rate(limiter: &Object, key: &str) -> Promise;
-}
-
 thread_local! {
-    /// The texts that JavaScript keeps, and their numbers there: those of [`crate::sql`]'s constants, so there are few.
-    static KEPT: RefCell<Vec<(&'static str, u32)>> = const { RefCell::new(Vec::new()) };
-}
-
-/// The number of a text that JavaScript keeps. It is found by its address: to compare kilobytes would cost more than to
-/// send them.
-fn number(text: &'static str) -> u32 {
-    KEPT.with_borrow_mut(|kept| {
-        let found = kept.iter().find(|(one, _)| std::ptr::eq(*one, text));
-        found.map(|(_, number)| *number).unwrap_or_else(|| {
-            let number = keep(text);
-            kept.push((text, number));
-            number
-        })
-    })
+    /// Whether this isolate has seen a schema that is recent enough.
+    static SCHEMA_IS_CHECKED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// What one request or tick cost at D1.
 #[derive(Debug, Default, Clone, Copy, Serialize)]
 pub struct Usage {
-    /// Batches sent, repeats included.
+    /// Batches sent, retries included.
     round_trips: u32,
     /// As D1 counts them.
     rows_read: u64,
@@ -66,15 +48,23 @@ pub struct Usage {
     rows_written: u64,
 }
 
-/// The host of one request or tick.
-pub struct EdgeHost<'a> {
-    env: &'a Env,
+/// The runtime of one request or tick.
+pub struct EdgeRuntime<'e> {
+    env: &'e Env,
     usage: Cell<Usage>,
 }
 
-impl<'a> EdgeHost<'a> {
-    /// A host that has asked nothing yet.
-    pub fn new(env: &'a Env) -> Self {
+/// What `glue.js` gives for a batch.
+#[derive(Deserialize)]
+struct Answer {
+    read: u64,
+    written: u64,
+    rows: Vec<Vec<Box<RawValue>>>,
+}
+
+impl<'e> EdgeRuntime<'e> {
+    /// A runtime that has asked nothing yet.
+    pub fn new(env: &'e Env) -> Self {
         Self { env, usage: Cell::default() }
     }
 
@@ -83,39 +73,40 @@ impl<'a> EdgeHost<'a> {
         self.usage.get()
     }
 
-    /// Counts what the batch cost, and takes its rows apart.
-    fn receive(&self, answer: &str) -> Option<Rows> {
-        let mut parts = answer.split('\x1d');
-        let mut count = || parts.next()?.parse::<u64>().ok();
-        let mut usage = self.usage.get();
-        usage.rows_read += count()?;
-        usage.rows_written += count()?;
-        self.usage.set(usage);
-        Some(parts.map(|rows| rows.split_terminator('\x1e').map(str::to_owned).collect()).collect())
-    }
-}
-
-impl Host for EdgeHost<'_> {
-    async fn batch(&self, statements: &[Statement<'_>], deadline: i64) -> Result<Rows, DbError> {
+    async fn send(&self, statements: &[Statement<'_>], deadline: i64) -> Result<Rows, DbError> {
         let mut usage = self.usage.get();
         usage.round_trips += 1;
         self.usage.set(usage);
-        let statements: Vec<_> = statements.iter().map(Sent).collect();
+        // Every integer that we bind is below 2^53, so the double that JSON.parse makes of it holds it exactly.
+        let sent: Vec<(&str, &[Value<'_>])> = statements.iter().map(|s| (&*s.text, &*s.params)).collect();
         #[expect(clippy::cast_precision_loss, reason = "a deadline is short")]
-        let answer =
-            JsFuture::from(batch(self.env, &json(&statements), deadline as f64)).await.map_err(|error| sort(&error))?;
+        let answer = JsFuture::from(batch(self.env, &json(&sent), deadline as f64)).await;
+        let answer = answer.map_err(|error| classify(&error))?;
         if answer.is_null() {
             return Err(DbError::Deadline);
         }
-        answer.as_string().and_then(|answer| self.receive(&answer)).ok_or(DbError::Garbled)
+        let text = answer.as_string().unwrap_or_default();
+        // What is no answer of D1's failed above, so this is a row that is not JSON.
+        let unreadable = |_| DbError::Unreadable(statements.first().map_or("", |statement| statement.file));
+        let Answer { read, written, rows } = serde_json::from_str(&text).map_err(unreadable)?;
+        usage.rows_read += read;
+        usage.rows_written += written;
+        self.usage.set(usage);
+        Ok(rows)
+    }
+}
+
+impl Runtime for EdgeRuntime<'_> {
+    fn batch<'a>(&'a self, statements: &'a [Statement<'a>], deadline: i64) -> LocalFuture<'a, Result<Rows, DbError>> {
+        Box::pin(self.send(statements, deadline))
     }
 
-    async fn pause(&self, span: i64) {
-        Delay::from(Duration::from_millis(span.unsigned_abs())).await;
+    fn sleep(&self, span: i64) -> LocalFuture<'_, ()> {
+        Box::pin(Delay::from(Duration::from_millis(span.unsigned_abs())))
     }
 
     fn elapsed(&self) -> i64 {
-        now_ms().0
+        now().0
     }
 
     fn random(&self, bytes: &mut [u8]) {
@@ -123,28 +114,22 @@ impl Host for EdgeHost<'_> {
     }
 
     /// Lets the request pass if the limiter itself fails: it protects, it does not decide.
-    async fn within_rate(&self, who: &str) -> bool {
-        let Some(limiter) = self.env.unchecked_ref::<Bindings>().rate_limiter() else { return true };
-        JsFuture::from(within_rate(&limiter, who)).await.map_or(true, |within| within.is_truthy())
+    fn within_rate<'a>(&'a self, who: &'a str) -> LocalFuture<'a, bool> {
+        let asked = JsFuture::from(within_rate(self.env, who));
+        Box::pin(async { asked.await.map_or(true, |within| within.is_truthy()) })
+    }
+
+    fn schema_is_checked(&self) -> bool {
+        SCHEMA_IS_CHECKED.get()
+    }
+
+    fn set_schema_checked(&self) {
+        SCHEMA_IS_CHECKED.set(true);
     }
 }
 
-/// A statement as JavaScript takes it: its text, or the number of that, and its parameters. D1 takes no BigInt, but
-/// every integer that we bind is below 2^53, so the double that JSON makes of it holds it exactly.
-struct Sent<'a>(&'a Statement<'a>);
-
-impl Serialize for Sent<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Statement { sql, params } = self.0;
-        match sql {
-            Cow::Borrowed(text) => (number(text), params).serialize(serializer),
-            Cow::Owned(text) => (text, params).serialize(serializer),
-        }
-    }
-}
-
-/// Sorts a JavaScript error by its message. `Display` of `worker`'s D1Error traps where the error has no cause.
-fn sort(error: &JsValue) -> DbError {
-    let message: Option<String> = error.dyn_ref::<js_sys::Error>().map(|e| e.message().into());
-    message.map_or(DbError::Garbled, |text| DbError::from_message(&text))
+/// Classifies a JavaScript error by its message. `Display` of `worker`'s D1Error traps where the error has no cause.
+fn classify(error: &JsValue) -> DbError {
+    let message: Option<String> = error.dyn_ref::<Error>().map(|error| error.message().into());
+    message.map_or(DbError::Transient, |text| DbError::from_message(&text))
 }

@@ -1,111 +1,83 @@
-//! Requests and responses of the runtime, to and from the core's own.
+//! Requests and responses of the runtime, from and to the core's own.
 
-use std::cell::RefCell;
-
+use estop_protocol::limits::BODY_BYTES;
+use futures_util::TryStreamExt as _;
 use wasm_bindgen::prelude::*;
+use worker::{Headers, Request, Response, ResponseBuilder, Result};
 
-use super::d1::Usage;
-use super::{log, now_ms};
-use crate::api::{self, Reply, Route};
-use crate::error::ApiError;
-use crate::time::Timestamp;
-use crate::wire::json;
+use crate::http::error::ApiError;
+use crate::http::reply::Reply;
 
 #[wasm_bindgen]
 extern "C" {
-    /// What src/edge/entry.js has read of a request.
-    type Seen;
-    #[wasm_bindgen(structural, method, getter)]
-    fn text(this: &Seen) -> String;
-    #[wasm_bindgen(structural, method, getter)]
-    fn body(this: &Seen) -> Option<Vec<u8>>;
+    #[wasm_bindgen(js_namespace = crypto, js_name = randomUUID)]
+    fn random_uuid() -> String;
 }
 
-#[wasm_bindgen(module = "/src/edge/glue.js")]
-extern "C" {
-    #[wasm_bindgen(catch)]
-    fn respond(status: u16, text: &str) -> Result<web_sys::Response, JsValue>;
+/// The request's id: Cloudflare's own, so that our log line and theirs can be laid side by side, or a random one.
+pub fn request_id(headers: &Headers) -> String {
+    match headers.get("cf-ray").ok().flatten() {
+        Some(ray) => ray.chars().take(100).collect(),
+        None => random_uuid(),
+    }
 }
 
-/// One request, from its arrival to its answer and its line in the log.
-pub struct Call {
-    /// When it came.
-    came: Timestamp,
-    /// When its body had come, which may have taken its time: the database judges the key as of now.
-    pub now: Timestamp,
-    /// The method's own name: `worker` takes an unknown one for GET.
-    pub method: String,
-    /// The path, not decoded.
-    pub path: String,
-    /// The query string, without `?`, not decoded.
-    pub query: String,
-    /// The header `Authorization`.
-    pub authorization: Option<String>,
-    /// The header `Idempotency-Key`.
-    pub idempotency_key: Option<String>,
-    /// The header `Content-Type`.
-    pub content_type: Option<String>,
-    /// The body, or why it was not read.
-    pub body: Result<Vec<u8>, ApiError>,
-    id: String,
-    outcome: RefCell<Option<Outcome>>,
+/// The query string, without `?`, not decoded. The runtime's URL keeps a `#fragment` that a client sent.
+pub fn query(request: &Request) -> String {
+    let url = request.inner().url();
+    let url = url.split('#').next().unwrap_or_default();
+    url.split_once('?').map(|(_, query)| query.to_owned()).unwrap_or_default()
 }
 
-struct Outcome {
-    route: Option<Route>,
-    reply: Reply,
-    usage: Option<Usage>,
+/// A header, if it is there.
+pub fn header(request: &Request, name: &str) -> Option<String> {
+    request.headers().get(name).ok().flatten()
 }
 
-impl Call {
-    /// A request that has just come.
-    pub fn new(request: &worker::Request) -> Self {
-        let seen: &Seen = request.inner().unchecked_ref();
-        let text = seen.text();
-        let mut lines = text.split('\n');
-        let mut next = || lines.next().unwrap_or_default();
-        let mut time = || Timestamp(next().parse().unwrap_or_default());
-        let (came, now) = (time(), time());
-        let id = next().to_owned();
-        let body = match next() {
-            "long" => Err(ApiError::BodyTooLarge),
-            "coded" => Err(ApiError::Invalid(
-                "The `Transfer-Encoding` of a body must be `chunked` and nothing else.".to_owned(),
-            )),
-            "cut" => Err(ApiError::Invalid("The body could not be read to its end. Send it again.".to_owned())),
-            _ => Ok(seen.body().unwrap_or_default()),
+/// Reads the body up to [`BODY_BYTES`] and no further.
+///
+/// # Errors
+/// [`ApiError::BodyTooLarge`] if there is more, [`ApiError::Invalid`] if it is not sent to its end, or in a transfer
+/// coding that the runtime does not decode.
+pub async fn body(request: &mut Request) -> std::result::Result<Vec<u8>, ApiError> {
+    let coding = header(request, "transfer-encoding");
+    if coding.as_deref().is_some_and(|coding| !coding.trim().eq_ignore_ascii_case("chunked")) {
+        return Err(ApiError::Invalid("`chunked` is the only transfer coding accepted for a body.".to_owned()));
+    }
+    // Chunks outrank a length (RFC 9112 section 6.3), and the runtime holds nobody to that length then.
+    if let (None, Some(length)) = (coding, header(request, "content-length")) {
+        return match length.parse::<usize>() {
+            Ok(length) if length <= BODY_BYTES => request.bytes().await.map_err(|_| cut_short()),
+            _ => Err(ApiError::BodyTooLarge),
         };
-        let (method, query) = (next().to_owned(), next().to_owned());
-        let mut header = || Some(next()).filter(|value| *value != "\0").map(str::to_owned);
-        let (authorization, idempotency_key, content_type) = (header(), header(), header());
-        Self {
-            came,
-            now,
-            method,
-            path: request.path(),
-            query,
-            authorization,
-            idempotency_key,
-            content_type,
-            body,
-            id,
-            outcome: RefCell::default(),
+    }
+    // Without a body there is no stream. HTTP/2 has bodies without a length.
+    let Ok(mut stream) = request.stream() else { return Ok(Vec::new()) };
+    let mut body = Vec::new();
+    while let Some(chunk) = stream.try_next().await.map_err(|_| cut_short())? {
+        if body.len() + chunk.len() > BODY_BYTES {
+            return Err(ApiError::BodyTooLarge);
         }
+        body.extend_from_slice(&chunk);
     }
+    Ok(body)
+}
 
-    /// Says what came of it.
-    pub fn answer(&self, route: Route, reply: Reply, usage: Usage) {
-        self.outcome.replace(Some(Outcome { route: Some(route), reply, usage: Some(usage) }));
-    }
+fn cut_short() -> ApiError {
+    ApiError::Invalid("The body could not be read to its end. Send it again.".to_owned())
+}
 
-    /// Makes the response and writes the log line. Where nothing answered, no route takes this path or this method.
-    pub fn respond(&self) -> worker::Result<web_sys::Response> {
-        let Outcome { route, reply, usage } = self.outcome.take().unwrap_or_else(|| {
-            let refusal = api::allowed(&self.path).map_or(ApiError::NoSuchRoute, ApiError::MethodNotAllowed);
-            Outcome { route: None, reply: Reply::from(refusal), usage: None }
-        });
-        let line = log::request(&self.id, route, &reply, now_ms().since(self.came), usage);
-        let more = if reply.headers.is_empty() { String::new() } else { json(&reply.headers) };
-        Ok(respond(reply.status, &[&self.id, &line, &more, &*reply.body].join("\n"))?)
+/// Makes the response.
+///
+/// # Errors
+/// If the runtime refuses one of its parts.
+pub fn response(reply: Reply, request_id: &str) -> Result<Response> {
+    let headers = Headers::new();
+    headers.set("content-type", "application/json")?;
+    headers.set("cache-control", "no-store")?;
+    headers.set("x-request-id", request_id)?;
+    for (name, value) in &reply.headers {
+        headers.set(name, value)?;
     }
+    Ok(ResponseBuilder::new().with_status(reply.status).with_headers(headers).fixed(reply.body.into_bytes()))
 }

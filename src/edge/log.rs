@@ -1,39 +1,43 @@
-//! The log: one JSON line a request, one a tick. No line holds a key, a token, a body, a reason or the database's words.
+//! The log: one JSON line per request and one per tick. No line holds a key, a token, a body, a reason or the database's words.
 
+use estop_protocol::time::Timestamp;
 use serde::Serialize;
 use worker::console_log;
 
 use super::d1::Usage;
-use crate::api::{Reply, Route};
-use crate::host::DbError;
-use crate::sweep::Tally;
-use crate::time::Timestamp;
-use crate::wire::json;
+use crate::http::json;
+use crate::http::operation::Operation;
+use crate::http::reply::Reply;
+use crate::runtime::DbError;
+use crate::sweeper::Tally;
 
 #[derive(Serialize)]
 struct RequestLine<'a> {
     log: &'static str,
     request_id: &'a str,
-    route: Option<&'static str>,
+    route: Option<String>,
     status: u16,
     outcome: &'static str,
     run_id: Option<i64>,
     ms: i64,
     d1: Option<Usage>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
 }
 
-/// The line of a request that was answered. It is written where the response is made.
-pub fn request(request_id: &str, route: Option<Route>, reply: &Reply, ms: i64, d1: Option<Usage>) -> String {
-    json(&RequestLine {
+/// A request that was answered; without an operation, none serves its path and method.
+pub fn request(request_id: &str, served: Option<(&Operation, Usage)>, reply: &Reply, ms: i64) {
+    write(&RequestLine {
         log: "request",
         request_id,
-        route: route.map(Route::name),
+        route: served.map(|(operation, _)| operation.name()),
         status: reply.status,
         outcome: reply.outcome,
         run_id: reply.run_id,
         ms,
-        d1,
-    })
+        d1: served.map(|(_, usage)| usage),
+        detail: reply.detail.as_deref(),
+    });
 }
 
 #[derive(Serialize)]
@@ -41,6 +45,8 @@ struct TickLine {
     log: &'static str,
     at: Timestamp,
     error: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
     swept: Tally,
     ms: i64,
     d1: Usage,
@@ -50,9 +56,10 @@ struct TickLine {
 pub fn tick(at: Timestamp, ms: i64, outcome: &Result<Tally, (Tally, DbError)>, d1: Usage) {
     let (swept, error) = match outcome {
         Ok(tally) => (*tally, None),
-        Err((tally, error)) => (*tally, Some(error.name())),
+        Err((tally, error)) => (*tally, Some(error)),
     };
-    write(&TickLine { log: "tick", at, error, swept, ms, d1 });
+    let detail = error.and_then(DbError::detail);
+    write(&TickLine { log: "tick", at, error: error.map(DbError::name), detail, swept, ms, d1 });
 }
 
 #[derive(Serialize)]

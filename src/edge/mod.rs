@@ -8,12 +8,17 @@ use std::cell::OnceCell;
 use std::panic;
 use std::rc::Rc;
 
-use worker::{Context, Env, Request, Response, Result, RouteContext, Router, ScheduleContext, ScheduledEvent, event};
+use estop_protocol::time::Timestamp;
+use worker::{
+    Context, Date, Env, Request, Response, Result, RouteContext, Router, ScheduleContext, ScheduledEvent, event,
+};
 
-use crate::api::{self, Method, Route, Row};
 use crate::config::Config;
-use crate::sweep;
-use crate::time::Timestamp;
+use crate::http::operation::{Method, Operation};
+use crate::http::reply::Reply;
+use crate::http::request::{self, Call};
+use crate::operations::{self, OPERATIONS};
+use crate::sweeper;
 
 thread_local! {
     /// The bindings of an isolate do not change, so its settings are read once.
@@ -32,8 +37,8 @@ fn config(env: &Env) -> Rc<Config> {
     })
 }
 
-/// Chains the two panic hooks. `worker` has installed its own, which marks the instance for a restart; replacing it,
-/// as `console_error_panic_hook::set_once` does, would leave the panicking request hanging until the runtime kills it.
+/// Chains the two panic hooks. `worker` has installed its own, which marks the instance for a restart; replacing it, as
+/// `console_error_panic_hook::set_once` does, would leave the panicking request hanging until the runtime kills it.
 #[event(start)]
 fn start() {
     let restart = panic::take_hook();
@@ -43,48 +48,59 @@ fn start() {
     }));
 }
 
-/// Answers a request. The core never fails; an `Err`, of which the runtime would make a bare 500, can only come of
-/// building the response itself.
+/// Answers a request.
 #[event(fetch)]
-async fn fetch(request: Request, env: Env, _context: Context) -> Result<web_sys::Response> {
-    let call = Rc::new(http::Call::new(&request));
-    if let Some(row) = api::find(&call.method, &call.path) {
-        // The answer is left in the call.
-        let _ = router(*row, Rc::clone(&call)).run(request, env).await;
-    }
-    call.respond()
-}
-
-/// A Router of the one row that it is about to find. It lives for one request, and adding a row costs more than finding it.
-fn router((method, pattern, route): Row, call: Rc<http::Call>) -> Router<'static, Rc<http::Call>> {
-    let router = Router::with_data(call);
-    let handler = move |request, context| handle(route, request, context);
-    match method {
-        Method::Get => router.get_async(pattern, handler).head_async(pattern, handler),
-        Method::Post => router.post_async(pattern, handler),
-        Method::Put => router.put_async(pattern, handler),
-        Method::Delete => router.delete_async(pattern, handler),
+async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response> {
+    let arrival = now();
+    // The Router's own 404 and 405 are plain text without `Allow`; it takes an empty segment for an id, and a method that
+    // it does not know for GET. This costs some twenty comparisons of short texts.
+    match operations::find(&request.inner().method(), &request.path()) {
+        Ok(_) => router(arrival).run(request, env).await,
+        Err(refusal) => {
+            let request_id = http::request_id(request.headers());
+            let reply = Reply::error(&refusal, &request_id);
+            log::request(&request_id, None, &reply, now().since(arrival));
+            http::response(reply, &request_id)
+        }
     }
 }
 
-/// Leaves the answer in the call: a `worker::Response` would be made of more objects than the response that it becomes.
-async fn handle(route: Route, _: Request, context: RouteContext<Rc<http::Call>>) -> Result<Response> {
-    let call = &context.data;
+/// The Router, made from the table. Its data is when the request arrived.
+fn router(arrival: Timestamp) -> Router<'static, Timestamp> {
+    OPERATIONS.iter().fold(Router::with_data(arrival), |router, operation| {
+        let handler = move |request, context| serve(operation, request, context);
+        match operation.method {
+            Method::Get => router.get_async(operation.pattern, handler).head_async(operation.pattern, handler),
+            Method::Post => router.post_async(operation.pattern, handler),
+            Method::Put => router.put_async(operation.pattern, handler),
+            Method::Delete => router.delete_async(operation.pattern, handler),
+        }
+    })
+}
+
+/// Answers a request for `operation`.
+async fn serve(operation: &Operation, mut incoming: Request, context: RouteContext<Timestamp>) -> Result<Response> {
+    let body = http::body(&mut incoming).await;
+    let request_id = http::request_id(incoming.headers());
     let config = config(&context.env);
-    let host = d1::EdgeHost::new(&context.env);
-    let request = api::Request {
-        route,
+    let runtime = d1::EdgeRuntime::new(&context.env);
+    let (query, header) = (http::query(&incoming), |name| http::header(&incoming, name));
+    let (authorization, idempotency_key, content_type) =
+        (header("authorization"), header("idempotency-key"), header("content-type"));
+    let plain = request::Request {
+        request_id: &request_id,
         id: context.param("id").map_or("", String::as_str),
-        query: &call.query,
-        authorization: call.authorization.as_deref(),
-        idempotency_key: call.idempotency_key.as_deref(),
-        content_type: call.content_type.as_deref(),
-        body: call.body.as_deref(),
-        now: call.now,
+        query: &query,
+        authorization: authorization.as_deref(),
+        idempotency_key: idempotency_key.as_deref(),
+        content_type: content_type.as_deref(),
+        body: body.as_deref(),
+        // When the whole request had arrived, which may have taken its time: the database judges the key as of now.
+        now: now(),
     };
-    let reply = api::handle(&host, &config, &request).await;
-    call.answer(route, reply, host.usage());
-    Err(worker::Error::Infallible)
+    let reply = operations::answer(operation, &Call { runtime: &runtime, config: &config, request: &plain }).await;
+    log::request(&request_id, Some((operation, runtime.usage())), &reply, now().since(context.data));
+    http::response(reply, &request_id)
 }
 
 /// One tick of the sweeper, at the time for which it was scheduled: a tick that comes late sweeps no more than it would
@@ -92,15 +108,14 @@ async fn handle(route: Route, _: Request, context: RouteContext<Rc<http::Call>>)
 #[event(scheduled)]
 async fn scheduled(event: ScheduledEvent, env: Env, _context: ScheduleContext) {
     #[expect(clippy::cast_possible_truncation, reason = "milliseconds of this era fit")]
-    let now = Timestamp(event.schedule() as i64);
-    let begun = now_ms();
-    let host = d1::EdgeHost::new(&env);
-    let outcome = sweep::tick(&host, &config(&env), now).await;
-    log::tick(now, now_ms().since(begun), &outcome, host.usage());
+    let scheduled_for = Timestamp(event.schedule() as i64);
+    let begun = now();
+    let runtime = d1::EdgeRuntime::new(&env);
+    let outcome = sweeper::tick(&runtime, &config(&env), scheduled_for).await;
+    log::tick(scheduled_for, now().since(begun), &outcome, runtime.usage());
 }
 
 /// The runtime's clock: it stands still while the Worker computes and moves on at I/O.
-fn now_ms() -> Timestamp {
-    #[expect(clippy::cast_possible_truncation, reason = "milliseconds of this era fit")]
-    Timestamp(js_sys::Date::now() as i64)
+fn now() -> Timestamp {
+    Timestamp(i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX))
 }

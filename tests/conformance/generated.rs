@@ -17,7 +17,7 @@ fn a_generated_client_compiles_and_cancels_a_run() {
     succeed(
         npm_tool("openapi-ts")
             .args(["--client", "@hey-api/client-fetch", "--output", "client", "--no-log-file", "--input"])
-            .arg(source("openapi.json"))
+            .arg(source("openapi.yaml"))
             .current_dir(folder),
     );
     succeed(npm_tool("tsc").current_dir(folder));

@@ -6,7 +6,7 @@ use crate::tools::{npm_tool, source, succeed};
 fn the_document_follows_the_recommended_rules() {
     let printed = succeed(
         npm_tool("redocly")
-            .args(["lint", "--format", "stylish", "--max-problems", "1000", "openapi.json", "--config"])
+            .args(["lint", "--format", "stylish", "--max-problems", "1000", "openapi.yaml", "--config"])
             .arg(source("tests/conformance/redocly.yaml"))
             .env("REDOCLY_TELEMETRY", "off")
             .env("REDOCLY_SUPPRESS_UPDATE_NOTICE", "true")

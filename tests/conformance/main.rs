@@ -6,6 +6,8 @@ mod backend;
 #[allow(dead_code, reason = "shared with the HTTP tests, which use all of it")]
 #[path = "../http/client.rs"]
 mod client;
+#[path = "../support/contract.rs"]
+mod contract;
 mod generated;
 #[path = "../rig/http.rs"]
 mod http;

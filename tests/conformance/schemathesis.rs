@@ -5,6 +5,8 @@ use std::fs;
 
 use serde_json::Value;
 
+use estop::operations::{OPERATIONS, bulk_cancel, cancel, claim, finish, heartbeat};
+
 use crate::client::{ADMIN, Project};
 use crate::tools::{Scratch, schemathesis, source, succeed};
 use crate::workerd::Rig;
@@ -50,7 +52,7 @@ fn answers(rig: &Rig) -> BTreeMap<String, BTreeMap<u64, u32>> {
 
 /// Lets schemathesis loose with `cases` random requests of each kind for each operation, and checks that all of `reached`
 /// came to pass at least so often and so many requests were made in all: a test of nothing but 404 would pass as well.
-fn holds(document: &str, rules: &str, cases: u32, selection: &[&str], total: u32, reached: &[(&str, u64, u32)]) {
+fn holds(document: &str, rules: &str, cases: u32, selection: &[&str], total: u32, reached: &[(String, u64, u32)]) {
     let rig = Rig::start();
     let project = rig.project();
     seed(&rig, &project);
@@ -82,7 +84,7 @@ fn holds(document: &str, rules: &str, cases: u32, selection: &[&str], total: u32
     println!("{document} {selection:?}: {made} requests, answered with {answers:#?}\n{printed}");
     assert!(made >= total, "{made} requests");
     for (route, status, least) in reached {
-        let count = answers.get(*route).and_then(|statuses| statuses.get(status)).copied().unwrap_or_default();
+        let count = answers.get(route).and_then(|statuses| statuses.get(status)).copied().unwrap_or_default();
         assert!(count >= *least, "{route} gave {status} {count} times, expected {least}");
     }
     assert!(answers.values().all(|statuses| statuses.keys().all(|status| *status < 500)), "{answers:?}");
@@ -90,35 +92,39 @@ fn holds(document: &str, rules: &str, cases: u32, selection: &[&str], total: u32
 
 #[test]
 fn the_worker_keeps_the_contract() {
-    let cancel = "POST /api/test-runs/:id/cancel";
-    let reached = [(cancel, 200, 30), (cancel, 400, 100), (cancel, 404, 3), (cancel, 412, 100)];
+    let reached = [(200, 30), (400, 100), (404, 3), (412, 100)];
+    let reached = reached.map(|(status, least)| (cancel::OPERATION.name(), status, least));
     holds("tests/contract/cancel.openapi.yaml", "contract.toml", 600, &[], 600, &reached);
 }
 
 #[test]
 fn the_worker_keeps_its_own_document() {
     let mut reached = Vec::new();
-    for (_, _, route) in estop::api::ROUTES.iter().filter(|(_, _, route)| *route != estop::api::Route::BulkCancel) {
-        reached.push((route.name(), 200, 3));
+    for operation in OPERATIONS.iter().filter(|operation| operation.pattern != bulk_cancel::OPERATION.pattern) {
+        reached.push((operation.name(), 200, 3));
     }
-    for (route, status) in [("cancel", 412), ("claim", 412), ("finish", 412), ("finish", 409), ("heartbeat", 409)] {
-        let name =
-            estop::api::ROUTES.iter().map(|(_, _, r)| r.name()).find(|name| name.ends_with(&format!(":id/{route}")));
-        reached.push((name.expect("a route"), status, 3));
+    for (operation, status) in [
+        (&cancel::OPERATION, 412),
+        (&claim::OPERATION, 412),
+        (&finish::OPERATION, 412),
+        (&finish::OPERATION, 409),
+        (&heartbeat::OPERATION, 409),
+    ] {
+        reached.push((operation.name(), status, 3));
     }
-    holds("openapi.json", "document.toml", 80, &["--exclude-operation-id", "cancelTestRuns"], 2000, &reached);
+    holds("openapi.yaml", "document.toml", 80, &["--exclude-operation-id", "cancelTestRuns"], 2000, &reached);
 }
 
 /// Apart, because it leaves the others no run to cancel.
 #[test]
 fn the_worker_keeps_its_own_document_in_bulk() {
-    let bulk = "POST /api/test-runs/cancel";
+    let bulk = bulk_cancel::OPERATION.name();
     holds(
-        "openapi.json",
+        "openapi.yaml",
         "document.toml",
         100,
         &["--include-operation-id", "cancelTestRuns"],
         100,
-        &[(bulk, 200, 20), (bulk, 400, 20)],
+        &[(bulk.clone(), 200, 20), (bulk, 400, 20)],
     );
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use estop::time::Timestamp;
+use estop_protocol::time::Timestamp;
 use serde_json::Value;
 
 use crate::client::{Answer, Project, Server};

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::chance::Chance;
 use crate::client::{Project, Server, unique, within};
 use crate::ledger::{Act, Deed, Said};
+use crate::random::Random;
 use crate::service::Service;
 
 const CLIENTS: usize = 8;
@@ -27,7 +27,7 @@ struct Round<'a> {
 pub fn until_killed(
     projects: &[Project; 2],
     number: u64,
-    chance: &mut Chance,
+    random: &mut Random,
     service: Service,
     enough: u64,
 ) -> Vec<Deed> {
@@ -43,7 +43,7 @@ pub fn until_killed(
             .map(|_| {
                 let server = Server::at(service.url.clone());
                 let mut client =
-                    Client { round: &round, server, chance: Chance(chance.below(u64::MAX)), deeds: Vec::new() };
+                    Client { round: &round, server, random: Random(random.below(u64::MAX)), deeds: Vec::new() };
                 scope.spawn(move || {
                     client.live();
                     client.deeds
@@ -64,7 +64,7 @@ pub fn until_killed(
 struct Client<'a> {
     round: &'a Round<'a>,
     server: Server,
-    chance: Chance,
+    random: Random,
     deeds: Vec<Deed>,
 }
 
@@ -76,9 +76,9 @@ impl Client<'_> {
             if let Some((id, lease)) = &kept {
                 self.heartbeat(0, *id, lease)?;
             }
-            let project = usize::from(self.chance.below(4) == 0);
+            let project = usize::from(self.random.below(4) == 0);
             let id = self.register(project)?;
-            match self.chance.below(6) {
+            match self.random.below(6) {
                 0 => self.cancel(project, id)?,
                 1 => {
                     let next = self.claimed(0)?;
@@ -88,7 +88,7 @@ impl Client<'_> {
                 }
                 choice => self.run(project, id, choice == 2)?,
             }
-            if self.chance.below(2) == 0 {
+            if self.random.below(2) == 0 {
                 self.meddle()?;
             }
         }
@@ -120,14 +120,14 @@ impl Client<'_> {
     fn meddle(&mut self) -> Option<()> {
         let latest = {
             let runs = self.round.runs.lock().unwrap_or_else(PoisonError::into_inner);
-            let back = 1 + usize::try_from(self.chance.below(8)).expect("small");
+            let back = 1 + usize::try_from(self.random.below(8)).expect("small");
             runs.len().checked_sub(back).map(|index| runs[index])
         };
         latest.map_or(Some(()), |(project, id)| self.cancel(project, id))
     }
 
     fn register(&mut self, project: usize) -> Option<i64> {
-        let branch = format!("round-{}-{}", self.round.number, self.chance.below(2));
+        let branch = format!("round-{}-{}", self.round.number, self.random.below(2));
         let body = json!({"environment": "staging", "branch": branch});
         let (status, said) = self.does(Act::Register, project, 0, body, None)?;
         assert_eq!(status, 200, "{said}");
@@ -146,7 +146,7 @@ impl Client<'_> {
     }
 
     fn finish(&mut self, project: usize, id: i64, lease: &str) -> Option<()> {
-        let result = ["passed", "failed"][usize::try_from(self.chance.below(2)).expect("small")];
+        let result = ["passed", "failed"][usize::try_from(self.random.below(2)).expect("small")];
         let body = json!({"lease": lease, "state": "ended", "result": result, "stop": {"outcome": "graceful"}});
         self.does(Act::Finish, project, id, body, Some(lease)).map(|_| ())
     }

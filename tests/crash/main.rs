@@ -4,26 +4,28 @@
 //!
 //! What a killed process had written is still in the operating system's cache, so this says nothing about a power cut.
 //!
-//! `ESTOP_CRASH_ROUNDS` sets how often, `ESTOP_SOAK_SEED` where chance begins; the clients' threads take turns as they
+//! `ESTOP_CRASH_ROUNDS` sets how often, `ESTOP_SOAK_SEED` the seed; the clients' threads take turns as they
 //! like, so a seed repeats what is tried and about when it is killed, not the very interleaving.
 
-#[path = "../rig/chance.rs"]
-mod chance;
 #[allow(dead_code, reason = "shared with the HTTP tests, which use all of it")]
 #[path = "../http/client.rs"]
 mod client;
+#[path = "../support/contract.rs"]
+mod contract;
 #[path = "../rig/history.rs"]
 mod history;
 mod ledger;
 mod load;
+#[path = "../rig/random.rs"]
+mod random;
 mod record;
 mod service;
 
 use serde_json::json;
 
-use crate::chance::{Chance, setting};
 use crate::client::{Project, Server};
 use crate::ledger::{Act, Deed, Said, broken};
+use crate::random::{Random, setting};
 use crate::record::Record;
 use crate::service::{Data, Service};
 
@@ -37,7 +39,7 @@ struct World {
 #[test]
 fn what_was_acknowledged_survives_a_kill_and_a_lost_answer_is_found_out() {
     let (rounds, seed) = (setting("ESTOP_CRASH_ROUNDS", 3), setting("ESTOP_SOAK_SEED", 4));
-    let mut chance = Chance(seed);
+    let mut random = Random(seed);
     let data = Data::new();
     let mut service = Service::start(&data);
     let mut world =
@@ -46,8 +48,8 @@ fn what_was_acknowledged_survives_a_kill_and_a_lost_answer_is_found_out() {
     let mut total = [0; 4];
     for round in 1..=rounds {
         limit(&world.projects[1], round);
-        let enough = 100 + chance.below(200);
-        let deeds = load::until_killed(&world.projects, round, &mut chance, service, enough);
+        let enough = 100 + random.below(200);
+        let deeds = load::until_killed(&world.projects, round, &mut random, service, enough);
         let acknowledged = deeds.iter().filter(|deed| deed.changed()).count();
         let in_flight = deeds.iter().filter(|deed| deed.said == Said::CutOff).count();
         assert!(in_flight > 0, "round {round}: it was killed at rest");
@@ -70,7 +72,7 @@ fn what_was_acknowledged_survives_a_kill_and_a_lost_answer_is_found_out() {
             project.server = Server::at(service.url.clone());
             record.is_served(project);
         }
-        let repeated = repeat(&world.projects, &mut world.deeds[earlier..], record, &mut chance);
+        let repeated = repeat(&world.projects, &mut world.deeds[earlier..], record, &mut random);
         println!(
             "crash: round {round} of {rounds} from seed {seed}: {acknowledged} changes acknowledged; {in_flight} \
              requests in flight at the kill, {landed} of them stored; {repeated} repeated"
@@ -100,11 +102,11 @@ fn holds(deeds: &[Deed], record: &Record) {
 }
 
 /// Sends again every request whose answer was lost, and some of those that were answered. Says how many.
-fn repeat(projects: &[Project; 2], deeds: &mut [Deed], record: &Record, chance: &mut Chance) -> usize {
+fn repeat(projects: &[Project; 2], deeds: &mut [Deed], record: &Record, random: &mut Random) -> usize {
     let mut repeated = 0;
     for deed in deeds {
         let unknown = deed.said.is_unknown();
-        if !unknown && (!deed.changed() || deed.act == Act::Heartbeat || chance.below(20) > 0) {
+        if !unknown && (!deed.changed() || deed.act == Act::Heartbeat || random.below(20) > 0) {
             continue;
         }
         let answers = [(); 2].map(|()| deed.send(&projects[deed.project]).expect("an answer"));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use estop::time::Timestamp;
+use estop_protocol::time::Timestamp;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 

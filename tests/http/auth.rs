@@ -1,5 +1,7 @@
 //! The auth matrix: every kind of key that must not do it × every route.
 
+use estop::http::operation::{Access, Operation};
+use estop::operations::{OPERATIONS, find};
 use serde_json::{Value, json};
 
 use crate::client::{Project, Server};
@@ -30,9 +32,23 @@ fn admin_routes(project: i64, key: i64) -> Vec<(&'static str, String, Option<Val
         ),
         ("POST", format!("/api/projects/{project}/environments"), Some(json!({"name": "x", "slug": "extra"}))),
         ("POST", "/api/keys".into(), Some(json!({"project_id": project, "user": "x", "name": "x", "scopes": ["run"]}))),
+        ("GET", "/api/projects".into(), None),
+        ("GET", format!("/api/projects/{project}/environments"), None),
         ("GET", "/api/keys".into(), None),
         ("DELETE", format!("/api/keys/{key}"), None),
     ]
+}
+
+#[test]
+fn the_matrix_has_every_operation_that_is_not_open() {
+    let listed = routes(1, "").into_iter().map(|(method, path, ..)| (method, path));
+    let listed = listed.chain(admin_routes(1, 1).into_iter().map(|(method, path, _)| (method, path)));
+    let mut listed: Vec<String> = listed.map(|(method, path)| find(method, &path).expect("served").name()).collect();
+    let guarded = OPERATIONS.iter().filter(|operation| !matches!(operation.access, Access::Open(_)));
+    let mut guarded: Vec<String> = guarded.map(Operation::name).collect();
+    listed.sort_unstable();
+    guarded.sort_unstable();
+    assert_eq!(listed, guarded);
 }
 
 fn send(

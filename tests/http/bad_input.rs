@@ -293,7 +293,7 @@ fn a_path_that_is_not_served_is_404_and_another_method_405_with_allow() {
         ("PATCH", "/api/test-runs/1", "GET, HEAD"),
         ("DELETE", "/healthz", "GET, HEAD"),
         ("GET", "/api/keys/1", "DELETE"),
-        ("GET", "/api/projects", "POST"),
+        ("DELETE", "/api/projects", "POST, GET, HEAD"),
         ("GET", "/api/test-runs/cancel", "POST"),
         ("OPTIONS", "/api/test-runs/cancel", "POST"),
     ] {

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 
+use estop::operations::OPERATIONS;
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Project, Server, eventually, unique};
@@ -88,11 +89,14 @@ fn measured() -> BTreeMap<&'static str, Rows> {
         project.server.admin("GET", &format!("/api/keys?project_id={}", project.id), None),
         200,
     );
+    let admin_list = |path: &str| project.server.admin("GET", path, None);
+    cost("list of two projects", admin_list("/api/projects?per_page=2"), 200);
+    cost("list of a project's two environments", admin_list(&of("environments")), 200);
     cost("revoke key", project.server.admin("DELETE", &revoke, None), 200);
     cost("health", project.server.send("GET", "/healthz", &[], b""), 200);
     // The document is in the Worker.
-    for (_, _, route) in estop::api::ROUTES.iter().filter(|(_, path, _)| *path != "/openapi.json") {
-        assert!(routes.contains(route.name()), "{} has no budget", route.name());
+    for operation in OPERATIONS.iter().filter(|operation| operation.pattern != "/openapi.json") {
+        assert!(routes.contains(&operation.name()), "{} has no budget", operation.name());
     }
     costs.insert("heartbeat that renews the lease", renewal());
     costs

@@ -8,10 +8,12 @@ mod budget;
 mod bulk;
 mod cancel;
 mod client;
+#[path = "../support/contract.rs"]
+mod contract;
+mod groups;
 mod lifecycle;
 mod limits;
 mod lists;
 mod observed;
 mod races;
-mod slots;
 mod sweeper;

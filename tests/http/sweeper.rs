@@ -1,4 +1,4 @@
-//! The sweeper through its HTTP hook, on the server with short clocks: leases of 2 s, 2 s to be claimed, 5 s to run.
+//! The sweeper through its HTTP hook, on the server with short timeouts: leases of 2 s, 2 s to be claimed, 5 s to run.
 
 use serde_json::json;
 

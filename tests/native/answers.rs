@@ -1,39 +1,37 @@
 //! The answers that the database writes itself are what their types say, to the last null.
 
-use estop::run::State;
-use estop::store::run::{events, show};
-use estop::time::Timestamp;
-use estop::wire::answers::{RunEvent, TestRun};
-use pollster::block_on;
+use estop::operations::show::test_run;
+use estop::operations::{events, show};
+use estop_protocol::events::Events;
+use estop_protocol::run::State;
+use estop_protocol::show::Shown;
+use estop_protocol::time::Timestamp;
 use proptest::prelude::*;
 use rusqlite::Connection;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
-use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::world::{World, data};
 
 /// Reads an answer by its type, and checks that the type would write it just so.
-pub fn read<T: Serialize + DeserializeOwned>(written: &RawValue) -> T {
-    let read: T = serde_json::from_str(written.get()).unwrap_or_else(|error| panic!("{error}: {written}"));
-    let expected = serde_json::to_value(&read).expect("JSON");
-    assert_eq!(serde_json::from_str::<Value>(written.get()).expect("JSON"), expected);
+pub fn read<T: Serialize + DeserializeOwned>(written: Value) -> T {
+    let read: T = serde_json::from_value(written.clone()).unwrap_or_else(|error| panic!("{error}: {written}"));
+    assert_eq!(written, serde_json::to_value(&read).expect("JSON"));
     read
 }
 
 #[test]
 fn a_run_and_its_events_in_every_state_are_as_the_types_have_them() {
-    for state in [State::Pending, State::Queued, State::Started, State::Ended, State::Error, State::Cancelled] {
+    for state in State::ALL.iter().copied() {
         let world = World::new();
         let run = world.run_in(state);
-        let caller = world.caller(&world.key);
-        let shown: TestRun = read(&block_on(show(&world.host, &caller, run.id)).expect("a run"));
-        assert_eq!((shown.id, shown.state), (run.id, state));
-        assert_eq!(shown.cancel.is_some(), state == State::Cancelled);
-        assert_eq!(shown.lease.is_some(), state == State::Started);
-        let told: Vec<RunEvent> = read(&block_on(events(&world.host, &caller, run.id)).expect("events"));
-        assert_eq!(told.last().map(|event| event.to), Some(state));
+        let Shown { test_run } = read(data(&world.ask(&show::OPERATION, run.id, &json!({}))));
+        assert_eq!((test_run.id, test_run.state), (run.id, state));
+        assert_eq!(test_run.cancel.is_some(), state == State::Cancelled);
+        assert_eq!(test_run.lease.is_some(), state == State::Started);
+        let Events { events } = read(data(&world.ask(&events::OPERATION, run.id, &json!({}))));
+        assert_eq!(events.last().map(|event| event.to), Some(state));
     }
 }
 
@@ -46,8 +44,8 @@ proptest! {
         thread_local! {
             static DB: Connection = Connection::open_in_memory().expect("SQLite");
         }
-        let sql = estop::sql::run::SHOW.split("'created_at', ").nth(1).and_then(|rest| rest.split(", 'created_by'").next());
-        let sql = format!("SELECT {} FROM (SELECT ?1 AS created_at) r", sql.expect("a moment"));
+        let moment = test_run().split("'created_at', ").nth(1).and_then(|rest| rest.split(", 'created_by'").next());
+        let sql = format!("SELECT {} FROM (SELECT ?1 AS created_at) r", moment.expect("a moment"));
         let written: String = DB.with(|db| db.prepare_cached(&sql)?.query_row([millis], |row| row.get(0))).expect("a text");
         prop_assert_eq!(written, Timestamp(millis).to_string());
     }

@@ -1,52 +1,35 @@
 //! Requests and replies without a server: what cannot be had over HTTP, because the server under test is set up
 //! otherwise or its database does not fail on demand.
 
-use estop::api::{ROUTES, Reply, Request, Route, handle};
-use estop::error::ApiError;
-use estop::host::DbError;
+use estop::http::error::ApiError;
+use estop::http::operation::{Access, Operation};
+use estop::http::reply::Reply;
+use estop::http::request::Request;
 use estop::key::LOCAL_DEMO;
-use estop::run::State;
-use pollster::block_on;
-use serde_json::Value;
+use estop::operations::{OPERATIONS, cancel, find, openapi};
+use estop::runtime::DbError;
+use estop_protocol::run::State;
+use serde_json::json;
 
-use crate::world::{Fault, KEY, World};
+use crate::world::{ADMIN, Ask, Fault, KEY, World, body_of};
 
-fn request<'a>(world: &World, route: Route, id: &'a str, authorization: &'a str, body: &'a str) -> Request<'a> {
-    Request {
-        route,
-        id,
-        query: "",
-        authorization: Some(authorization),
-        idempotency_key: None,
-        content_type: Some("application/json"),
-        body: Ok(body.as_bytes()),
-        now: world.now.get(),
-    }
+fn is_admin(operation: &Operation) -> bool {
+    matches!(operation.access, Access::Admin(_))
 }
-
-fn send(world: &World, route: Route, id: &str, authorization: &str, body: &str) -> Reply {
-    block_on(handle(&world.host, &world.config, &request(world, route, id, authorization, body)))
-}
-
-const ADMIN_ROUTES: [Route; 6] = [
-    Route::CreateProject,
-    Route::SetConcurrency,
-    Route::CreateEnvironment,
-    Route::CreateKey,
-    Route::ListKeys,
-    Route::RevokeKey,
-];
 
 #[test]
-fn without_an_admin_token_the_admin_routes_do_not_exist() {
-    let world = World::new();
-    let nowhere = Reply::from(ApiError::NoSuchRoute);
-    for route in ADMIN_ROUTES {
-        for header in ["Bearer ", "Bearer local-admin", ""] {
-            assert_eq!(send(&world, route, "1", header, "{}"), nowhere, "{route:?}");
+fn without_an_admin_token_the_admin_operations_do_not_exist() {
+    let mut world = World::new();
+    world.config.admin_token = None;
+    let nowhere = Reply::error(&ApiError::NoSuchRoute, "request-1");
+    let admin_operations: Vec<_> = OPERATIONS.iter().filter(|operation| is_admin(operation)).collect();
+    assert!(!admin_operations.is_empty());
+    for operation in admin_operations {
+        for token in ["", "local-admin", ADMIN] {
+            assert_eq!(world.send(&Ask::new(operation).about(1).with_key(token)), nowhere, "{}", operation.name());
         }
     }
-    assert_eq!(world.host.batches.get(), 0);
+    assert_eq!(world.runtime.batches.get(), 0);
 }
 
 #[test]
@@ -54,45 +37,57 @@ fn the_demo_key_opens_nothing_in_a_deployment_even_if_its_row_is_there() {
     let mut world = World::new();
     let run = world.run_in(State::Started);
     world.add_key(LOCAL_DEMO, 1, (1, 1, 1), None, None);
-    let header = format!("Bearer {LOCAL_DEMO}");
-    let id = run.id.to_string();
-    let reply = send(&world, Route::Cancel, &id, &header, "{}");
+    let ask = || Ask::new(&cancel::OPERATION).about(run.id).with_key(LOCAL_DEMO);
+    let reply = world.send(&ask());
     assert_eq!((reply.status, reply.outcome), (401, "unknown_key"));
     world.config.local = true;
-    assert_eq!(send(&world, Route::Cancel, &id, &header, "{}").status, 200);
+    assert_eq!(world.send(&ask()).status, 200);
 }
 
-/// A body that each route takes.
-fn body(route: Route, token: &str) -> String {
-    match route {
-        Route::Register => r#"{"environment":"staging"}"#.to_owned(),
-        Route::Heartbeat => format!(r#"{{"lease":"{token}"}}"#),
-        Route::Finish => format!(r#"{{"lease":"{token}","state":"ended","result":"passed"}}"#),
-        Route::BulkCancel => r#"{"ids":[1]}"#.to_owned(),
-        Route::SetConcurrency => r#"{"scope":"project","behaviour":"queue_new"}"#.to_owned(),
-        Route::CreateProject | Route::CreateEnvironment => r#"{"name":"N","slug":"n"}"#.to_owned(),
-        Route::CreateKey => r#"{"project_id":1,"user":"u","name":"n","scopes":["read"]}"#.to_owned(),
-        _ => String::new(),
+#[test]
+fn a_database_that_fails_is_503_where_it_passes_and_500_where_it_is_a_bug_on_every_operation() {
+    let passes = |error: DbError, seconds| (error, 503, Some(seconds));
+    let bug = |error: DbError| (error, 500, None);
+    for (error, status, retry_after) in [
+        passes(DbError::Overloaded, "2"),
+        passes(DbError::Deadline, "2"),
+        passes(DbError::Upgrading, "5"),
+        passes(DbError::SchemaTooOld(1), "5"),
+        bug(DbError::Refused("CHECK constraint failed: a rule".to_owned())),
+        bug(DbError::Unreadable("a/file.sql")),
+        bug(DbError::Missing("no such column: k.nonsense".to_owned())),
+    ] {
+        let asks_the_database = |operation: &&Operation| operation.pattern != openapi::OPERATION.pattern;
+        for operation in OPERATIONS.iter().filter(asks_the_database) {
+            let world = World::new();
+            let run = world.run_in(State::Started);
+            world.runtime.faults.borrow_mut().push_back(Fault::BeforeCommit(error.clone()));
+            let key = if is_admin(operation) { ADMIN } else { KEY };
+            let ask = Ask::new(operation).about(run.id).with_key(key).body(&body_of(operation, &run));
+            let reply = world.send(&ask);
+            let what = format!("{}: {reply:?}", operation.name());
+            assert_eq!((reply.status, reply.outcome), (status, error.name()), "{what}");
+            let header = reply.headers.iter().find(|(name, _)| *name == "Retry-After").map(|(_, value)| value.as_str());
+            assert_eq!(header, retry_after, "{what}");
+            assert!(status == 503 || reply.body.contains("request-1"), "a bug is found by the request's id: {what}");
+            for internal in ["SQL", "D1", "constraint", "column", ".sql"] {
+                assert!(!reply.body.contains(internal), "{what}");
+            }
+            assert_eq!(status == 500, reply.detail.is_some() && error != DbError::SchemaTooOld(1), "{what}");
+        }
     }
 }
 
 #[test]
-fn a_database_that_does_not_answer_is_503_with_retry_after_on_every_route() {
-    for error in [DbError::Overloaded, DbError::Deadline, DbError::Refused] {
-        for (_, _, route) in ROUTES.into_iter().filter(|(_, _, route)| *route != Route::OpenApi) {
-            let mut world = World::new();
-            world.config.admin_token = Some("admin".to_owned());
-            let run = world.run_in(State::Started);
-            world.host.faults.borrow_mut().push_back(Fault::BeforeCommit(error));
-            let key = if ADMIN_ROUTES.contains(&route) { "Bearer admin".to_owned() } else { format!("Bearer {KEY}") };
-            let reply = send(&world, route, &run.id.to_string(), &key, &body(route, &run.token));
-            assert_eq!((reply.status, reply.outcome), (503, error.name()), "{route:?}");
-            assert!(reply.headers.iter().any(|(name, value)| *name == "Retry-After" && value == "2"), "{route:?}");
-            let json: Value = serde_json::from_str(&reply.body).expect("JSON");
-            assert!(json["data"].is_null() && json["error"]["message"].is_string(), "{route:?}");
-            assert!(!reply.body.contains("SQL") && !reply.body.contains("D1"), "{}", reply.body);
-        }
-    }
+fn a_bug_is_logged_with_its_statements_and_the_rule_that_they_broke() {
+    let world = World::new();
+    let run = world.run_in(State::Started);
+    world
+        .sql("CREATE TRIGGER broken BEFORE UPDATE OF state ON runs BEGIN SELECT RAISE(ABORT, 'a rule of a test'); END");
+    let reply = world.ask(&cancel::OPERATION, run.id, &json!({"reason": "a secret"}));
+    assert_eq!((reply.status, reply.outcome), (500, "d1_refused"));
+    assert_eq!(reply.detail.as_deref(), Some("cancel/cancel.sql, cancel/diagnose.sql: a rule of a test"));
+    assert_eq!(world.row(run.id).state, "started");
 }
 
 #[test]
@@ -100,9 +95,8 @@ fn a_cancel_that_takes_three_tries_says_200_once_and_means_it() {
     let world = World::new();
     let run = world.run_in(State::Started);
     let lost = Fault::AfterCommit(DbError::Transient);
-    world.host.faults.borrow_mut().extend([lost, Fault::BeforeCommit(DbError::Transient)]);
-    let key = format!("Bearer {KEY}");
-    let reply = send(&world, Route::Cancel, &run.id.to_string(), &key, r#"{"reason":"why"}"#);
+    world.runtime.faults.borrow_mut().extend([lost, Fault::BeforeCommit(DbError::Transient)]);
+    let reply = world.ask(&cancel::OPERATION, run.id, &json!({"reason": "why"}));
     assert_eq!((reply.status, reply.outcome, reply.run_id), (200, "cancelled", Some(run.id)));
     assert_eq!(world.row(run.id).cancel_reason.as_deref(), Some("why"));
 }
@@ -111,11 +105,52 @@ fn a_cancel_that_takes_three_tries_says_200_once_and_means_it() {
 fn a_body_that_was_not_read_is_refused_before_the_database_is_asked() {
     let world = World::new();
     let run = world.run_in(State::Started);
-    let id = run.id.to_string();
-    let key = format!("Bearer {KEY}");
-    let too_large = ApiError::BodyTooLarge;
-    let request = Request { body: Err(&too_large), ..request(&world, Route::Cancel, &id, &key, "") };
-    let before = world.host.batches.get();
-    assert_eq!(block_on(handle(&world.host, &world.config, &request)).status, 413);
-    assert_eq!(world.host.batches.get(), before);
+    let request = Request {
+        request_id: "request-1",
+        id: &run.id.to_string(),
+        query: "",
+        authorization: Some(&format!("Bearer {KEY}")),
+        idempotency_key: None,
+        content_type: None,
+        body: Err(&ApiError::BodyTooLarge),
+        now: world.now.get(),
+    };
+    let before = world.runtime.batches.get();
+    assert_eq!(world.answer(&cancel::OPERATION, &request).status, 413);
+    assert_eq!(world.runtime.batches.get(), before);
+}
+
+#[test]
+fn a_path_allows_the_methods_that_the_table_gives_it() {
+    let allowed = |path: &str| match find("BREW", path).map(Operation::name) {
+        Err(ApiError::MethodNotAllowed(allow)) => Some(allow),
+        Err(ApiError::NoSuchRoute) => None,
+        other => panic!("{path}: {other:?}"),
+    };
+    assert_eq!(allowed("/api/test-runs").as_deref(), Some("PUT, GET, HEAD"));
+    assert_eq!(allowed("/api/test-runs/7/cancel").as_deref(), Some("POST"));
+    assert_eq!(allowed("/api/keys/7").as_deref(), Some("DELETE"));
+    for nowhere in [
+        "",
+        "/",
+        "/api",
+        "/api/test-runs/",
+        "/api/test-runs//cancel",
+        "/api/test-runs/7/cancel/",
+        "/api/test-runs/7/stop",
+    ] {
+        assert_eq!(allowed(nowhere), None, "{nowhere}");
+    }
+}
+
+#[test]
+fn a_word_of_the_table_is_no_id() {
+    let served = |method, path| find(method, path).map(Operation::name).ok();
+    assert_eq!(served("POST", "/api/test-runs/cancel").as_deref(), Some("POST /api/test-runs/cancel"));
+    assert_eq!(served("GET", "/api/test-runs/cancel"), None);
+    assert_eq!(
+        served("HEAD", "/api/test-runs/x").as_deref(),
+        Some("GET /api/test-runs/:id"),
+        "a bad id is said to be one"
+    );
 }

@@ -1,10 +1,11 @@
 //! What is wrong with a body, and where: the words are what people fix their requests by.
 
-use estop::error::ApiError;
-use estop::wire::admin::CreateKeyRequest;
-use estop::wire::body::parse;
-use estop::wire::bulk::BulkRequest;
-use estop::wire::requests::{FinishRequest, RegisterRequest};
+use estop::http::body::parse;
+use estop::http::error::ApiError;
+use estop_protocol::bulk_cancel::BulkCancelRequest;
+use estop_protocol::finish::FinishRequest;
+use estop_protocol::keys::CreateKeyRequest;
+use estop_protocol::register::RegisterRequest;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -190,7 +191,7 @@ fn a_field_is_found_wherever_it_is() {
             "Field `filter.branch`: invalid type: boolean `false`, expected a string.",
         ),
     ] {
-        assert_eq!(fault::<BulkRequest>(body), message, "{body}");
+        assert_eq!(fault::<BulkCancelRequest>(body), message, "{body}");
     }
     for (body, message) in [
         (
@@ -220,7 +221,7 @@ fn followed<T: DeserializeOwned>(body: &str) -> Option<String> {
 }
 
 fn as_followed<T: DeserializeOwned>(body: &str) -> Result<(), TestCaseError> {
-    let found = parse::<T>(JSON, body.as_bytes()).err().map(|error| error.message());
+    let found = parse::<T>(JSON, body.as_bytes()).err().map(|error| error.message(""));
     prop_assert_eq!(found, followed::<T>(body), "{}", body);
     Ok(())
 }
@@ -329,7 +330,7 @@ proptest! {
     fn any_fault_is_found_where_it_is(body in body()) {
         as_followed::<RegisterRequest>(&body)?;
         as_followed::<FinishRequest>(&body)?;
-        as_followed::<BulkRequest>(&body)?;
+        as_followed::<BulkCancelRequest>(&body)?;
         as_followed::<CreateKeyRequest>(&body)?;
     }
 }

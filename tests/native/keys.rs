@@ -1,80 +1,62 @@
-//! Every operation refuses every key that must not do it, and then nothing has changed.
+//! Every keyed operation refuses every key that must not do it, and then nothing has changed.
 
-use estop::error::ApiError;
-use estop::key::{KeyHash, Scope};
-use estop::run::{Finish, State};
-use estop::store::list::list;
-use estop::store::run as store;
-use estop::wire::query::RunsQuery;
-use estop::wire::requests::RegisterRequest;
-use pollster::block_on;
+use estop::http::operation::{Access, Operation};
+use estop::http::reply::Reply;
+use estop::key::Scope;
+use estop::operations::{OPERATIONS, bulk_cancel, cancel, list, register};
+use estop_protocol::run::State;
+use serde_json::{Value, json};
 
-use crate::world::{LEASE, NOW, Run, STOP_LIMIT, World};
-
-/// Every operation on a run with a key, by name, with the scope that it needs.
-type Operation = (&'static str, Scope, fn(&World, &KeyHash, &Run) -> Result<(), ApiError>);
-
-const OPERATIONS: [Operation; 8] = [
-    ("cancel", Scope::Cancel, |w, k, r| w.cancel_with(k, r.id, "own:1", None).map(drop)),
-    ("claim", Scope::Run, |w, k, r| {
-        block_on(store::claim(&w.host, &w.caller(k), r.id, "own:1", LEASE, None)).map(drop)
-    }),
-    ("heartbeat", Scope::Run, |w, k, r| {
-        block_on(store::heartbeat(&w.host, &w.caller(k), r.id, &r.token, LEASE, STOP_LIMIT)).map(drop)
-    }),
-    ("finish", Scope::Run, |w, k, r| {
-        let finished = World::finished(&r.token, Finish::Ended);
-        block_on(store::finish(&w.host, &w.caller(k), r.id, "own:1", &finished)).map(drop)
-    }),
-    ("register", Scope::Run, |w, k, _| {
-        let request: RegisterRequest = serde_json::from_str(r#"{"environment":"staging"}"#).expect("a request");
-        block_on(store::register(&w.host, &w.caller(k), "own:1", &request.checked().expect("a run"))).map(drop)
-    }),
-    ("show", Scope::Read, |w, k, r| block_on(store::show(&w.host, &w.caller(k), r.id)).map(drop)),
-    ("events", Scope::Read, |w, k, r| block_on(store::events(&w.host, &w.caller(k), r.id)).map(drop)),
-    ("list", Scope::Read, |w, k, _| {
-        let query = RunsQuery::parse("", NOW).expect("a query");
-        block_on(list(&w.host, &w.caller(k), &query)).map(drop)
-    }),
-];
+use crate::world::{Ask, LEASE, NOW, World, body_of, data};
 
 fn other_key(letter: char) -> String {
     format!("estop_{}", letter.to_string().repeat(43))
 }
 
-/// Tries every operation on runs in every state with `key`, and checks the answer and that nothing was written.
-fn refused_everywhere(key: impl Fn(&World, Scope) -> KeyHash, expected: impl Fn(&str, Scope) -> Option<ApiError>) {
-    for (name, scope, operation) in OPERATIONS {
-        let Some(expected) = expected(name, scope) else { continue };
-        for state in State::ALL {
+fn keyed() -> impl Iterator<Item = (&'static Operation, Scope)> {
+    OPERATIONS.iter().filter_map(|operation| match operation.access {
+        Access::Key(scope, _) => Some((operation, scope)),
+        _ => None,
+    })
+}
+
+/// Tries every keyed operation on runs in every state with `key`, and checks the answer and that nothing was written.
+fn refused_everywhere(
+    key: impl Fn(&World, Scope) -> String,
+    refusal: impl Fn(&Operation, Scope, &Reply) -> Option<(u16, &'static str)>,
+) {
+    for (operation, scope) in keyed() {
+        for state in State::ALL.iter().copied() {
             let world = World::new();
             let run = world.run_in(state);
             let key = key(&world, scope);
             world.pass(LEASE - 1);
-            let (before, count) = (world.row(run.id), count(&world));
-            assert_eq!(operation(&world, &key, &run), Err(expected.clone()), "{name} in {state:?}");
-            assert_eq!(
-                (world.row(run.id), self::count(&world)),
-                (before, count),
-                "{name} in {state:?} wrote something"
-            );
+            let before = (world.row(run.id), rows(&world, "runs"));
+            let reply = world.send(&Ask::new(operation).about(run.id).with_key(&key).body(&body_of(operation, &run)));
+            let what = format!("{} in {state:?}: {reply:?}", operation.name());
+            if let Some(expected) = refusal(operation, scope, &reply) {
+                assert_eq!((reply.status, reply.outcome), expected, "{what}");
+                assert_eq!(rows(&world, "bulk_cancels"), 0, "wrote something: {what}");
+            }
+            assert_eq!((world.row(run.id), rows(&world, "runs")), before, "wrote something: {what}");
         }
     }
 }
 
-fn count(world: &World) -> i64 {
-    world.host.db.borrow().query_row("SELECT count(*) FROM runs", [], |row| row.get(0)).expect("a count")
+fn rows(world: &World, table: &str) -> i64 {
+    let count = format!("SELECT count(*) FROM {table}");
+    world.runtime.db.borrow().query_row(&count, [], |row| row.get(0)).expect("a count")
 }
 
 #[test]
 fn a_key_that_was_never_made_does_nothing() {
-    refused_everywhere(|_, _| KeyHash::of(&other_key('B')), |_, _| Some(ApiError::UnknownKey));
+    refused_everywhere(|_, _| other_key('B'), |_, _, _| Some((401, "unknown_key")));
 }
 
 #[test]
 fn an_expired_key_does_nothing_from_the_very_millisecond() {
     let key = |world: &World, _| world.add_key(&other_key('C'), 1, (1, 1, 1), Some(NOW.plus(LEASE - 1).0), None);
-    refused_everywhere(key, |_, _| Some(ApiError::ExpiredKey));
+    refused_everywhere(key, |_, _, _| Some((401, "expired_key")));
 }
 
 #[test]
@@ -82,13 +64,13 @@ fn a_key_works_until_it_expires() {
     let world = World::new();
     let run = world.run_in(State::Started);
     let key = world.add_key(&other_key('C'), 1, (1, 1, 1), Some(NOW.plus(1).0), None);
-    assert!(world.cancel_with(&key, run.id, "own:1", None).is_ok());
+    assert_eq!(world.send(&Ask::new(&cancel::OPERATION).about(run.id).with_key(&key)).status, 200);
 }
 
 #[test]
 fn a_revoked_key_does_nothing() {
     let key = |world: &World, _| world.add_key(&other_key('D'), 1, (1, 1, 1), None, Some(NOW.0));
-    refused_everywhere(key, |_, _| Some(ApiError::RevokedKey));
+    refused_everywhere(key, |_, _, _| Some((401, "revoked_key")));
 }
 
 #[test]
@@ -101,33 +83,46 @@ fn a_key_without_the_scope_does_nothing() {
         };
         world.add_key(&other_key('E'), 1, may, None, None)
     };
-    refused_everywhere(key, |_, scope| Some(ApiError::MissingScope(scope)));
+    refused_everywhere(key, |_, scope, reply| {
+        assert!(reply.body.contains(&format!("`{}`", scope.name())), "{reply:?}");
+        Some((403, "missing_scope"))
+    });
 }
 
 #[test]
 fn another_projects_key_sees_and_changes_nothing() {
     let key = |world: &World, _| world.add_key(&other_key('F'), 2, (1, 1, 1), None, None);
-    refused_everywhere(key, |name, _| match name {
-        "register" | "list" => None,
-        _ => Some(ApiError::NotFound("test run")),
+    refused_everywhere(key, |operation, _, reply| {
+        if operation.pattern.contains(":id") {
+            return Some((404, "not_found"));
+        }
+        // These are about no run of another project, or say so; the tests below look closer.
+        assert!(matches!(reply.status, 200 | 400), "{reply:?}");
+        None
     });
 }
 
 #[test]
-fn another_projects_list_and_environments_stay_its_own() {
+fn another_projects_runs_and_environments_stay_its_own() {
     let world = World::new();
-    world.run_in(State::Started);
+    let run = world.run_in(State::Started);
     let key = world.add_key(&other_key('F'), 2, (1, 1, 1), None, None);
     for query in
         ["", "state=started", "id=1", "environment_ids=1", "environment_ids=1,2", "interval_in_days=1", "before=99"]
     {
-        let query = RunsQuery::parse(query, NOW).expect("a query");
-        let page = block_on(list(&world.host, &world.caller(&key), &query)).expect("a page");
-        assert!(page.project.get().contains(r#""slug":"two""#) && page.items.is_empty());
-        assert!(page.pagination.total.is_none_or(|total| total == 0));
+        let reply = world.send(&Ask::new(&list::OPERATION).with_key(&key).query(query));
+        let json: Value = serde_json::from_str(&reply.body).expect("JSON");
+        assert_eq!(
+            (&json["data"]["project"]["slug"], &json["data"]["test_runs"]["items"]),
+            (&json!("two"), &json!([]))
+        );
+        assert!(json["pagination"]["total"].as_i64().is_none_or(|total| total == 0));
     }
-    let request: RegisterRequest = serde_json::from_str(r#"{"environment":"staging"}"#).expect("a request");
-    let outcome =
-        block_on(store::register(&world.host, &world.caller(&key), "own:1", &request.checked().expect("a run")));
-    assert!(matches!(outcome, Ok(store::RegisterOutcome::UnknownEnvironment(known)) if known == ["elsewhere"]));
+    let reply = world.send(&Ask::new(&register::OPERATION).with_key(&key).body(&json!({"environment": "staging"})));
+    assert!(reply.status == 400 && reply.body.contains("known are elsewhere"), "{reply:?}");
+    for dry_run in [true, false] {
+        let body = json!({"ids": [run.id], "dry_run": dry_run});
+        let reply = world.send(&Ask::new(&bulk_cancel::OPERATION).with_key(&key).body(&body));
+        assert_eq!(data(&reply)["not_found"], json!([run.id]));
+    }
 }

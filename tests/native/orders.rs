@@ -1,6 +1,7 @@
 //! Races. D1 runs one batch after the other, so a race is an order of whole batches: we try them all.
 
-use estop::run::{Event, Finish, State};
+use estop::run::Event;
+use estop_protocol::run::{Finish, State};
 
 use crate::machine::Model;
 use crate::world::{Row, World};
@@ -38,7 +39,7 @@ fn check(start: State, order: &[Event]) {
 
 #[test]
 fn every_order_of_two_writers_agrees_with_the_machine() {
-    for start in State::ALL {
+    for start in State::ALL.iter().copied() {
         for order in orders(2) {
             check(start, &order);
         }

@@ -1,20 +1,21 @@
-//! The sweeper: which run each clock reaches, what it writes, and what it costs.
+//! The sweeper: which run each timeout reaches, what it writes, and what it costs.
 
-use estop::host::DbError;
-use estop::run::{Event, Finish, State};
-use estop::sweep::{ROUNDS, Tally, tick};
+use estop::run::Event;
+use estop::runtime::DbError;
+use estop::sweeper::{ROUNDS, Tally, tick};
+use estop_protocol::run::{Finish, State};
 use pollster::block_on;
 
 use crate::world::{Fault, LEASE, MINUTE, World};
 
 fn sweep(world: &World) -> Tally {
-    block_on(tick(&world.host, &world.config, world.now.get())).expect("a tick")
+    block_on(tick(&world.runtime, &world.config, world.now.get())).expect("a tick")
 }
 
 #[test]
-fn nothing_is_swept_before_its_clock_runs_out() {
+fn nothing_is_swept_before_its_timeout() {
     let world = World::new();
-    let ids: Vec<i64> = State::ALL.into_iter().map(|state| world.run_in(state).id).collect();
+    let ids: Vec<i64> = State::ALL.iter().copied().map(|state| world.run_in(state).id).collect();
     world.pass(LEASE + world.config.lapsed_after - 1);
     let before: Vec<_> = ids.iter().map(|id| world.row(*id)).collect();
     assert_eq!(sweep(&world), Tally { rounds: 1, ..Tally::default() });
@@ -22,7 +23,7 @@ fn nothing_is_swept_before_its_clock_runs_out() {
 }
 
 #[test]
-fn a_run_that_nobody_claims_is_cancelled_with_its_clock_in_the_reason() {
+fn a_run_that_nobody_claims_is_cancelled_with_its_wait_in_the_reason() {
     let world = World::new();
     let (pending, queued) = (world.run_in(State::Pending), world.run_in(State::Queued));
     world.pass(world.config.unclaimed_after);
@@ -109,7 +110,7 @@ fn a_tick_whose_answer_got_lost_sweeps_a_run_once() {
     let world = World::new();
     let run = world.run_in(State::Started);
     world.pass(LEASE * 2);
-    world.host.faults.borrow_mut().push_back(Fault::AfterCommit(DbError::Transient));
+    world.runtime.faults.borrow_mut().push_back(Fault::AfterCommit(DbError::Transient));
     sweep(&world);
     assert_eq!(world.terminal_events(run.id), 1);
     assert_eq!(world.row(run.id).stop_outcome.as_deref(), Some("lost"));
@@ -149,8 +150,8 @@ fn a_database_that_fails_ends_the_tick_and_the_next_one_carries_on() {
     let world = World::new();
     world.run_in(State::Started);
     world.pass(LEASE * 2);
-    world.host.faults.borrow_mut().push_back(Fault::BeforeCommit(DbError::Overloaded));
-    let (tally, error) = block_on(tick(&world.host, &world.config, world.now.get())).expect_err("a failure");
+    world.runtime.faults.borrow_mut().push_back(Fault::BeforeCommit(DbError::Overloaded));
+    let (tally, error) = block_on(tick(&world.runtime, &world.config, world.now.get())).expect_err("a failure");
     assert_eq!((tally.lapsed, error), (0, DbError::Overloaded));
     assert_eq!(sweep(&world).lapsed, 1);
 }

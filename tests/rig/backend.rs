@@ -24,6 +24,10 @@ pub enum Fault {
     ClosedAfter,
     /// Committed, and the answer is not JSON.
     GarbledAfter,
+    /// Committed, and each row is one that nobody expects.
+    OddRowsAfter,
+    /// Committed, and each row is NULL.
+    NoRowsAfter,
     /// Neither committed nor answered, ever.
     SilentBefore,
     /// Committed, and never answered.
@@ -53,7 +57,7 @@ struct Shared {
     lag: AtomicU64,
     /// At most, each way; in microseconds.
     latency: AtomicU64,
-    chance: AtomicU64,
+    random: AtomicU64,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -76,7 +80,7 @@ impl Backend {
             statements: AtomicU32::new(0),
             lag: AtomicU64::new(0),
             latency: AtomicU64::new(0),
-            chance: AtomicU64::new(1),
+            random: AtomicU64::new(1),
         });
         let serving = Arc::clone(&shared);
         let address = http::serve(move |path, body| serving.answer(path, body));
@@ -140,9 +144,9 @@ impl Shared {
         let batch = asked.as_array().cloned();
         let statements = batch.clone().unwrap_or_else(|| vec![asked]);
         self.statements.fetch_add(u32::try_from(statements.len()).expect("few"), Ordering::Relaxed);
-        let answers = match self.commit(&statements) {
+        let mut answers = match self.commit(&statements) {
             Ok(answers) => answers,
-            Err(failure) => return error(&format!("{failure}: SQLITE_ERROR")),
+            Err(failure) => return error(&words(&failure)),
         };
         self.wait();
         match fault {
@@ -150,6 +154,14 @@ impl Shared {
             Some(Fault::ClosedAfter) => Reply::Close,
             Some(Fault::SilentAfter) => Reply::Silence,
             Some(Fault::GarbledAfter) => Reply::Body("<html>502 Bad Gateway</html>".to_owned()),
+            Some(odd @ (Fault::OddRowsAfter | Fault::NoRowsAfter)) => {
+                for row in
+                    answers.iter_mut().flat_map(|answer| answer["results"]["rows"].as_array_mut().into_iter().flatten())
+                {
+                    *row = if odd == Fault::OddRowsAfter { json!([r#"{"odd":[]}"#]) } else { json!([null]) };
+                }
+                Reply::Body(Value::Array(answers).to_string())
+            }
             _ if batch.is_some() => Reply::Body(Value::Array(answers).to_string()),
             _ => Reply::Body(answers.into_iter().next().unwrap_or_default().to_string()),
         }
@@ -165,7 +177,7 @@ impl Shared {
     fn wait(&self) {
         let most = self.latency.load(Ordering::Relaxed);
         if most > 0 {
-            let seed = self.chance.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+            let seed = self.random.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
             let mixed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
             std::thread::sleep(Duration::from_micros((mixed >> 16) % most));
         }
@@ -208,6 +220,12 @@ fn run(db: &Connection, statement: &Value) -> rusqlite::Result<Value> {
     }
     let meta = json!({"duration": 0, "changes": 0, "last_row_id": 0, "changed_db": false, "size_after": 0, "rows_read": 0, "rows_written": 0});
     Ok(json!({"success": true, "results": {"columns": columns, "rows": rows}, "meta": meta}))
+}
+
+/// An error as D1 words it.
+fn words(failure: &rusqlite::Error) -> String {
+    let constraint = failure.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation);
+    format!("{failure}: SQLITE_{}", if constraint { "CONSTRAINT" } else { "ERROR" })
 }
 
 fn error(words: &str) -> Reply {

@@ -9,6 +9,8 @@ use crate::writes::{Attempt, Write};
 
 const LOST: &str = "Network connection lost.";
 const OVERLOADED: &str = "D1 DB is overloaded. Requests queued for too long.";
+const REFUSED: &str = "CHECK constraint failed: a rule: SQLITE_CONSTRAINT";
+const MISSING: &str = "no such column: k.nonsense at offset 7: SQLITE_ERROR";
 /// For as long as it is asked.
 const ALWAYS: u32 = u32::MAX;
 
@@ -17,27 +19,34 @@ const ALWAYS: u32 = u32::MAX;
 enum End {
     /// It passes: the Worker asks again and finds out the truth. So many round trips.
     Truth(u32),
-    /// It does not: 503, after so many round trips.
-    Unavailable(u32),
+    /// It does not: 503 that says so in these words, after so many round trips.
+    Unavailable(u32, &'static str),
+    /// It is a bug of ours: 500, after so many round trips.
+    Bug(u32),
 }
 
 /// Every fault, for how many batches it lasts, and its end. Four attempts are all that the Worker makes.
-const FAULTS: [(Fault, u32, End); 15] = [
+const FAULTS: [(Fault, u32, End); 19] = [
     (Fault::ErrorBefore(LOST), 1, End::Truth(2)),
     (Fault::ErrorBefore(LOST), 3, End::Truth(4)),
-    (Fault::ErrorBefore(LOST), ALWAYS, End::Unavailable(4)),
+    (Fault::ErrorBefore(LOST), ALWAYS, End::Unavailable(4, "connection to the database was lost")),
     (Fault::ErrorAfter(LOST), 1, End::Truth(2)),
     (Fault::ErrorAfter(LOST), 3, End::Truth(4)),
-    (Fault::ErrorAfter(LOST), ALWAYS, End::Unavailable(4)),
+    (Fault::ErrorAfter(LOST), ALWAYS, End::Unavailable(4, "connection to the database was lost")),
     (Fault::ClosedAfter, 1, End::Truth(2)),
     (Fault::ClosedAfter, 3, End::Truth(4)),
-    (Fault::ClosedAfter, ALWAYS, End::Unavailable(4)),
+    (Fault::ClosedAfter, ALWAYS, End::Unavailable(4, "connection to the database was lost")),
     (Fault::GarbledAfter, 1, End::Truth(2)),
-    (Fault::GarbledAfter, ALWAYS, End::Unavailable(4)),
-    (Fault::ErrorBefore(OVERLOADED), 1, End::Unavailable(1)),
-    (Fault::ErrorAfter(OVERLOADED), 1, End::Unavailable(1)),
-    (Fault::SilentBefore, 1, End::Unavailable(1)),
-    (Fault::SilentAfter, 1, End::Unavailable(1)),
+    (Fault::GarbledAfter, ALWAYS, End::Unavailable(4, "connection to the database was lost")),
+    (Fault::ErrorBefore(OVERLOADED), 1, End::Unavailable(1, "too busy")),
+    (Fault::ErrorAfter(OVERLOADED), 1, End::Unavailable(1, "too busy")),
+    (Fault::SilentBefore, 1, End::Unavailable(1, "did not answer in time")),
+    (Fault::SilentAfter, 1, End::Unavailable(1, "did not answer in time")),
+    // The second trip asks for the schema's version: it is ours, so this is no upgrade.
+    (Fault::ErrorBefore(REFUSED), 1, End::Bug(2)),
+    (Fault::ErrorBefore(MISSING), 1, End::Bug(2)),
+    (Fault::OddRowsAfter, 1, End::Bug(1)),
+    (Fault::NoRowsAfter, 1, End::Bug(1)),
 ];
 
 fn matrix(write: Write) {
@@ -66,9 +75,14 @@ fn cell(rig: &Rig, project: &Project, write: Write, (fault, times, end): (Fault,
             assert_eq!(attempt.made(), 1, "{name}: it is stored");
             attempt.is_true(&answer);
         }
-        End::Unavailable(expected) => {
+        End::Unavailable(expected, words) => {
             assert_eq!(trips, expected, "{name}: {answer:?}");
-            unavailable(&name, &answer);
+            unavailable(&name, &answer, words);
+            assert_eq!(attempt.made(), i64::from(fault.commits()), "{name}: all of it or nothing");
+        }
+        End::Bug(expected) => {
+            assert_eq!(trips, expected, "{name}: {answer:?}");
+            bug(rig, &name, &answer);
             assert_eq!(attempt.made(), i64::from(fault.commits()), "{name}: all of it or nothing");
         }
     }
@@ -97,8 +111,26 @@ fn again(name: &str, write: Write, attempt: &Attempt<'_>, with_key: bool) {
     assert_eq!(attempt.made(), if doubles { before + 1 } else { 1 }, "{name}, again");
 }
 
-fn unavailable(name: &str, answer: &Answer) {
+/// A 500 with the request's id and nothing internal; the log names the statement.
+fn bug(rig: &Rig, name: &str, answer: &Answer) {
+    answer.is_error(500);
+    let id = answer.header("x-request-id").expect("an id");
+    assert!(answer.message().contains(id), "{name}: {answer:?}");
+    for internal in ["constraint", "column", "rule", "nonsense", "SQL", ".sql", "odd"] {
+        assert!(!answer.text.contains(internal), "{name}: {answer:?}");
+    }
+    let line = crate::client::eventually("the log line", || {
+        let log = rig.log();
+        let mut lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        lines.find(|line| line["request_id"] == id)
+    });
+    let detail = line["detail"].as_str().unwrap_or_default();
+    assert!(detail.contains(".sql") || detail.contains("list/statement.rs"), "{name}: {line}");
+}
+
+fn unavailable(name: &str, answer: &Answer, words: &str) {
     answer.is_error(503);
+    assert!(answer.message().contains(words), "{name}: {answer:?}");
     let after: Option<u32> = answer.header("retry-after").and_then(|seconds| seconds.parse().ok());
     assert!(after.is_some_and(|seconds| seconds > 0), "{name}: {answer:?}");
     assert!(!answer.text.contains(LOST) && !answer.text.contains("overloaded"), "{name}: the database's words");
@@ -127,14 +159,20 @@ fn a_read_survives_what_passes_and_says_503_to_what_does_not() {
     let rig = Rig::start();
     let project = rig.project();
     let id = project.queued();
-    for path in ["/api/test-runs".to_owned(), format!("/api/test-runs/{id}"), format!("/api/test-runs/{id}/events")] {
+    let of_run = [format!("/api/test-runs/{id}"), format!("/api/test-runs/{id}/events")];
+    let lists = ["/api/test-runs"].map(str::to_owned);
+    let admin =
+        ["/api/projects".to_owned(), format!("/api/projects/{}/environments", project.id), "/api/keys".to_owned()];
+    for path in of_run.into_iter().chain(lists).chain(admin) {
+        let is_admin = path.starts_with("/api/projects") || path.starts_with("/api/keys");
         for (fault, times, end) in FAULTS {
             rig.backend.inject(fault, times);
-            let answer = project.get(&path);
+            let answer = if is_admin { rig.server.admin("GET", &path, None) } else { project.get(&path) };
             rig.backend.heal();
             match end {
                 End::Truth(_) => assert_eq!(answer.status, 200, "{path}, {fault:?}: {answer:?}"),
-                End::Unavailable(_) => unavailable(&path, &answer),
+                End::Unavailable(_, words) => unavailable(&path, &answer, words),
+                End::Bug(_) => bug(&rig, &path, &answer),
             }
         }
     }
@@ -157,4 +195,19 @@ fn a_tick_that_fails_leaves_its_work_to_the_next() {
         assert_eq!(project.show(id)["stop"]["outcome"], "lost", "{fault:?}");
         crate::history::folds(&rig.backend.db(), &format!("r.id = {id}"));
     }
+}
+
+/// The schema is that of a later version already: what the Worker names has gone.
+#[test]
+fn an_upgrade_under_way_is_503_and_the_same_request_works_when_it_is_over() {
+    let rig = Rig::start();
+    let project = rig.project();
+    let attempt = Write::Cancel.prepare(&rig, &project, true);
+    rig.backend.sql("UPDATE schema_version SET version = version + 1; ALTER TABLE keys RENAME COLUMN user TO owner");
+    let answer = attempt.send();
+    unavailable("an upgrade", &answer, "being upgraded");
+    assert_eq!(attempt.made(), 0);
+    rig.backend.sql("UPDATE schema_version SET version = version - 1; ALTER TABLE keys RENAME COLUMN owner TO user");
+    assert_eq!(attempt.send().status, 200);
+    assert_eq!(attempt.made(), 1);
 }

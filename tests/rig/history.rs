@@ -63,23 +63,23 @@ const NEVER: [(&str, &str); 9] = [
             WHERE (e.cause, e.by, e.at) IS NOT (iif(r.started_at IS NULL, NULL, 'claimed'), r.started_by, r.started_at)",
     ),
     (
-        "shares its slot with another holder",
-        "SELECT max(id) FROM runs WHERE slot IS NOT NULL AND (state = 'started' OR stop_outcome = 'stopping') \
-            GROUP BY project_id, slot HAVING count(*) > 1",
+        "shares its concurrency group with another holder",
+        "SELECT max(id) FROM runs WHERE concurrency_group IS NOT NULL AND (state = 'started' OR stop_outcome = 'stopping') \
+            GROUP BY project_id, concurrency_group HAVING count(*) > 1",
     ),
     (
-        "waits beside another for one slot",
-        "SELECT max(id) FROM runs WHERE slot IS NOT NULL AND state = 'pending' GROUP BY project_id, slot HAVING count(*) > 1",
+        "waits beside another for one concurrency group",
+        "SELECT max(id) FROM runs WHERE concurrency_group IS NOT NULL AND state = 'pending' GROUP BY project_id, concurrency_group HAVING count(*) > 1",
     ),
     (
         "waits for nobody",
-        "SELECT id FROM runs r WHERE slot IS NOT NULL AND state = 'pending' AND NOT EXISTS (SELECT 1 FROM runs o \
-            WHERE o.project_id = r.project_id AND o.slot = r.slot AND o.id <> r.id AND (o.state IN ('queued', 'started') OR o.stop_outcome = 'stopping'))",
+        "SELECT id FROM runs r WHERE concurrency_group IS NOT NULL AND state = 'pending' AND NOT EXISTS (SELECT 1 FROM runs o \
+            WHERE o.project_id = r.project_id AND o.concurrency_group = r.concurrency_group AND o.id <> r.id AND (o.state IN ('queued', 'started') OR o.stop_outcome = 'stopping'))",
     ),
     (
         "was superseded by none that took its place",
         "SELECT r.id FROM runs r LEFT JOIN runs n ON n.id = r.superseded_by WHERE r.cancel_cause = 'superseded' \
-            AND (n.id > r.id AND n.project_id = r.project_id AND n.slot = r.slot AND n.created_at = r.cancelled_at) IS NOT TRUE",
+            AND (n.id > r.id AND n.project_id = r.project_id AND n.concurrency_group = r.concurrency_group AND n.created_at = r.cancelled_at) IS NOT TRUE",
     ),
     ("has a lease that ends before it begins", "SELECT id FROM runs WHERE lease_expires_at < lease_renewed_at"),
     ("was renewed before it was claimed", "SELECT id FROM runs WHERE lease_renewed_at < started_at"),

@@ -1,16 +1,18 @@
 //! The Worker in plain workerd over a database of our own that can hurt it: `cargo test --test rig` after `make build`.
 
 mod backend;
-mod chance;
 #[allow(dead_code, reason = "shared with the HTTP tests, which use all of it")]
 #[path = "../http/client.rs"]
 mod client;
+#[path = "../support/contract.rs"]
+mod contract;
 mod faults;
 mod history;
 mod http;
 mod input;
 #[allow(dead_code, reason = "shared with the benchmark, which uses all of it")]
 mod process;
+mod random;
 mod raw;
 mod restart;
 mod shots;

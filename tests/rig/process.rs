@@ -151,10 +151,20 @@ pub fn estop(database: &str, admin: &str, change: impl Fn(&str) -> Option<String
     )
 }
 
-/// A Worker in a configuration that lets the sweeper of `service` tick as if it were the time in the query `at`.
+/// A Worker in a configuration that lets the sweeper of `service` tick as if it were the time in the query `at`, and
+/// forwards a POST to the path in the query `to` with its body as a stream of unknown length.
 pub fn driver(service: &str) -> String {
     const DRIVER: &str = "export default { async fetch(request, env) { \
-         const scheduledTime = Number(new URL(request.url).searchParams.get('at')); \
+         const query = new URL(request.url).searchParams; \
+         if (query.has('to')) { \
+             const { readable, writable } = new TransformStream(); \
+             const sent = request.body.pipeTo(writable); \
+             const headers = { authorization: request.headers.get('authorization'), 'content-type': 'application/json' }; \
+             const answer = await env.MAIN.fetch('http://estop' + query.get('to'), { method: 'POST', headers, body: readable }); \
+             await sent; \
+             return answer; \
+         } \
+         const scheduledTime = Number(query.get('at')); \
          return Response.json(await env.MAIN.scheduled({ cron: '* * * * *', scheduledTime })); } }";
     format!(
         r#"(

@@ -1,4 +1,4 @@
-//! The WebAssembly starts anew after a trap, in the same isolate: what JavaScript keeps from before must not mislead it.
+//! The WebAssembly starts anew after a trap, in the same isolate, and every request does what it says.
 
 use serde_json::json;
 
@@ -24,7 +24,6 @@ fn lives(project: &Project) {
 fn after_a_crash_every_request_does_what_it_says() {
     let rig = Rig::start_that_crashes();
     let project = rig.project();
-    // The old life knows other statements than the new one, and in another order.
     let revoke = |id: i64| rig.server.admin("DELETE", &format!("/api/keys/{id}"), None);
     revoke(999).is_error(404);
     for life in 0..3 {

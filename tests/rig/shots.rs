@@ -1,6 +1,7 @@
 //! What to send to a service that trusts nobody: requests over all routes in which any part may be wrong.
 
-use estop::api::ROUTES;
+use estop::http::operation::Access;
+use estop::operations::OPERATIONS;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -64,11 +65,11 @@ pub struct Known {
 }
 
 pub fn shots(known: Known) -> impl Strategy<Value = Shot> {
-    let routes: Vec<_> = ROUTES.iter().map(|(method, path, _)| (method.names()[0], *path)).collect();
     let Known { key, runs } = known;
-    (select(routes), select(runs)).prop_flat_map(move |((method, path), (id, lease))| {
-        let run = path.contains("test-runs");
-        let token = if run { key.clone() } else { crate::client::ADMIN.to_owned() };
+    (select(OPERATIONS), select(runs)).prop_flat_map(move |(operation, (id, lease))| {
+        let (method, path) = (operation.method.name(), operation.pattern);
+        let is_admin = matches!(operation.access, Access::Admin(_));
+        let token = if is_admin { crate::client::ADMIN.to_owned() } else { key.clone() };
         let method = prop_oneof![
             12 => Just(method),
             1 => select(vec!["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND"]),

@@ -1,5 +1,5 @@
 //! Races: everything that can end or take a run, fired at it at once over HTTP, while the database answers in any
-//! order and now and then loses an answer. `ESTOP_SOAK_RUNS` sets how many runs, `ESTOP_SOAK_SEED` where chance begins.
+//! order and now and then loses an answer. `ESTOP_SOAK_RUNS` sets how many runs, `ESTOP_SOAK_SEED` the seed.
 
 use std::sync::Barrier;
 use std::time::Duration;
@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::backend::Fault;
-use crate::chance::{Chance, setting};
 use crate::client::{Answer, Project};
 use crate::history;
+use crate::random::{Random, setting};
 use crate::workerd::Rig;
 
 /// One thing that somebody tries.
@@ -29,16 +29,16 @@ enum Try {
 }
 
 impl Try {
-    fn any(chance: &mut Chance) -> Self {
+    fn any(random: &mut Random) -> Self {
         const HOUR: i64 = 3_600_000;
-        match chance.below(10) {
+        match random.below(10) {
             0..=2 => Try::Cancel,
             3 | 4 => Try::Finish { own: true },
             5 => Try::Finish { own: false },
             6 => Try::Claim,
             7 | 8 => Try::Heartbeat,
             // Long before any clock has run out, when the lease has lapsed, and when it is over-age too.
-            _ => Try::Tick { after: [0, HOUR, 7 * HOUR][usize::try_from(chance.below(3)).expect("small")] },
+            _ => Try::Tick { after: [0, HOUR, 7 * HOUR][usize::try_from(random.below(3)).expect("small")] },
         }
     }
 }
@@ -49,13 +49,13 @@ fn a_run_that_everybody_pulls_at_ends_once_and_each_is_told_the_truth() {
     let rig = Rig::start();
     let project = rig.project();
     rig.backend.dawdle(Duration::from_millis(3));
-    let mut chance = Chance(seed);
+    let mut random = Random(seed);
     let mut ends = std::collections::BTreeMap::<String, u32>::new();
     for round in 0..runs {
-        let claimed = chance.below(3) > 0;
+        let claimed = random.below(3) > 0;
         let (id, lease) = if claimed { project.started() } else { (project.queued(), "nobody's".to_owned()) };
-        let tries: Vec<Try> = (0..3 + chance.below(6)).map(|_| Try::any(&mut chance)).collect();
-        if chance.below(3) == 0 {
+        let tries: Vec<Try> = (0..3 + random.below(6)).map(|_| Try::any(&mut random)).collect();
+        if random.below(3) == 0 {
             rig.backend
                 .inject([Fault::ErrorAfter("Network connection lost."), Fault::ClosedAfter][(round % 2) as usize], 2);
         }

@@ -38,6 +38,8 @@ fn every_authenticated_route_asks_the_database_once() {
         (true, "PUT", &concurrency, Some(json!({"scope": "none", "behaviour": "queue_new"})), 200),
         (true, "POST", "/api/keys", Some(key), 200),
         (true, "GET", "/api/keys", None, 200),
+        (true, "GET", "/api/projects", None, 200),
+        (true, "GET", &environments, None, 200),
         (true, "DELETE", "/api/keys/1", None, 200),
         (false, "GET", &run, None, 401),
     ] {
@@ -77,7 +79,7 @@ fn a_tick_at_any_time_sweeps_what_is_stale_by_then() {
     let born: i64 = rig.backend.value(&format!("SELECT created_at FROM runs WHERE id = {id}"));
     rig.backend.count();
     rig.tick(born + 3_599_000);
-    assert_eq!(rig.backend.count(), (1, 4), "one round of four clocks");
+    assert_eq!(rig.backend.count(), (1, 4), "one round of four timeouts");
     assert_eq!(project.show(id)["state"], "queued");
     rig.tick(born + 3_600_000);
     let run = project.show(id);

@@ -28,8 +28,8 @@ impl Rig {
 
     /// With a route `/crash`, after which the Worker stands as if its WebAssembly had trapped.
     pub fn start_that_crashes() -> Self {
-        const CRASH: &str = "import estop from './index.js'; export default { ...estop, fetch(request, env, ctx) { \
-             if (!request.url.endsWith('/crash')) return estop.fetch(request, env, ctx); \
+        const CRASH: &str = "import Estop from './index.js'; export default { fetch(request, env, ctx) { \
+             if (!request.url.endsWith('/crash')) return new Estop(ctx, env).fetch(request); \
              reportError(new WebAssembly.RuntimeError('unreachable')); return new Response(); } }";
         let module = format!("modules = [(name = \"crash.js\", esModule = \"{CRASH}\"), ");
         Self::of(|estop| estop.replacen("modules = [", &module, 1))
@@ -58,6 +58,12 @@ impl Rig {
     pub fn tick(&self, at: i64) {
         let answer = self.driver.send("GET", &format!("/?at={at}"), &[], b"");
         assert_eq!((answer.status, &answer.json()["outcome"]), (200, &serde_json::json!("ok")), "{answer:?}");
+    }
+
+    /// Sends a POST through a service binding, with a body of which no header tells the length: HTTP/2 has such bodies too.
+    pub fn post_stream(&self, token: &str, path: &str, body: &str) -> crate::client::Answer {
+        let authorization = format!("Bearer {token}");
+        self.driver.send("POST", &format!("/?to={path}"), &[("Authorization", &authorization)], body.as_bytes())
     }
 
     /// What workerd has printed so far.

@@ -1,0 +1,220 @@
+//! Every way in which a request can be refused, and what the caller is told: one table.
+
+use crate::database::SCHEMA_VERSION;
+use crate::key::Scope;
+use crate::runtime::DbError;
+use estop_protocol::limits::BODY_BYTES;
+
+/// Why a request was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ApiError {
+    /// No `Authorization` header that could hold a key (or, on an admin route, the admin token).
+    NoKey,
+    /// The key was never made, or is not for this deployment.
+    UnknownKey,
+    /// The key is past its `expires_at`.
+    ExpiredKey,
+    /// The key was revoked.
+    RevokedKey,
+    /// Not the admin token.
+    WrongAdminToken,
+    /// The key lacks this scope.
+    MissingScope(Scope),
+    /// The request is not valid; the sentence says what was expected.
+    Invalid(String),
+    /// The body is longer than [`BODY_BYTES`].
+    BodyTooLarge,
+    /// No such thing, or not one that this key may see; the text says what. It holds no id, so that the answer for
+    /// another project's run is the same to the byte as for a run that never was.
+    NotFound(&'static str),
+    /// Nothing is served at this path.
+    NoSuchRoute,
+    /// The path takes other methods; the text is the `Allow` header.
+    MethodNotAllowed(String),
+    /// The request contradicts what is there.
+    Conflict(String),
+    /// The caller does not hold the lease that this write needs.
+    NotTheHolder(String),
+    /// Too many requests of one key.
+    TooManyRequests,
+    /// The database gave no answer, and that passes.
+    Unavailable(DbError),
+    /// A bug of ours.
+    Internal(DbError),
+}
+
+/// A failure that passes is an outage; any other is a bug, and must not look like one.
+impl From<DbError> for ApiError {
+    fn from(error: DbError) -> Self {
+        if error.is_bug() { Self::Internal(error) } else { Self::Unavailable(error) }
+    }
+}
+
+impl ApiError {
+    /// The HTTP status.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::NoKey | Self::UnknownKey | Self::ExpiredKey | Self::RevokedKey | Self::WrongAdminToken => 401,
+            Self::MissingScope(_) => 403,
+            Self::Invalid(_) => 400,
+            Self::BodyTooLarge => 413,
+            Self::NotFound(_) | Self::NoSuchRoute => 404,
+            Self::MethodNotAllowed(_) => 405,
+            Self::Conflict(_) | Self::NotTheHolder(_) => 409,
+            Self::TooManyRequests => 429,
+            Self::Unavailable(_) => 503,
+            Self::Internal(_) => 500,
+        }
+    }
+
+    /// What the caller is told: what is wrong and what to do next.
+    pub fn message(&self, request_id: &str) -> String {
+        match self {
+            Self::NoKey => "This route needs a key: send the header `Authorization: Bearer estop_…`.".to_owned(),
+            Self::UnknownKey => "This key is not known here. Check that it was copied whole.".to_owned(),
+            Self::ExpiredKey => "This key has expired. Ask whoever administers estop for a new one.".to_owned(),
+            Self::RevokedKey => "This key was revoked. Ask whoever administers estop for a new one.".to_owned(),
+            Self::WrongAdminToken => {
+                "This route needs the admin token: send the header `Authorization: Bearer <ADMIN_TOKEN>`.".to_owned()
+            }
+            Self::MissingScope(scope) => {
+                format!("This key lacks the scope `{}`. Use a key that has it.", scope.name())
+            }
+            Self::Invalid(what) | Self::Conflict(what) | Self::NotTheHolder(what) => what.clone(),
+            Self::BodyTooLarge => {
+                format!("The body is longer than {} bytes.", BODY_BYTES)
+            }
+            Self::NotFound(what) => format!("There is no such {what}, or not one that this key may see."),
+            Self::NoSuchRoute => "Nothing is served at this path. GET /openapi.json lists all routes.".to_owned(),
+            Self::MethodNotAllowed(allow) => format!("This path takes {allow}."),
+            Self::TooManyRequests => {
+                "This key sends more requests than it may. Wait as long as `Retry-After` says.".to_owned()
+            }
+            Self::Unavailable(error) => {
+                let what = match error {
+                    DbError::Overloaded => "The database is too busy.".to_owned(),
+                    DbError::Deadline => "The database did not answer in time.".to_owned(),
+                    DbError::Upgrading => "The service is being upgraded.".to_owned(),
+                    DbError::SchemaTooOld(version) => format!(
+                        "The service is being upgraded: its database has schema version {version} and needs {SCHEMA_VERSION}."
+                    ),
+                    _ => "The connection to the database was lost.".to_owned(),
+                };
+                format!(
+                    "{what} Nothing is wrong with the request: send it again after `Retry-After` seconds, with the same \
+                     Idempotency-Key if it had one."
+                )
+            }
+            Self::Internal(_) => format!(
+                "This is a bug in estop, not a fault of the request. Whoever runs the service finds it in the log under \
+                 request {request_id}."
+            ),
+        }
+    }
+
+    /// Headers beyond the usual.
+    pub fn headers(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::NoKey | Self::UnknownKey | Self::ExpiredKey | Self::RevokedKey | Self::WrongAdminToken => {
+                vec![("WWW-Authenticate", "Bearer".to_owned())]
+            }
+            Self::MethodNotAllowed(allow) => vec![("Allow", allow.clone())],
+            // As long as the window in wrangler.toml.
+            Self::TooManyRequests => vec![("Retry-After", "60".to_owned())],
+            Self::Unavailable(DbError::Upgrading | DbError::SchemaTooOld(_)) => vec![("Retry-After", "5".to_owned())],
+            Self::Unavailable(_) => vec![("Retry-After", "2".to_owned())],
+            _ => Vec::new(),
+        }
+    }
+
+    /// The outcome in the log.
+    pub fn outcome(&self) -> &'static str {
+        match self {
+            Self::NoKey => "no_key",
+            Self::UnknownKey => "unknown_key",
+            Self::ExpiredKey => "expired_key",
+            Self::RevokedKey => "revoked_key",
+            Self::WrongAdminToken => "wrong_admin_token",
+            Self::MissingScope(_) => "missing_scope",
+            Self::Invalid(_) => "invalid",
+            Self::BodyTooLarge => "body_too_large",
+            Self::NotFound(_) => "not_found",
+            Self::NoSuchRoute => "no_such_route",
+            Self::MethodNotAllowed(_) => "method_not_allowed",
+            Self::Conflict(_) => "conflict",
+            Self::NotTheHolder(_) => "not_the_holder",
+            Self::TooManyRequests => "too_many_requests",
+            Self::Unavailable(error) | Self::Internal(error) => error.name(),
+        }
+    }
+
+    /// What the log says beyond the outcome.
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Self::Unavailable(error) | Self::Internal(error) => error.detail(),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table() {
+        let rows: Vec<(u16, &str, String)> = [
+            ApiError::NoKey,
+            ApiError::UnknownKey,
+            ApiError::ExpiredKey,
+            ApiError::RevokedKey,
+            ApiError::WrongAdminToken,
+            ApiError::MissingScope(Scope::Cancel),
+            ApiError::Invalid("x".into()),
+            ApiError::BodyTooLarge,
+            ApiError::NotFound("test run"),
+            ApiError::NoSuchRoute,
+            ApiError::MethodNotAllowed("GET, HEAD".into()),
+            ApiError::Conflict("x".into()),
+            ApiError::NotTheHolder("x".into()),
+            ApiError::TooManyRequests,
+            DbError::Overloaded.into(),
+            DbError::Upgrading.into(),
+            DbError::Refused("cancel/cancel.sql: a rule".into()).into(),
+            DbError::Unreadable("cancel/cancel.sql").into(),
+        ]
+        .into_iter()
+        .map(|e| (e.status(), e.outcome(), format!("{:?}", e.headers())))
+        .collect();
+        let bearer = r#"[("WWW-Authenticate", "Bearer")]"#;
+        let expected = [
+            (401, "no_key", bearer),
+            (401, "unknown_key", bearer),
+            (401, "expired_key", bearer),
+            (401, "revoked_key", bearer),
+            (401, "wrong_admin_token", bearer),
+            (403, "missing_scope", "[]"),
+            (400, "invalid", "[]"),
+            (413, "body_too_large", "[]"),
+            (404, "not_found", "[]"),
+            (404, "no_such_route", "[]"),
+            (405, "method_not_allowed", r#"[("Allow", "GET, HEAD")]"#),
+            (409, "conflict", "[]"),
+            (409, "not_the_holder", "[]"),
+            (429, "too_many_requests", r#"[("Retry-After", "60")]"#),
+            (503, "d1_overloaded", r#"[("Retry-After", "2")]"#),
+            (503, "d1_upgrading", r#"[("Retry-After", "5")]"#),
+            (500, "d1_refused", "[]"),
+            (500, "d1_unreadable", "[]"),
+        ];
+        assert_eq!(rows, expected.map(|(s, o, h)| (s, o, h.to_owned())));
+        let bug = ApiError::from(DbError::Refused("cancel/cancel.sql: a rule".into()));
+        assert_eq!(bug.detail().as_deref(), Some("cancel/cancel.sql: a rule"));
+        let told = bug.message("r-1");
+        assert!(told.contains("r-1") && !told.contains("rule") && !told.contains("sql"), "{told}");
+        assert_eq!(
+            ApiError::MissingScope(Scope::Cancel).message("r"),
+            "This key lacks the scope `cancel`. Use a key that has it."
+        );
+    }
+}

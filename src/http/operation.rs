@@ -1,0 +1,90 @@
+//! What a row of the table of operations is.
+
+use super::caller::Caller;
+use super::error::ApiError;
+use super::reply::Reply;
+use super::request::Call;
+use crate::key::Scope;
+use crate::runtime::LocalFuture;
+
+/// An HTTP method that some operation takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// GET, and HEAD with it (RFC 9110 section 9.3.2).
+    Get,
+    /// POST.
+    Post,
+    /// PUT.
+    Put,
+    /// DELETE.
+    Delete,
+}
+
+impl Method {
+    /// Its own name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+
+    /// The names that an operation with this method answers to.
+    pub fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Get => &["GET", "HEAD"],
+            Self::Post => &["POST"],
+            Self::Put => &["PUT"],
+            Self::Delete => &["DELETE"],
+        }
+    }
+}
+
+/// What comes of an operation.
+pub type Outcome = Result<Reply, ApiError>;
+
+/// Who may call an operation, and what answers it.
+#[derive(Clone, Copy)]
+pub enum Access {
+    /// Anyone.
+    Open(for<'a> fn(&'a Call<'a>) -> LocalFuture<'a, Outcome>),
+    /// A key with this scope. The operation's own statements judge the key.
+    Key(Scope, for<'a> fn(&'a Call<'a>, &'a Caller<'a>) -> LocalFuture<'a, Outcome>),
+    /// Whoever has the admin token.
+    Admin(for<'a> fn(&'a Call<'a>) -> LocalFuture<'a, Outcome>),
+}
+
+/// A row of the table: a method and a pattern, in which `:id` stands for one segment, and what they ask for.
+#[derive(Clone, Copy)]
+pub struct Operation {
+    /// The method.
+    pub method: Method,
+    /// The path.
+    pub pattern: &'static str,
+    /// Who may call it, and what answers.
+    pub access: Access,
+}
+
+impl std::fmt::Debug for Operation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.name())
+    }
+}
+
+impl Operation {
+    /// Its name in the log: `POST /api/test-runs/:id/cancel`.
+    pub fn name(&self) -> String {
+        format!("{} {}", self.method.name(), self.pattern)
+    }
+
+    /// Whether this operation serves `path`.
+    pub fn serves(&self, path: &str) -> bool {
+        let mut segments = path.split('/');
+        self.pattern.split('/').all(|expected| match segments.next() {
+            Some(segment) => expected == segment || (expected == ":id" && !segment.is_empty()),
+            None => false,
+        }) && segments.next().is_none()
+    }
+}

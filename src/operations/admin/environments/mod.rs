@@ -1,0 +1,59 @@
+//! `POST /api/projects/{id}/environments`, `GET /api/projects/{id}/environments`.
+
+use estop_protocol::environments::{CreateEnvironmentRequest, Environment, OneEnvironment};
+use estop_protocol::limits::NAME_CHARS;
+
+use super::Found;
+use crate::http::check::{slug, text};
+use crate::http::error::ApiError;
+use crate::http::operation::{Access, Method, Operation, Outcome};
+use crate::http::reply::Reply;
+use crate::http::request::Call;
+use crate::operations::environments::{list as page_of, page};
+use crate::runtime::{Sql, Statement};
+
+/// Creates an environment.
+pub const CREATE: Operation = Operation {
+    method: Method::Post,
+    pattern: "/api/projects/:id/environments",
+    access: Access::Admin(|call| Box::pin(create(call))),
+};
+
+/// Lists a project's environments.
+pub const LIST: Operation = Operation {
+    method: Method::Get,
+    pattern: "/api/projects/:id/environments",
+    access: Access::Admin(|call| Box::pin(list(call))),
+};
+
+const CREATE_ENVIRONMENT: Sql = Sql { file: "admin/environments/create.sql", text: include_str!("create.sql") };
+const DIAGNOSE_CREATE: Sql =
+    Sql { file: "admin/environments/diagnose_create.sql", text: include_str!("diagnose_create.sql") };
+const LIST_ENVIRONMENTS: Sql = Sql { file: "admin/environments/list.sql", text: include_str!("list.sql") };
+
+async fn create(call: &Call<'_>) -> Outcome {
+    let project = call.id()?;
+    let write_id = call.write_id()?;
+    let CreateEnvironmentRequest { name, slug: wanted } = call.body()?;
+    text("name", Some(&name), NAME_CHARS)?;
+    slug("slug", &wanted)?;
+    let (wanted, id, now) = (wanted.as_str(), write_id.as_str(), call.request.now.0);
+    let params = vec![project.into(), wanted.into(), name.as_str().into(), id.into(), now.into()];
+    let rows = call
+        .batch(vec![
+            Statement::new(CREATE_ENVIRONMENT, params),
+            Statement::new(DIAGNOSE_CREATE, vec![project.into(), wanted.into(), id.into()]),
+        ])
+        .await?;
+    let found: Found<Environment> = rows.first(1)?.ok_or(ApiError::NotFound("project"))?;
+    Ok(Reply::data("created", OneEnvironment { environment: found.created("an environment")? }))
+}
+
+async fn list(call: &Call<'_>) -> Outcome {
+    let project = call.id()?;
+    let page = page(call)?;
+    let params = vec![project.into(), page.before.into(), page.per_page.into()];
+    let rows = call.batch(vec![Statement::new(LIST_ENVIRONMENTS, params)]).await?;
+    let environments: Vec<Environment> = rows.first(0)?.ok_or(ApiError::NotFound("project"))?;
+    Ok(Reply::ok("listed", &page_of(page, environments)))
+}

@@ -1,0 +1,10 @@
+-- What came of creating a key: nothing means that there is no such project.
+--
+-- ?1 SHA-256
+-- Plan: (hash=?)
+-- Row: the key
+SELECT json_object('id', k.id, 'project_id', k.project_id, 'user', k.user, 'name', k.name,
+                   'can_read', k.can_read, 'can_cancel', k.can_cancel, 'can_run', k.can_run,
+                   'created_at', k.created_at, 'expires_at', k.expires_at, 'revoked_at', k.revoked_at) AS row
+  FROM keys k
+ WHERE k.hash = ?1;

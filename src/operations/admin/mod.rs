@@ -1,0 +1,28 @@
+//! Set-up, behind the admin token. The token is checked before any of these statements runs, so they have no guard.
+//!
+//! Each creation stores the id of its write, so that a repeat after a lost answer recognises its own work.
+
+pub mod environments;
+pub mod keys;
+pub mod projects;
+
+use serde::Deserialize;
+
+use crate::http::error::ApiError;
+
+/// What a creation found under its slug.
+#[derive(Deserialize)]
+struct Found<T> {
+    /// 1 if this very request created it.
+    mine: u8,
+    item: Option<T>,
+}
+
+impl<T> Found<T> {
+    fn created(self, what: &str) -> Result<T, ApiError> {
+        match (self.mine, self.item) {
+            (1, Some(item)) => Ok(item),
+            _ => Err(ApiError::Conflict(format!("The slug is taken: there is such {what} already. Choose another."))),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! `POST /api/projects`, `GET /api/projects`, `PUT /api/projects/{id}/concurrency`.
+
+use estop_protocol::concurrency::Concurrency;
+use estop_protocol::limits::{NAME_CHARS, PER_PAGE};
+use estop_protocol::projects::{CreateProjectRequest, OneProject, Project, ProjectList, Projects};
+
+use super::Found;
+use crate::http::check::{slug, text};
+use crate::http::error::ApiError;
+use crate::http::operation::{Access, Method, Operation, Outcome};
+use crate::http::query::Parameters;
+use crate::http::reply::Reply;
+use crate::http::request::Call;
+use crate::operations::page::Page;
+use crate::runtime::{Sql, Statement};
+
+/// Creates a project.
+pub const CREATE: Operation =
+    Operation { method: Method::Post, pattern: "/api/projects", access: Access::Admin(|call| Box::pin(create(call))) };
+
+/// Lists projects.
+pub const LIST: Operation =
+    Operation { method: Method::Get, pattern: "/api/projects", access: Access::Admin(|call| Box::pin(list(call))) };
+
+/// Sets a project's concurrency limit.
+pub const LIMIT: Operation = Operation {
+    method: Method::Put,
+    pattern: "/api/projects/:id/concurrency",
+    access: Access::Admin(|call| Box::pin(limit(call))),
+};
+
+const CREATE_PROJECT: Sql = Sql { file: "admin/projects/create.sql", text: include_str!("create.sql") };
+const DIAGNOSE_CREATE: Sql =
+    Sql { file: "admin/projects/diagnose_create.sql", text: include_str!("diagnose_create.sql") };
+const LIST_PROJECTS: Sql = Sql { file: "admin/projects/list.sql", text: include_str!("list.sql") };
+const SET_LIMIT: Sql = Sql { file: "admin/projects/limit.sql", text: include_str!("limit.sql") };
+const SHOW: Sql = Sql { file: "admin/projects/show.sql", text: include_str!("show.sql") };
+
+async fn create(call: &Call<'_>) -> Outcome {
+    let write_id = call.write_id()?;
+    let CreateProjectRequest { name, slug: wanted, repo_name } = call.body()?;
+    text("name", Some(&name), NAME_CHARS)?;
+    slug("slug", &wanted)?;
+    text("repo_name", repo_name.as_deref(), NAME_CHARS)?;
+    let (wanted, id, now) = (wanted.as_str(), write_id.as_str(), call.request.now.0);
+    let params = vec![wanted.into(), name.as_str().into(), repo_name.as_deref().into(), id.into(), now.into()];
+    let rows = call
+        .batch(vec![
+            Statement::new(CREATE_PROJECT, params),
+            Statement::new(DIAGNOSE_CREATE, vec![wanted.into(), id.into()]),
+        ])
+        .await?;
+    let project = rows.only::<Found<Project>>(1)?.created("a project")?;
+    Ok(Reply::data("created", OneProject { project }))
+}
+
+async fn list(call: &Call<'_>) -> Outcome {
+    let mut given = Parameters::read(call.request.query)?;
+    let page = Page::take(&mut given, PER_PAGE)?;
+    given.end("before, per_page")?;
+    let params = vec![page.before.into(), page.per_page.into()];
+    let projects: Vec<Project> = call.batch(vec![Statement::new(LIST_PROJECTS, params)]).await?.all(0)?;
+    let pagination = page.pagination(projects.iter().map(|project| project.id));
+    Ok(Reply::ok("listed", &ProjectList { data: Projects { projects }, pagination }))
+}
+
+async fn limit(call: &Call<'_>) -> Outcome {
+    let id = call.id()?;
+    let Concurrency { scope, behaviour } = call.body()?;
+    let rows = call
+        .batch(vec![
+            Statement::new(SET_LIMIT, vec![id.into(), scope.name().into(), behaviour.name().into()]),
+            Statement::new(SHOW, vec![id.into()]),
+        ])
+        .await?;
+    let project = rows.first(1)?.ok_or(ApiError::NotFound("project"))?;
+    Ok(Reply::data("configured", OneProject { project }))
+}

@@ -1,0 +1,83 @@
+//! `POST /api/test-runs/{id}/cancel`, the contract. `cancel.sql` is the decision.
+
+use estop_protocol::cancel::CancelRequest;
+use estop_protocol::envelope::Message;
+use estop_protocol::time::Timestamp;
+use serde::Deserialize;
+
+use super::over::Standing;
+use crate::http::caller::{Caller, KeyVerdict};
+use crate::http::check;
+use crate::http::error::ApiError;
+use crate::http::operation::{Access, Method, Operation, Outcome};
+use crate::http::reply::Reply;
+use crate::http::request::Call;
+use crate::key::Scope;
+use crate::runtime::Sql;
+
+pub const OPERATION: Operation = Operation {
+    method: Method::Post,
+    pattern: "/api/test-runs/:id/cancel",
+    access: Access::Key(Scope::Cancel, |call, caller| Box::pin(answer(call, caller))),
+};
+
+const CANCEL: Sql = Sql { file: "cancel/cancel.sql", text: include_str!("cancel.sql") };
+const DIAGNOSE: Sql = Sql { file: "cancel/diagnose.sql", text: include_str!("diagnose.sql") };
+
+/// What came of a cancel.
+enum Cancel {
+    /// This request cancelled the run: now or, if it is a repeat, before.
+    Done { at: Timestamp, by: String },
+    /// The run was already over, and nothing has changed.
+    AlreadyOver(Standing),
+}
+
+async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
+    let id = call.id()?;
+    let write_id = call.write_id()?;
+    let reason = check::reason(call.body::<CancelRequest>()?.reason)?;
+    Ok(match cancel(call, caller, id, &write_id, reason.as_deref()).await? {
+        Cancel::Done { at, by } => {
+            let message = format!("Test run {id} is cancelled: {by} stopped it at {at}.");
+            Reply::ok("cancelled", &Message { message })
+        }
+        Cancel::AlreadyOver(run) => Reply::refused("already_over", run.why_over(id)),
+    }
+    .about(id))
+}
+
+async fn cancel(
+    call: &Call<'_>,
+    caller: &Caller<'_>,
+    id: i64,
+    write_id: &str,
+    reason: Option<&str>,
+) -> Result<Cancel, ApiError> {
+    #[derive(Deserialize)]
+    struct Cancelled {
+        cancelled_at: Timestamp,
+        cancel_by: String,
+    }
+    #[derive(Deserialize)]
+    struct Diagnosis {
+        key: KeyVerdict,
+        run: Option<Standing>,
+        mine: u8,
+    }
+    let rows = call
+        .batch(vec![
+            caller.statement(CANCEL, [id.into(), write_id.into(), reason.into()]),
+            caller.statement(DIAGNOSE, [id.into(), write_id.into()]),
+        ])
+        .await?;
+    if let Some(Cancelled { cancelled_at, cancel_by }) = rows.first(0)? {
+        return Ok(Cancel::Done { at: cancelled_at, by: cancel_by });
+    }
+    let Diagnosis { key, run, mine } = rows.only(1)?;
+    key.check(Scope::Cancel)?;
+    let run = run.ok_or(ApiError::NotFound("test run"))?;
+    Ok(match (mine, run.cancelled_at, &run.cancel_by) {
+        (1, Some(at), Some(by)) => Cancel::Done { at, by: by.clone() },
+        _ => Cancel::AlreadyOver(run),
+    })
+}

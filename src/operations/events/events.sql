@@ -1,0 +1,16 @@
+-- The events of one run, oldest first: at most one a step, so at most four.
+--
+-- ?1 key's SHA-256   ?2 now (ms)   ?3 run
+-- Plan: (hash=?), runs_by_project, (run_id=?)
+-- Row: {key, events}; events is null if the key may not see the run
+SELECT json_object(
+           'key', CASE WHEN k.id IS NULL THEN 'unknown' WHEN k.revoked_at IS NOT NULL THEN 'revoked'
+                       WHEN k.valid_until <= ?2 THEN 'expired' WHEN k.can_read = 0 THEN 'unscoped' ELSE 'valid' END,
+           'events', json(CASE WHEN r.id IS NOT NULL THEN
+               (SELECT json_group_array(json_object(
+                           'at', strftime('%Y-%m-%dT%H:%M:%fZ', at / 1000.0, 'unixepoch'),
+                           'from', from_state, 'to', to_state, 'cause', cause, 'by', by, 'reason', reason))
+                  FROM (SELECT * FROM run_events WHERE run_id = r.id ORDER BY step)) END)) AS row
+  FROM (SELECT 1)
+  LEFT JOIN keys k ON k.hash = ?1
+  LEFT JOIN runs r ON k.can_read = 1 AND k.valid_until > ?2 AND r.id = ?3 AND r.project_id = k.project_id;

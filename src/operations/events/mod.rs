@@ -1,0 +1,39 @@
+//! `GET /api/test-runs/{id}/events`: what happened to a run. The database writes the JSON of
+//! [`estop_protocol::events::RunEvent`]s itself.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::http::caller::{Caller, KeyVerdict};
+use crate::http::error::ApiError;
+use crate::http::operation::{Access, Method, Operation, Outcome};
+use crate::http::reply::Reply;
+use crate::http::request::Call;
+use crate::key::Scope;
+use crate::runtime::Sql;
+
+pub const OPERATION: Operation = Operation {
+    method: Method::Get,
+    pattern: "/api/test-runs/:id/events",
+    access: Access::Key(Scope::Read, |call, caller| Box::pin(answer(call, caller))),
+};
+
+const EVENTS: Sql = Sql { file: "events/events.sql", text: include_str!("events.sql") };
+
+async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
+    #[derive(Deserialize)]
+    struct Row {
+        key: KeyVerdict,
+        events: Option<Box<RawValue>>,
+    }
+    #[derive(Serialize)]
+    struct Events {
+        events: Box<RawValue>,
+    }
+    let id = call.id()?;
+    let rows = call.batch(vec![caller.statement(EVENTS, [id.into()])]).await?;
+    let Row { key, events } = rows.only(0)?;
+    key.check(Scope::Read)?;
+    let events = events.ok_or(ApiError::NotFound("test run"))?;
+    Ok(Reply::data("shown", Events { events }).about(id))
+}

@@ -1,0 +1,92 @@
+//! One room for each operation: its row of the table, its checks, its statements, its outcome and its reply.
+
+pub mod admin;
+pub mod bulk_cancel;
+pub mod cancel;
+pub mod claim;
+pub mod environments;
+pub mod events;
+pub mod finish;
+pub mod health;
+pub mod heartbeat;
+pub mod list;
+pub mod openapi;
+mod over;
+mod page;
+pub mod register;
+pub mod show;
+
+use crate::http::caller::Caller;
+use crate::http::error::ApiError;
+use crate::http::operation::{Access, Operation, Outcome};
+use crate::http::reply::Reply;
+use crate::http::request::Call;
+
+/// **The table**: everything that can be asked for. The edge's Router is made from it, and so are 405's `Allow`, the tests'
+/// matrices and the check that `openapi.yaml` describes exactly these.
+pub static OPERATIONS: &[Operation] = &[
+    cancel::OPERATION,
+    register::OPERATION,
+    list::OPERATION,
+    show::OPERATION,
+    events::OPERATION,
+    claim::OPERATION,
+    heartbeat::OPERATION,
+    finish::OPERATION,
+    bulk_cancel::OPERATION,
+    admin::projects::CREATE,
+    admin::projects::LIST,
+    admin::projects::LIMIT,
+    admin::environments::CREATE,
+    admin::environments::LIST,
+    admin::keys::CREATE,
+    admin::keys::LIST,
+    admin::keys::REVOKE,
+    openapi::OPERATION,
+    health::OPERATION,
+];
+
+/// Answers a request for `operation`. Every refusal is a [`Reply`] too: nothing that a client sends makes this fail.
+pub async fn answer(operation: &Operation, call: &Call<'_>) -> Reply {
+    match admit(operation, call).await {
+        Ok(reply) => reply,
+        Err(error) => {
+            let about_a_run = operation.pattern.starts_with("/api/test-runs/:id");
+            let run_id = call.id().ok().filter(|_| about_a_run).unwrap_or(0);
+            Reply::error(&error, call.request.request_id).about(run_id)
+        }
+    }
+}
+
+async fn admit(operation: &Operation, call: &Call<'_>) -> Outcome {
+    match operation.access {
+        Access::Open(handle) => handle(call).await,
+        Access::Admin(handle) => {
+            call.check_admin()?;
+            handle(call).await
+        }
+        Access::Key(_, handle) => {
+            let key = call.key().await?;
+            handle(call, &Caller { key: &key, now: call.request.now }).await
+        }
+    }
+}
+
+/// The operations of a path, one a method: those of a pattern without an id, if one matches, and else of those with one.
+fn at(path: &str) -> impl Iterator<Item = &'static Operation> {
+    let literal = OPERATIONS.iter().any(|operation| operation.pattern == path);
+    OPERATIONS.iter().filter(move |operation| if literal { operation.pattern == path } else { operation.serves(path) })
+}
+
+/// The operation that serves this method at this path, or the refusal: 404, or 405 with the methods that the path takes
+/// (RFC 9110 section 10.2.1).
+///
+/// # Errors
+/// [`ApiError::NoSuchRoute`] or [`ApiError::MethodNotAllowed`].
+pub fn find(method: &str, path: &str) -> Result<&'static Operation, ApiError> {
+    if let Some(operation) = at(path).find(|operation| operation.method.names().contains(&method)) {
+        return Ok(operation);
+    }
+    let allowed: Vec<&str> = at(path).flat_map(|operation| operation.method.names()).copied().collect();
+    Err(if allowed.is_empty() { ApiError::NoSuchRoute } else { ApiError::MethodNotAllowed(allowed.join(", ")) })
+}

@@ -1,0 +1,46 @@
+//! `GET /api/test-runs/{id}`: everything known of a run. The database writes the JSON of
+//! [`estop_protocol::show::TestRun`] itself; reading it into Rust and writing it again would be most of what a list costs.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::http::caller::{Caller, KeyVerdict};
+use crate::http::error::ApiError;
+use crate::http::operation::{Access, Method, Operation, Outcome};
+use crate::http::reply::Reply;
+use crate::http::request::Call;
+use crate::key::Scope;
+use crate::runtime::Sql;
+
+pub const OPERATION: Operation = Operation {
+    method: Method::Get,
+    pattern: "/api/test-runs/:id",
+    access: Access::Key(Scope::Read, |call, caller| Box::pin(answer(call, caller))),
+};
+
+const SHOW: Sql = Sql { file: "show/show.sql", text: include_str!("show.sql") };
+
+/// The SQL expression for one run `r` with its environment `e`, for the list.
+pub fn test_run() -> &'static str {
+    let (_, rest) = SHOW.text.split_once("-- <test_run>").unwrap_or_default();
+    let (_, rest) = rest.split_once('\n').unwrap_or_default();
+    rest.split_once("-- </test_run>").map(|(expression, _)| expression.trim()).unwrap_or_default()
+}
+
+async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
+    #[derive(Deserialize)]
+    struct Row {
+        key: KeyVerdict,
+        test_run: Option<Box<RawValue>>,
+    }
+    #[derive(Serialize)]
+    struct Shown {
+        test_run: Box<RawValue>,
+    }
+    let id = call.id()?;
+    let rows = call.batch(vec![caller.statement(SHOW, [id.into()])]).await?;
+    let Row { key, test_run } = rows.only(0)?;
+    key.check(Scope::Read)?;
+    let test_run = test_run.ok_or(ApiError::NotFound("test run"))?;
+    Ok(Reply::data("shown", Shown { test_run }).about(id))
+}

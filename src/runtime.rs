@@ -1,0 +1,277 @@
+//! What an operation needs of its surroundings: a database, a clock, random bytes, a rate limiter.
+
+use std::borrow::Cow;
+use std::pin::Pin;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+/// A future of a single-threaded runtime.
+pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
+/// A statement file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sql {
+    /// Its name below `src/operations`, or below `src`: for the log.
+    pub file: &'static str,
+    /// What it holds.
+    pub text: &'static str,
+}
+
+impl Sql {
+    /// The statement, without the comment that the file begins with: that is for readers, and would be sent and parsed with
+    /// every request.
+    pub fn statement(self) -> &'static str {
+        let mut rest = self.text;
+        while rest.starts_with("--") {
+            rest = rest.split_once('\n').map_or("", |(_, rest)| rest);
+        }
+        rest
+    }
+}
+
+/// A value bound to a statement. D1 takes no integers from JavaScript, only doubles, so a statement must not depend on a
+/// parameter's being an SQL integer (integer division, `json_object`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Value<'a> {
+    /// SQL NULL.
+    Null,
+    /// A whole number of at most 2^53 in size, which a double holds exactly.
+    Integer(i64),
+    /// A text.
+    Text(&'a str),
+}
+
+impl From<i64> for Value<'_> {
+    fn from(n: i64) -> Self {
+        Self::Integer(n)
+    }
+}
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(text)
+    }
+}
+impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+/// A statement and its parameters, `?1` first. Each of its rows is one column named `row`: a JSON text.
+#[derive(Debug, Clone)]
+pub struct Statement<'a> {
+    /// The name of the file that it comes from, for the log.
+    pub file: &'static str,
+    /// The text.
+    pub text: Cow<'static, str>,
+    /// The parameters.
+    pub params: Vec<Value<'a>>,
+}
+
+impl<'a> Statement<'a> {
+    /// A statement file with its parameters.
+    pub fn new(sql: Sql, params: Vec<Value<'a>>) -> Self {
+        Self { file: sql.file, text: Cow::Borrowed(sql.statement()), params }
+    }
+}
+
+/// The rows of a batch, statement by statement.
+pub type Rows = Vec<Vec<Box<RawValue>>>;
+
+/// Why a batch failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DbError {
+    /// The connection or the database's host went away, or the answer is not D1's. The batch may have been committed.
+    Transient,
+    /// D1 has more to do than it can.
+    Overloaded,
+    /// No answer within the deadline. The batch may have been committed.
+    Deadline,
+    /// The schema lacks the table, column or index of this name. [`crate::database`] finds out whether that is because of
+    /// an upgrade.
+    Missing(String),
+    /// The schema has another version than this Worker expects, because an upgrade is under way.
+    Upgrading,
+    /// The schema has this version, which is older than the one that this Worker needs.
+    SchemaTooOld(i64),
+    /// A bug: the database refused a statement. The text names the statement files of the batch and the rule that they
+    /// broke, and holds no value.
+    Refused(String),
+    /// A bug: a row of this statement file is not what the code expects.
+    Unreadable(&'static str),
+}
+
+impl DbError {
+    /// The name in the log.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Transient => "d1_transient",
+            Self::Overloaded => "d1_overloaded",
+            Self::Deadline => "d1_deadline",
+            Self::Upgrading => "d1_upgrading",
+            Self::SchemaTooOld(_) => "d1_schema_too_old",
+            Self::Missing(_) | Self::Refused(_) => "d1_refused",
+            Self::Unreadable(_) => "d1_unreadable",
+        }
+    }
+
+    /// What an operator needs to know beyond the name: never a value, never the database's own sentence.
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Self::SchemaTooOld(version) => Some(crate::database::missing_migration(*version)),
+            Self::Missing(what) | Self::Refused(what) => Some(what.clone()),
+            Self::Unreadable(file) => Some((*file).to_owned()),
+            Self::Transient | Self::Overloaded | Self::Deadline | Self::Upgrading => None,
+        }
+    }
+
+    /// Whether it is a fault of estop's, and not one that passes.
+    pub fn is_bug(&self) -> bool {
+        matches!(self, Self::Missing(_) | Self::Refused(_) | Self::Unreadable(_))
+    }
+
+    /// Whether asking again at once can help. Overload must not be answered with more load.
+    pub fn is_worth_retrying(&self) -> bool {
+        *self == Self::Transient
+    }
+
+    /// Classifies a D1 error by its message, as the D1 documentation ("Debug D1", error list) words them. An unknown one
+    /// is taken to pass: the batch may have been committed, and repeating it is safe.
+    pub fn from_message(message: &str) -> Self {
+        const LOST: [&str; 4] = [
+            // "D1 DB storage operation exceeded timeout which caused object to be reset" is an overload.
+            "reset because its code was updated",
+            "starting up D1 DB storage caused object to be reset",
+            "Internal error in D1 DB storage caused object to be reset",
+            "Network connection lost",
+        ];
+        // SQLite errors about the machine, not about the statement.
+        const MACHINE: [&str; 7] = [
+            "SQLITE_BUSY",
+            "SQLITE_LOCKED",
+            "SQLITE_IOERR",
+            "SQLITE_INTERRUPT",
+            "SQLITE_PROTOCOL",
+            "SQLITE_CANTOPEN",
+            "SQLITE_READONLY",
+        ];
+        const OVERLOADED: [&str; 6] =
+            ["overloaded", "Too many requests", "exceeded", "Memory limit", "SQLITE_NOMEM", "SQLITE_FULL"];
+        // The D1 client refuses what we give it, or there is no binding.
+        const MISUSED: [&str; 3] = ["D1_TYPE_ERROR", "Wrong number of parameter bindings", "Cannot read properties of"];
+        let has = |words: &[&str]| words.iter().any(|word| message.contains(word));
+        if has(&LOST) || has(&MACHINE) {
+            Self::Transient
+        } else if has(&MISUSED) {
+            Self::Refused("not a call that D1 takes".to_owned())
+        } else if let Some(name) = missing(message) {
+            Self::Missing(name)
+        } else if message.contains("SQLITE_CONSTRAINT") {
+            Self::Refused(broken_rule(message))
+        } else if has(&OVERLOADED) {
+            Self::Overloaded
+        } else if message.contains("SQLITE_") {
+            Self::Refused("not a statement that this schema takes".to_owned())
+        } else {
+            Self::Transient
+        }
+    }
+}
+
+/// What the schema lacks, if that is what the message says: `no such column: k.valid_until`.
+fn missing(message: &str) -> Option<String> {
+    ["no such table: ", "no such column: ", "no such index: ", "has no column named "].iter().find_map(|what| {
+        let (_, rest) = message.split_once(what)?;
+        let name: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.')).collect();
+        Some(format!("{what}{name}"))
+    })
+}
+
+/// The rule of the schema that a statement broke: a constraint or a trigger's message, which are the schema's own text.
+fn broken_rule(message: &str) -> String {
+    let message = message.strip_prefix("D1_ERROR: ").unwrap_or(message);
+    message.split(": SQLITE_CONSTRAINT").next().unwrap_or_default().to_owned()
+}
+
+/// What an operation needs of its surroundings. On Workers it is `edge`; in native tests it is SQLite.
+pub trait Runtime {
+    /// Runs `statements` as one transaction in one round trip, and gives up after `deadline` milliseconds.
+    fn batch<'a>(&'a self, statements: &'a [Statement<'a>], deadline: i64) -> LocalFuture<'a, Result<Rows, DbError>>;
+
+    /// Waits for `span` milliseconds.
+    fn sleep(&self, span: i64) -> LocalFuture<'_, ()>;
+
+    /// Milliseconds on a clock that advances while the database is waited for.
+    fn elapsed(&self) -> i64;
+
+    /// Fills `bytes` with secure random bytes.
+    fn random(&self, bytes: &mut [u8]);
+
+    /// Counts one request of `who` against the rate limit; `false` if there were too many.
+    fn within_rate<'a>(&'a self, who: &'a str) -> LocalFuture<'a, bool>;
+
+    /// Whether the schema is known to be recent enough. It need only be checked once per isolate.
+    fn schema_is_checked(&self) -> bool;
+
+    /// From now on the schema is known to be recent enough.
+    fn set_schema_checked(&self);
+}
+
+/// 128 random bits as a text, for request ids and lease tokens.
+pub fn random_id(runtime: &dyn Runtime) -> String {
+    use base64::Engine as _;
+    let mut bytes = [0; 16];
+    runtime.random(&mut bytes);
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_comment_of_a_file_is_not_sent() {
+        let statement = |text| Sql { file: "", text }.statement();
+        assert_eq!(statement("-- What it does.\n--\n-- Row: 1\nSELECT 1 -- as it is\n"), "SELECT 1 -- as it is\n");
+        assert_eq!((statement("SELECT 1"), statement("-- nothing else")), ("SELECT 1", ""));
+    }
+
+    #[test]
+    fn d1_errors_are_classified_by_what_helps() {
+        let refused = |rule: &str| DbError::Refused(rule.to_owned());
+        let missing = |what: &str| DbError::Missing(what.to_owned());
+        for (message, expected) in [
+            ("D1_ERROR: Network connection lost.", DbError::Transient),
+            ("D1 DB reset because its code was updated.", DbError::Transient),
+            ("Cannot resolve D1 DB due to transient issue on remote node.", DbError::Transient),
+            ("D1_ERROR: D1 DB is overloaded. Requests queued for too long.", DbError::Overloaded),
+            ("D1 DB storage operation exceeded timeout which caused object to be reset.", DbError::Overloaded),
+            ("D1_ERROR: database is locked: SQLITE_BUSY", DbError::Transient),
+            ("D1_ERROR: unable to open database file: SQLITE_CANTOPEN", DbError::Transient),
+            ("D1_ERROR: out of memory: SQLITE_NOMEM", DbError::Overloaded),
+            ("D1_ERROR: database or disk is full: SQLITE_FULL", DbError::Overloaded),
+            ("D1_TYPE_ERROR: Type 'bigint' not supported for value '1'", refused("not a call that D1 takes")),
+            ("D1_ERROR: Wrong number of parameter bindings for SQL query.", refused("not a call that D1 takes")),
+            ("Cannot read properties of undefined (reading 'prepare')", refused("not a call that D1 takes")),
+            ("Unexpected token < in JSON at position 0", DbError::Transient),
+            (
+                "D1_ERROR: CHECK constraint failed: json_valid(tags): SQLITE_CONSTRAINT (extended: SQLITE_CONSTRAINT_CHECK)",
+                refused("CHECK constraint failed: json_valid(tags)"),
+            ),
+            ("D1_ERROR: a run is claimed once: SQLITE_CONSTRAINT", refused("a run is claimed once")),
+            (
+                "D1_ERROR: near \"secret\": syntax error at offset 3: SQLITE_ERROR",
+                refused("not a statement that this schema takes"),
+            ),
+            ("D1_ERROR: no such table: runs: SQLITE_ERROR", missing("no such table: runs")),
+            (
+                "D1_ERROR: no such column: k.valid_until at offset 7: SQLITE_ERROR",
+                missing("no such column: k.valid_until"),
+            ),
+        ] {
+            assert_eq!(DbError::from_message(message), expected, "{message}");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The sweeper: one tick cancels what went stale, and closes the stop records that nobody will close any more.
+//!
+//! Each timeout is one guarded UPDATE over its own partial index, oldest first, with a LIMIT. A tick is a few rounds of
+//! all timeouts at most; what is left waits for the next tick. Ticks may overlap, come twice or come late: the guards are
+//! in the statements, so a run is swept once or not at all.
+
+use estop_protocol::time::Timestamp;
+use serde::Serialize;
+
+use crate::config::Config;
+use crate::database::{self, Answer};
+use crate::run::Timeout;
+use crate::runtime::{DbError, Runtime, Sql, Statement, random_id};
+
+/// How many rounds a tick makes at most. With four statements each, it stays below D1's 50 queries an invocation
+/// (Cloudflare's free plan).
+pub const ROUNDS: u32 = 5;
+
+/// The statements, in the order of [`Timeout`]: a run that has lapsed is called so before it is called over-age, unless
+/// there are more than a statement may change.
+pub const STATEMENTS: [(Timeout, Sql); 4] = [
+    (Timeout::Unclaimed, Sql { file: "sweeper/unclaimed.sql", text: include_str!("unclaimed.sql") }),
+    (Timeout::Lapsed, Sql { file: "sweeper/lapsed.sql", text: include_str!("lapsed.sql") }),
+    (Timeout::OverAge, Sql { file: "sweeper/over_age.sql", text: include_str!("over_age.sql") }),
+    (Timeout::Unconfirmed, Sql { file: "sweeper/unconfirmed.sql", text: include_str!("unconfirmed.sql") }),
+];
+
+/// What a tick did.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// Runs cancelled that no runner ever took.
+    pub unclaimed: usize,
+    /// Runs cancelled whose lease ran out.
+    pub lapsed: usize,
+    /// Runs cancelled that ran too long.
+    pub over_age: usize,
+    /// Stop records closed as `lost`.
+    pub unconfirmed: usize,
+    /// Round trips to the database.
+    pub rounds: u32,
+    /// Whether the last round was full, so that there may be more to do at the next tick.
+    pub more: bool,
+}
+
+/// Does one tick at `now`, which need not be the present.
+///
+/// # Errors
+/// The tally so far and why the database ended it. The next tick carries on.
+pub async fn tick(runtime: &dyn Runtime, config: &Config, now: Timestamp) -> Result<Tally, (Tally, DbError)> {
+    let tick_id = format!("tick:{}", random_id(runtime));
+    let full = usize::try_from(config.sweep_rows).unwrap_or(usize::MAX);
+    let mut tally = Tally::default();
+    while tally.rounds == 0 || (tally.more && tally.rounds < ROUNDS) {
+        let rows = round(runtime, config, now, &tick_id).await.map_err(|error| (tally, error))?;
+        let swept = STATEMENTS.map(|(timeout, _)| (timeout, rows.rows(timeout as usize).len()));
+        for (timeout, count) in swept {
+            *tally.count(timeout) += count;
+        }
+        tally.rounds += 1;
+        tally.more = swept.iter().any(|(_, count)| *count >= full);
+    }
+    Ok(tally)
+}
+
+/// Every timeout once, in one round trip.
+async fn round(runtime: &dyn Runtime, config: &Config, now: Timestamp, tick_id: &str) -> Result<Answer, DbError> {
+    let statements = STATEMENTS.map(|(timeout, sql)| {
+        let mut params = vec![now.0.into(), config.timeout(timeout).into(), config.sweep_rows.into()];
+        if timeout != Timeout::Unconfirmed {
+            params.push(tick_id.into());
+        }
+        Statement::new(sql, params)
+    });
+    database::batch(runtime, statements.into(), config.d1_deadline).await
+}
+
+impl Tally {
+    fn count(&mut self, timeout: Timeout) -> &mut usize {
+        match timeout {
+            Timeout::Unclaimed => &mut self.unclaimed,
+            Timeout::Lapsed => &mut self.lapsed,
+            Timeout::OverAge => &mut self.over_age,
+            Timeout::Unconfirmed => &mut self.unconfirmed,
+        }
+    }
+}

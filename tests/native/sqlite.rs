@@ -1,0 +1,150 @@
+//! SQLite in D1's place: the core's runtime in these tests.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+
+use estop::runtime::{DbError, LocalFuture, Rows, Runtime, Statement, Value};
+use rusqlite::Connection;
+use rusqlite::limits::Limit;
+use rusqlite::types::{ToSql, ToSqlOutput};
+use serde_json::value::RawValue;
+
+/// What the database does to one batch instead of answering it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    BeforeCommit(DbError),
+    AfterCommit(DbError),
+}
+
+/// SQLite as D1 runs it: every number arrives as a double, foreign keys are on, functions take at most 32 arguments.
+pub struct SqliteRuntime {
+    pub db: RefCell<Connection>,
+    pub faults: RefCell<VecDeque<Fault>>,
+    pub batches: Cell<u32>,
+    elapsed: Cell<i64>,
+    random: Cell<u64>,
+    schema_is_checked: Cell<bool>,
+}
+
+struct Bound<'a>(&'a Value<'a>);
+impl ToSql for Bound<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self.0 {
+            Value::Null => ToSqlOutput::from(rusqlite::types::Null),
+            #[expect(clippy::cast_precision_loss, reason = "as the edge binds them")]
+            Value::Integer(n) => ToSqlOutput::from(*n as f64),
+            Value::Text(text) => ToSqlOutput::from(*text),
+        })
+    }
+}
+
+/// SQLite as D1 has it, empty.
+pub fn empty_database() -> Connection {
+    let db = Connection::open_in_memory().expect("SQLite");
+    db.set_limit(Limit::SQLITE_LIMIT_FUNCTION_ARG, 32).expect("a limit");
+    db.pragma_update(None, "foreign_keys", true).expect("a pragma");
+    // More than a test uses: to prepare them again would be most of its time.
+    db.set_prepared_statement_cache_capacity(100);
+    db
+}
+
+impl SqliteRuntime {
+    pub fn on(db: Connection) -> Self {
+        Self {
+            db: RefCell::new(db),
+            faults: RefCell::default(),
+            batches: Cell::new(0),
+            elapsed: Cell::new(0),
+            random: Cell::new(0x9e37_79b9_7f4a_7c15),
+            // Known, so that a batch has only its own statements; tests/native/migrations.rs has it unknown.
+            schema_is_checked: Cell::new(true),
+        }
+    }
+
+    pub fn forget_schema(&self) {
+        self.schema_is_checked.set(false);
+    }
+
+    fn commit(&self, statements: &[Statement<'_>]) -> rusqlite::Result<Rows> {
+        let mut db = self.db.borrow_mut();
+        let transaction = db.transaction()?;
+        let mut rows = Rows::new();
+        for statement in statements {
+            let mut prepared = transaction.prepare_cached(&statement.text)?;
+            let returns_rows = prepared.column_count() > 0;
+            let params = rusqlite::params_from_iter(statement.params.iter().map(Bound));
+            if returns_rows {
+                let found = prepared.query_map(params, |row| row.get::<_, String>("row"))?;
+                let json = |row: String| RawValue::from_string(row).expect("JSON");
+                rows.push(found.map(|row| row.map(json)).collect::<Result<_, _>>()?);
+            } else {
+                prepared.execute(params)?;
+                rows.push(Vec::new());
+            }
+        }
+        transaction.commit()?;
+        Ok(rows)
+    }
+
+    fn answer(&self, statements: &[Statement<'_>]) -> Result<Rows, DbError> {
+        self.batches.set(self.batches.get() + 1);
+        self.elapsed.set(self.elapsed.get() + 1);
+        let fault = self.faults.borrow_mut().pop_front();
+        if let Some(Fault::BeforeCommit(error)) = fault {
+            return Err(error);
+        }
+        let rows = self.commit(statements).map_err(|error| match error {
+            rusqlite::Error::SqliteFailure(failure, message) => {
+                let code =
+                    if failure.code == rusqlite::ErrorCode::ConstraintViolation { "CONSTRAINT" } else { "ERROR" };
+                DbError::from_message(&format!("D1_ERROR: {}: SQLITE_{code}", message.unwrap_or_default()))
+            }
+            rusqlite::Error::SqlInputError { msg, .. } => {
+                DbError::from_message(&format!("D1_ERROR: {msg}: SQLITE_ERROR"))
+            }
+            other => panic!("{other}\n{statements:#?}"),
+        })?;
+        match fault {
+            Some(Fault::AfterCommit(error)) => Err(error),
+            _ => Ok(rows),
+        }
+    }
+}
+
+impl Runtime for SqliteRuntime {
+    fn batch<'a>(&'a self, statements: &'a [Statement<'a>], _deadline: i64) -> LocalFuture<'a, Result<Rows, DbError>> {
+        Box::pin(async { self.answer(statements) })
+    }
+
+    fn sleep(&self, span: i64) -> LocalFuture<'_, ()> {
+        self.elapsed.set(self.elapsed.get() + span);
+        Box::pin(async {})
+    }
+
+    fn elapsed(&self) -> i64 {
+        self.elapsed.get()
+    }
+
+    /// Not random, but never the same twice (splitmix64).
+    fn random(&self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(8) {
+            let seed = self.random.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+            self.random.set(seed);
+            let mixed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let word = (mixed ^ (mixed >> 27)).to_le_bytes();
+            chunk.copy_from_slice(&word[..chunk.len()]);
+        }
+    }
+
+    fn within_rate<'a>(&'a self, _who: &'a str) -> LocalFuture<'a, bool> {
+        Box::pin(async { true })
+    }
+
+    fn schema_is_checked(&self) -> bool {
+        self.schema_is_checked.get()
+    }
+
+    fn set_schema_checked(&self) {
+        self.schema_is_checked.set(true);
+    }
+}

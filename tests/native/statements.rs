@@ -1,0 +1,250 @@
+//! Every statement file: it prepares against the schema, walks the index that its comment names, guards itself, and costs
+//! the same however much history there is.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use estop_protocol::keys::Scope;
+use estop_protocol::run::State;
+use rusqlite::StatementStatus;
+use rusqlite::types::{Null, ToSql};
+
+use crate::world::World;
+
+/// Every statement file, by its name below `src/operations` or `src`.
+fn files() -> BTreeMap<String, String> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "sql") {
+                found.push(path);
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    walk(&root, &mut found);
+    let name = |path: &Path| {
+        let name = path.strip_prefix(&root).expect("below src").to_string_lossy().replace('\\', "/");
+        name.strip_prefix("operations/").unwrap_or(&name).to_owned()
+    };
+    found.iter().map(|path| (name(path), fs::read_to_string(path).expect("a file"))).collect()
+}
+
+fn text(name: &str) -> String {
+    files().remove(name).unwrap_or_else(|| panic!("no file {name}"))
+}
+
+/// The code beside a file.
+fn room(name: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let path = [root.join("operations").join(name), root.join(name)].into_iter().find(|path| path.exists());
+    let code = path.map(|path| path.with_file_name("mod.rs")).and_then(|path| fs::read_to_string(path).ok());
+    code.unwrap_or_else(|| panic!("{name} has no mod.rs beside it"))
+}
+
+/// How SQLite goes about a statement, in its own words.
+pub fn plan(world: &World, sql: &str) -> String {
+    let db = world.runtime.db.borrow();
+    let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("SQL");
+    let params = rusqlite::params_from_iter(vec![Null; statement.parameter_count()]);
+    let lines: Vec<String> =
+        statement.query_map(params, |row| row.get(3)).expect("rows").collect::<Result<_, _>>().expect("lines");
+    lines.join("\n")
+}
+
+/// The comment that a file begins with.
+fn comment(text: &str) -> String {
+    text.lines()
+        .take_while(|line| line.starts_with("--"))
+        .map(|line| line.trim_start_matches("--").to_owned() + "\n")
+        .collect()
+}
+
+#[test]
+fn every_file_is_named_by_the_code_that_sends_it() {
+    for name in files().keys() {
+        let code = room(name);
+        let file = name.rsplit('/').next().unwrap_or_default();
+        let flat = code.split_whitespace().collect::<Vec<_>>().join(" ");
+        let expected = format!(r#"Sql {{ file: "{name}", text: include_str!("{file}") }}"#);
+        assert!(flat.contains(&expected), "{name}: no `{expected}` beside it");
+    }
+}
+
+#[test]
+fn every_file_can_be_pasted_into_a_console() {
+    for (name, text) in files() {
+        let world = World::new();
+        let db = world.runtime.db.borrow();
+        // A console binds nothing, so every parameter is NULL; then nothing happens.
+        let changes = || db.total_changes();
+        let before = changes();
+        let mut statement = db.prepare(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let mut rows = statement.raw_query();
+        while rows.next().unwrap_or_else(|error| panic!("{name}: {error}")).is_some() {}
+        drop(rows);
+        drop(statement);
+        assert_eq!(changes(), before, "{name} changed something");
+    }
+}
+
+#[test]
+fn every_comment_says_what_it_is_and_what_its_parameters_are() {
+    let world = World::new();
+    for (name, text) in files() {
+        let comment = comment(&text);
+        let db = world.runtime.db.borrow();
+        let count = db.prepare(&text).expect("SQL").parameter_count();
+        for n in 1..=count {
+            assert!(comment.contains(&format!("?{n} ")), "{name} does not say what ?{n} is");
+        }
+        assert!(!comment.contains(&format!("?{} ", count + 1)), "{name} explains a ?{} that it has not", count + 1);
+        assert!(comment.contains(" Plan: "), "{name} does not say which index it walks");
+        assert_eq!(comment.contains(" Row"), text.contains(" AS row"), "{name} does not say what a row holds");
+    }
+}
+
+#[test]
+fn every_file_walks_the_indexes_that_its_comment_names_and_scans_no_table() {
+    let world = World::new();
+    for (name, text) in files() {
+        let plan = plan(&world, &text);
+        let comment = comment(&text);
+        let named = comment.lines().find_map(|line| line.strip_prefix(" Plan: ")).expect("a plan");
+        let named = named.split(" (it has").next().unwrap_or_default();
+        for index in named.split(", ").filter(|index| *index != "(none)") {
+            assert!(plan.contains(index), "{name} names {index}\n{plan}");
+        }
+        // No table is scanned, only what is none: a subquery with a limit, or JSON.
+        for line in plan.lines().filter(|line| line.contains("SCAN") || line.contains("SEARCH")) {
+            let bounded =
+                ["SCAN CONSTANT ROW", "(subquery", "VIRTUAL TABLE", "SCAN due", "SCAN matching", "SCAN schema_version"];
+            // What a subquery with a limit gave, under its alias.
+            let limited = name.starts_with("bulk_cancel/") && line.trim() == "SCAN r";
+            // SQLite plans to look for rows that refer to an inserted one, and does while a foreign key is violated: never.
+            let inserts = ["register/register.sql", "admin/environments/create.sql", "admin/projects/create.sql"];
+            let foreign_key = inserts.contains(&name.as_str()) && line.starts_with("SCAN runs");
+            assert!(
+                line.contains("SEARCH") || limited || foreign_key || bounded.iter().any(|what| line.contains(what)),
+                "{name}: {line}\n{plan}"
+            );
+        }
+        if name.starts_with("sweeper/") {
+            assert!(!plan.contains("TEMP B-TREE"), "{name} sorts\n{plan}");
+        }
+    }
+}
+
+/// Every statement of a keyed operation compares the caller's key, its scope and its validity in the same words.
+#[test]
+fn every_statement_of_a_keyed_operation_holds_the_callers_guard() {
+    let mut keyed = 0;
+    for (name, text) in files() {
+        let room = room(&name);
+        let scope = Scope::ALL.iter().find(|scope| room.contains(&format!("Access::Key(Scope::{scope:?}, ")));
+        let Some(scope) = scope else {
+            let other = room.contains("Access::Admin") || name.starts_with("sweeper/") || name.starts_with("database/");
+            assert!(other, "{name} belongs to no operation");
+            continue;
+        };
+        keyed += 1;
+        let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let may = format!("k.can_{} = 1 AND k.valid_until > ?2", scope.name());
+        assert!(flat.contains("k.hash = ?1"), "{name} asks for no key");
+        if name != "bulk_cancel/diagnose_given.sql" {
+            // That one reads nothing but the key.
+            assert!(flat.contains(&may), "{name} does not guard with `{may}`");
+        }
+        if flat.contains(" runs") || flat.contains(" environments") {
+            let own = ["project_id = k.project_id", "p.id = k.project_id"].iter().any(|guard| flat.contains(guard));
+            assert!(own, "{name} looks into another project");
+        }
+        if !flat.contains("UPDATE runs") && !flat.contains("INSERT INTO") && !name.contains("report") {
+            let verdict = format!(
+                "'key', CASE WHEN k.id IS NULL THEN 'unknown' WHEN k.revoked_at IS NOT NULL THEN 'revoked' \
+                 WHEN k.valid_until <= ?2 THEN 'expired' WHEN k.can_{} = 0 THEN 'unscoped' ELSE 'valid' END",
+                scope.name()
+            );
+            assert!(flat.contains(&verdict), "{name} does not say what is wrong with a key");
+        }
+        for other in ["read", "cancel", "run"].iter().filter(|other| **other != scope.name()) {
+            assert!(!flat.contains(&format!("k.can_{other}")), "{name} looks at another scope");
+        }
+    }
+    assert!(keyed >= 20, "{keyed}");
+}
+
+/// What two files say alike, they say in the same words.
+#[test]
+fn a_filter_chooses_the_same_runs_wherever_it_stands() {
+    let matching = |name: &str| {
+        let text = text(name);
+        let (_, rest) = text.split_once("WITH matching AS (").expect("the matching runs");
+        let (matching, _) = rest.split_once("LIMIT coalesce(?9, 100))").expect("their end");
+        matching.to_owned()
+    };
+    let chosen = matching("bulk_cancel/choose_matching.sql");
+    assert_eq!(chosen, matching("bulk_cancel/report_matching.sql"));
+    assert_eq!(chosen, matching("bulk_cancel/diagnose_matching.sql"));
+}
+
+/// The steps of SQLite's virtual machine that a statement takes: what it costs, whatever the clock on the wall says.
+fn steps(world: &World, name: &str, params: &[&dyn ToSql]) -> i32 {
+    let db = world.runtime.db.borrow();
+    let mut statement = db.prepare(&text(name)).expect("SQL");
+    let mut rows = statement.query(params).unwrap_or_else(|error| panic!("{name}: {error}"));
+    while rows.next().expect("a row").is_some() {}
+    drop(rows);
+    statement.get_status(StatementStatus::VmStep)
+}
+
+#[test]
+fn what_a_statement_costs_does_not_grow_with_the_table() {
+    let mut costs = Vec::new();
+    for history in [200, 20_000] {
+        let world = World::new();
+        world.sql(&format!(
+            "INSERT INTO runs (project_id, environment_id, state, request_id, created_at, created_by, waiting_since) \
+               SELECT 1, 1, 'queued', 'h' || value, value, 'ada', value FROM (WITH RECURSIVE n(value) AS \
+               (VALUES (1) UNION ALL SELECT value + 1 FROM n WHERE value < {history}) SELECT value FROM n); \
+             UPDATE runs SET state = 'cancelled', cancelled_at = 1, cancel_cause = 'user', cancel_by = 'ada', cancel_request_id = 'r', \
+               stop_outcome = 'never_started'"
+        ));
+        let run = world.run_in(State::Started);
+        let key = estop::key::KeyHash::of(crate::world::KEY);
+        let (key, now) = (key.as_str(), world.now.get().0);
+        let later = now + 1_000_000;
+        let other = world.run_in(State::Started);
+        let queued = world.run_in(State::Queued);
+        let finish: [&dyn ToSql; 9] =
+            [&key, &now, &other.id, &"own:2", &other.token, &"ended", &"passed", &Null, &Null];
+        let register: [&dyn ToSql; 11] =
+            [&key, &now, &"own:4", &"staging", &"main", &Null, &Null, &"[]", &Null, &Null, &0];
+        let cost = |name: &str, params: &[&dyn ToSql]| (name.to_owned(), steps(&world, name, params));
+        costs.push([
+            cost("sweeper/unclaimed.sql", &[&now, &1, &100, &"tick"]),
+            cost("sweeper/lapsed.sql", &[&now, &1, &100, &"tick"]),
+            cost("sweeper/over_age.sql", &[&now, &1, &100, &"tick"]),
+            cost("sweeper/unconfirmed.sql", &[&later, &0, &100]),
+            cost("heartbeat/renew.sql", &[&key, &now, &run.id, &run.token, &1, &1]),
+            cost("heartbeat/diagnose.sql", &[&key, &now, &run.id, &run.token]),
+            cost("cancel/cancel.sql", &[&key, &now, &run.id, &"own:1", &"why"]),
+            cost("cancel/diagnose.sql", &[&key, &now, &run.id, &"own:1"]),
+            cost("finish/confirm_stop.sql", &[&key, &now, &run.id, &run.token, &"graceful"]),
+            cost("finish/finish.sql", &finish),
+            cost("finish/diagnose.sql", &[&key, &now, &other.id, &"own:2", &other.token]),
+            cost("claim/close_lost.sql", &[&key, &now, &queued.id]),
+            cost("claim/claim.sql", &[&key, &now, &queued.id, &"own:3", &"token", &1, &Null]),
+            cost("claim/diagnose.sql", &[&key, &now, &queued.id, &"own:3"]),
+            cost("register/register.sql", &register),
+            cost("register/diagnose.sql", &[&key, &now, &"own:4", &"staging", &"main"]),
+            cost("show/show.sql", &[&key, &now, &run.id]),
+            cost("events/events.sql", &[&key, &now, &run.id]),
+        ]);
+    }
+    assert_eq!(costs[0], costs[1]);
+}

@@ -1,0 +1,425 @@
+//! A database of 0.1.0, with data in every state, is migrated: nothing is lost, everything works on, and what 0.1.0's own
+//! statements still do to it while the new Worker is being uploaded is right or fails.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use estop::database::MIGRATIONS;
+use estop::key::KeyHash;
+use estop::operations::show;
+use estop::run::{Event, Timeout};
+use estop_protocol::run::{Finish, State, StopOutcome};
+use rusqlite::types::{Null, ToSql, Value};
+use rusqlite::{Connection, params};
+use serde_json::json;
+
+use crate::machine::{self, Model};
+use crate::migrations::{migrate, migration};
+use crate::world::{KEY, LEASE, NOW, Run, STOP_LIMIT, World, empty_database};
+
+fn record(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/upgrade/0.1.0").join(name);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The database as 0.1.0 left it.
+fn old_database() -> Connection {
+    let db = empty_database();
+    db.execute_batch(&record("database.sql")).expect("the dump");
+    db.pragma_update(None, "foreign_keys", true).expect("a pragma");
+    db
+}
+
+/// The same, migrated to `version`.
+fn migrated_to(version: usize) -> World {
+    let db = old_database();
+    // As wrangler does it: a database of 0.1.0 has no record of migrations, so it gets the first one too.
+    for name in &MIGRATIONS[..version] {
+        db.execute_batch(&migration(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+    World::on(db)
+}
+
+fn upgraded() -> World {
+    migrated_to(MIGRATIONS.len())
+}
+
+/// Every row of a table by its columns, under the names that they had in 0.1.0.
+fn rows(db: &Connection, table: &str) -> Vec<BTreeMap<String, Value>> {
+    let mut select = db.prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2")).expect("SQL");
+    let names: Vec<String> = select.column_names().map(str::to_owned).collect();
+    let old_name = |name: &str| if name == "concurrency_group" { "slot".to_owned() } else { name.to_owned() };
+    let added = ["active_group", "valid_until"];
+    let row = |row: &rusqlite::Row<'_>| {
+        let cells = names.iter().enumerate().filter(|(_, name)| !added.contains(&name.as_str()));
+        cells.map(|(index, name)| Ok((old_name(name), row.get(index)?))).collect()
+    };
+    select.query_map([], row).expect("rows").collect::<Result<_, _>>().expect("values")
+}
+
+#[test]
+fn no_row_and_no_event_is_lost_or_changed() {
+    let (old, new) = (old_database(), upgraded());
+    let new = new.runtime.db.borrow();
+    for table in ["projects", "environments", "keys", "runs", "run_events", "bulk_cancels"] {
+        let before = rows(&old, table);
+        assert!(before.len() > 1, "{table} has something to lose");
+        assert_eq!(before, rows(&new, table), "{table}");
+    }
+    let states: i64 = new.query_row("SELECT count(DISTINCT state) FROM runs", [], |row| row.get(0)).expect("a count");
+    assert_eq!(states, 6, "every state is there");
+    let broken: i64 =
+        new.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |r| r.get(0)).expect("a count");
+    let sound: String = new.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("a word");
+    assert_eq!((broken, sound.as_str()), (0, "ok"));
+}
+
+#[test]
+fn migrating_from_the_first_version_on_is_the_same() {
+    let db = old_database();
+    migrate(&db, 2);
+    let schema = |db: &Connection| -> Vec<(String, String)> {
+        let mut select =
+            db.prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name").expect("SQL");
+        select.query_map([], |r| Ok((r.get(0)?, r.get(1)?))).expect("rows").collect::<Result<_, _>>().expect("texts")
+    };
+    assert_eq!(schema(&db), schema(&upgraded().runtime.db.borrow()));
+}
+
+#[test]
+fn the_machine_holds_on_the_upgraded_database() {
+    machine::agrees(upgraded);
+}
+
+/// An old run of project 1, whose token the dump has, and what the machine says of it.
+fn old_runs() -> Vec<(Run, Model)> {
+    let db = old_database();
+    let mut select = db
+        .prepare("SELECT id, coalesce(lease_token, 'nobody''s'), state, stop_outcome FROM runs WHERE project_id = 1")
+        .expect("SQL");
+    let named = |state: String| State::ALL.iter().copied().find(|known| known.name() == state).expect("a state");
+    let outcome =
+        |stop: String| StopOutcome::ALL.iter().copied().find(|known| known.name() == stop).expect("an outcome");
+    let rows = select.query_map([], |row| {
+        let stop: Option<String> = row.get(3)?;
+        let model = Model { state: named(row.get(2)?), stop: stop.map(outcome) };
+        Ok((Run { id: row.get(0)?, token: row.get(1)? }, model))
+    });
+    rows.expect("rows").collect::<Result<_, _>>().expect("runs")
+}
+
+#[test]
+fn the_machine_holds_on_every_old_run() {
+    let runs = old_runs();
+    assert!(runs.len() > 20);
+    for (mut run, mut model) in runs {
+        for event in Event::ALL {
+            let (mut run, mut model) = (run.clone(), model);
+            let world = upgraded();
+            let what = format!("{event:?} on old run {}", run.id);
+            assert_eq!(world.apply(&mut run, event), model.apply(event), "{what}");
+            model.check(&world, &run, &what);
+        }
+        // And two in a row, on one database.
+        let world = upgraded();
+        for event in [Event::Cancel, Event::Finish(Finish::Ended)] {
+            assert_eq!(world.apply(&mut run, event), model.apply(event), "{event:?} on old run {}", run.id);
+            model.check(&world, &run, "after both");
+        }
+    }
+}
+
+/// What an old statement that only reads gives, for every run; `None` if the schema has another name for something.
+fn reads(db: &Connection, name: &str) -> Option<Vec<String>> {
+    let key = KeyHash::of(KEY);
+    let (key, now) = (key.as_str(), NOW.0);
+    let text = record(&format!("statements/{name}.sql"));
+    let mut prepared = match db.prepare(text.trim_end()) {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            assert!(error.to_string().contains("no such "), "{name}: {error}");
+            return None;
+        }
+    };
+    let mut answers = Vec::new();
+    for id in 1..=36 {
+        let ids = format!("[{id},99]");
+        let all: [&dyn ToSql; 9] = match name {
+            "list_head" | "list_items" => [&key, &now, &20, &(id - 1), &Null, &Null, &Null, &Null, &Null],
+            "list_filtered_head" | "list_filtered_items" => [&key, &now, &"queued", &"queued", &1, &2, &0, &1000, &20],
+            "report_given" => [&key, &now, &"key:x", &ids, &Null, &Null, &Null, &Null, &Null],
+            "report_matching" | "explain_matching" => {
+                [&key, &now, &"key:x", &Null, &Null, &"started", &Null, &Null, &100]
+            }
+            "list_keys" => [&99, &20, &Null, &Null, &Null, &Null, &Null, &Null, &Null],
+            "list_project_keys" => [&99, &20, &1, &Null, &Null, &Null, &Null, &Null, &Null],
+            "show_project" | "explain_revoke_key" => [&id, &Null, &Null, &Null, &Null, &Null, &Null, &Null, &Null],
+            "explain_create_key" => [&key, &Null, &Null, &Null, &Null, &Null, &Null, &Null, &Null],
+            _ => [&key, &now, &id, &"key:ci-400", &"x", &Null, &Null, &Null, &Null],
+        };
+        // The last of a filtered list's ten.
+        let more: [&dyn ToSql; 1] = [&0];
+        let count = prepared.parameter_count();
+        let params: Vec<&dyn ToSql> = all.into_iter().chain(more).take(count).collect();
+        let rows = prepared.query_map(params.as_slice(), |row| row.get::<_, String>("row")).expect("rows");
+        answers.extend(rows.map(|row| row.unwrap_or_else(|error| panic!("{name}: {error}"))));
+    }
+    Some(answers)
+}
+
+#[test]
+fn old_statements_that_read_give_the_same_over_each_new_schema_or_fail() {
+    let before = old_database();
+    for version in 2..=MIGRATIONS.len() {
+        let world = migrated_to(version);
+        let after = world.runtime.db.borrow();
+        let mut failed = Vec::new();
+        for name in OLD_READS {
+            let expected = reads(&before, name).expect("its own schema");
+            assert!(!expected.is_empty(), "{name} reads something");
+            match reads(&after, name) {
+                Some(given) => assert_eq!(given, expected, "{name} over version {version}"),
+                None => failed.push(name),
+            }
+        }
+        let expected = if version < 3 { vec![] } else { vec!["explain_claim", "explain_register"] };
+        assert_eq!(failed, expected, "version {version}");
+    }
+}
+
+/// Every statement of 0.1.0 that only reads.
+const OLD_READS: [&str; 20] = [
+    "health",
+    "show",
+    "events",
+    "list_head",
+    "list_items",
+    "list_filtered_head",
+    "list_filtered_items",
+    "explain_cancel",
+    "explain_claim",
+    "explain_heartbeat",
+    "explain_finish",
+    "explain_register",
+    "explain_given",
+    "explain_matching",
+    "report_given",
+    "report_matching",
+    "list_keys",
+    "list_project_keys",
+    "show_project",
+    "explain_create_key",
+];
+
+#[test]
+fn every_old_statement_is_tried() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/upgrade/0.1.0/statements");
+    for version in 2..=MIGRATIONS.len() {
+        let world = migrated_to(version);
+        let db = world.runtime.db.borrow();
+        for entry in fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let text = fs::read_to_string(&path).expect("a file");
+            if let Err(error) = db.prepare(text.trim_end()) {
+                let words = error.to_string();
+                let gone = words.contains("no such ") || words.contains("has no column named slot");
+                assert!(gone, "{} over version {version}: {words}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_old_run_can_be_shown_and_the_waiting_ones_are_promoted_as_ever() {
+    let world = upgraded();
+    let old = rows(&world.runtime.db.borrow(), "runs");
+    for run in old.iter().filter(|run| run["project_id"] == Value::Integer(1)) {
+        let Value::Integer(id) = run["id"] else { panic!("an id") };
+        assert_eq!(world.ask(&show::OPERATION, id, &json!({})).status, 200, "run {id}");
+    }
+    // Run 30 is pending behind run 25 in its group: ending that lets it start.
+    assert_eq!((world.row(25).state.as_str(), world.row(30).state.as_str()), ("queued", "pending"));
+    world.sql(
+        "UPDATE runs SET state = 'cancelled', cancelled_at = 1, cancel_cause = 'user', cancel_by = 'ada', \
+         cancel_request_id = 'r', stop_outcome = 'never_started' WHERE id = 25",
+    );
+    assert_eq!(world.row(30).state, "queued");
+}
+
+/// 0.1.0's own statements, as the old Worker sends them in the seconds between the migrations and its end.
+struct OldWorker<'a> {
+    world: &'a World,
+    key: KeyHash,
+}
+
+impl OldWorker<'_> {
+    /// Runs a batch; `None` if it fails because the schema has another name for something.
+    fn batch(&self, statements: &[(&str, &[&dyn ToSql])]) -> Option<Vec<Vec<String>>> {
+        let mut db = self.world.runtime.db.borrow_mut();
+        let transaction = db.transaction().expect("a transaction");
+        let mut answers = Vec::new();
+        for (name, params) in statements {
+            let text = record(&format!("statements/{name}.sql"));
+            let mut prepared = match transaction.prepare(text.trim_end()) {
+                Ok(prepared) => prepared,
+                Err(error) => {
+                    let words = error.to_string();
+                    assert!(words.contains("no such ") || words.contains("has no column"), "{name}: {words}");
+                    return None;
+                }
+            };
+            let rows = prepared.query_map(*params, |row| row.get("row")).expect("rows");
+            answers.push(rows.collect::<Result<_, _>>().unwrap_or_else(|error| panic!("{name}: {error}")));
+        }
+        transaction.commit().expect("a commit");
+        Some(answers)
+    }
+
+    /// Lets an event happen; says whether it took, or `None` if the statements failed.
+    fn apply(&self, run: &mut Run, event: Event) -> Option<bool> {
+        let (key, now, id) = (self.key.as_str(), self.world.now.get().0, run.id);
+        let later = now + LEASE;
+        Some(match event {
+            Event::Claim => {
+                let token = format!("token-{id}");
+                let rows = self.batch(&[
+                    ("close_lost", params![key, now, id]),
+                    ("claim", params![key, now, id, "own:claim", token, LEASE, "r"]),
+                    ("explain_claim", params![key, now, id, "own:claim"]),
+                ])?;
+                run.token = token;
+                !rows[1].is_empty()
+            }
+            Event::Heartbeat => {
+                let rows = self.batch(&[
+                    ("heartbeat", params![key, now, id, run.token, LEASE, STOP_LIMIT]),
+                    ("explain_heartbeat", params![key, now, id, run.token]),
+                ])?;
+                let row: serde_json::Value = serde_json::from_str(&rows[1][0]).expect("JSON");
+                row["run"]["state"] == "started" && row["run"]["holds"] == 1
+            }
+            Event::Finish(how) => {
+                let (state, result, code): (&str, &dyn ToSql, &dyn ToSql) = match how {
+                    Finish::Ended => ("ended", &"passed", &Null),
+                    Finish::Error => ("error", &Null, &"run_failed_with_error"),
+                };
+                let rows = self.batch(&[
+                    ("finish", &[&key, &now, &id, &"own:finish", &run.token, &state, result, code, &Null]),
+                    ("confirm_stop", params![key, now, id, run.token, "graceful"]),
+                    ("explain_finish", params![key, now, id, "own:finish", run.token]),
+                ])?;
+                !rows[0].is_empty()
+            }
+            Event::Cancel => {
+                let rows = self.batch(&[
+                    ("cancel", params![key, now, id, "own:cancel", "why"]),
+                    ("explain_cancel", params![key, now, id, "own:cancel"]),
+                ])?;
+                !rows[0].is_empty()
+            }
+            Event::Sweep(timeout) => {
+                let rows = match timeout {
+                    Timeout::Unclaimed => self.batch(&[("unclaimed", params![later, 0, 100, "tick:1"])]),
+                    Timeout::Lapsed => self.batch(&[("lapsed", params![later, 0, 100, "tick:1"])]),
+                    Timeout::OverAge => self.batch(&[("over_age", params![later, 0, 100, "tick:1"])]),
+                    Timeout::Unconfirmed => self.batch(&[("unconfirmed", params![later, 0, 100])]),
+                }?;
+                rows[0].contains(&id.to_string())
+            }
+        })
+    }
+}
+
+#[test]
+fn old_statements_over_each_new_schema_are_right_or_fail() {
+    for version in 2..=MIGRATIONS.len() {
+        let mut failed = Vec::new();
+        for state in State::ALL.iter().copied() {
+            for event in Event::ALL {
+                let what = format!("0.1.0's {event:?} in {state:?} over version {version}");
+                let world = migrated_to(version);
+                let mut run = OldWorker { world: &world, key: KeyHash::of(KEY) }.run_in(state);
+                let mut model = Model::of(state);
+                let before = world.row(run.id);
+                let old = OldWorker { world: &world, key: KeyHash::of(KEY) };
+                match old.apply(&mut run, event) {
+                    Some(took) => {
+                        assert_eq!(took, model.apply(event), "{what}");
+                        model.check(&world, &run, &what);
+                    }
+                    None => {
+                        assert_eq!(world.row(run.id), before, "{what}");
+                        failed.push(event);
+                    }
+                }
+            }
+        }
+        // What CHANGELOG says of 0.2.0: claims, in every state.
+        assert_eq!(failed, if version < 3 { vec![] } else { vec![Event::Claim; 6] }, "version {version}");
+    }
+}
+
+impl OldWorker<'_> {
+    /// A new run of project 1 in a state that it reached as runs do, by plain statements that every version takes.
+    fn run_in(&self, state: State) -> Run {
+        let now = NOW.0;
+        let waiting = if state == State::Pending { "pending" } else { "queued" };
+        let db = self.world.runtime.db.borrow();
+        let id: i64 = db
+            .query_row(
+                "INSERT INTO runs (project_id, environment_id, state, request_id, created_at, created_by, waiting_since) \
+                 VALUES (1, 1, ?1, 'r' || (SELECT count(*) FROM runs), ?2, 'ada', ?2) RETURNING id",
+                params![waiting, now],
+                |row| row.get(0),
+            )
+            .expect("a run");
+        let token = format!("held-{id}");
+        let started = format!(
+            "UPDATE runs SET state = 'started', lease_token = '{token}', lease_renewed_at = {now}, \
+             lease_expires_at = {now} + {LEASE}, started_at = {now}, started_by = 'ada', claim_request_id = 'c' WHERE id = {id};"
+        );
+        let over = match state {
+            State::Ended => {
+                "state = 'ended', result = 'passed', ended_at = 1, ended_by = 'ada', finish_request_id = 'f'"
+            }
+            State::Error => {
+                "state = 'error', error_code = 'merge_conflict', ended_at = 1, ended_by = 'ada', finish_request_id = 'f'"
+            }
+            State::Cancelled => {
+                "state = 'cancelled', cancelled_at = 1800000000000, cancel_cause = 'user', cancel_by = 'ada', \
+                 cancel_request_id = 'c', stop_outcome = 'stopping'"
+            }
+            State::Pending | State::Queued | State::Started => "waiting_since = waiting_since",
+        };
+        if !matches!(state, State::Pending | State::Queued) {
+            db.execute_batch(&format!("{started} UPDATE runs SET {over} WHERE id = {id}")).expect("a state");
+        }
+        Run { id, token }
+    }
+}
+
+#[test]
+fn old_registrations_lists_and_bulk_cancels_over_the_new_schema_are_right_or_fail() {
+    let world = upgraded();
+    let old = OldWorker { world: &world, key: KeyHash::of(KEY) };
+    let (key, now) = (KeyHash::of(KEY), NOW.0);
+    let key = key.as_str();
+    let count = || -> i64 {
+        world.runtime.db.borrow().query_row("SELECT count(*) FROM runs", [], |row| row.get(0)).expect("a count")
+    };
+    let before = count();
+    let registered =
+        old.batch(&[("register", params![key, now, "own:r", "staging", "main", Null, Null, "[]", Null, Null, 0])]);
+    assert_eq!((registered, count()), (None, before), "it names `slot`, so nothing is registered");
+    assert_eq!(old.batch(&[("list_items", params![key, now, 20, 0])]).map(|rows| rows[0].len()), Some(20));
+    let run = old.run_in(State::Started);
+    let ids = format!("[{}]", run.id);
+    let rows = old.batch(&[
+        ("choose_given", params![key, now, "own:b", ids]),
+        ("cancel_chosen", params![key, now, "own:b", "why"]),
+        ("report_chosen", params![key, now, "own:b"]),
+    ]);
+    assert_eq!(rows.map(|rows| rows.iter().map(Vec::len).collect::<Vec<_>>()), Some(vec![1, 1, 1]));
+    assert_eq!(world.row(run.id).state, "cancelled");
+}
