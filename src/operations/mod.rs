@@ -34,6 +34,7 @@ pub static OPERATIONS: &[Operation] = &[
     heartbeat::OPERATION,
     finish::OPERATION,
     bulk_cancel::OPERATION,
+    environments::OPERATION,
     admin::projects::CREATE,
     admin::projects::LIST,
     admin::projects::LIMIT,

@@ -19,6 +19,7 @@ fn routes(id: i64, token: &str) -> Vec<(&'static str, String, Option<Value>, &'s
         ("GET", "/api/test-runs".into(), None, "read"),
         ("GET", run.clone(), None, "read"),
         ("GET", format!("{run}/events"), None, "read"),
+        ("GET", "/api/environments".into(), None, "read"),
     ]
 }
 

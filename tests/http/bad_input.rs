@@ -294,6 +294,7 @@ fn a_path_that_is_not_served_is_404_and_another_method_405_with_allow() {
         ("DELETE", "/healthz", "GET, HEAD"),
         ("GET", "/api/keys/1", "DELETE"),
         ("DELETE", "/api/projects", "POST, GET, HEAD"),
+        ("POST", "/api/environments", "GET, HEAD"),
         ("GET", "/api/test-runs/cancel", "POST"),
         ("OPTIONS", "/api/test-runs/cancel", "POST"),
     ] {

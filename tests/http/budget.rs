@@ -92,6 +92,7 @@ fn measured() -> BTreeMap<&'static str, Rows> {
     let admin_list = |path: &str| project.server.admin("GET", path, None);
     cost("list of two projects", admin_list("/api/projects?per_page=2"), 200);
     cost("list of a project's two environments", admin_list(&of("environments")), 200);
+    cost("list of the key's two environments", project.get("/api/environments"), 200);
     cost("revoke key", project.server.admin("DELETE", &revoke, None), 200);
     cost("health", project.server.send("GET", "/healthz", &[], b""), 200);
     // The document is in the Worker.

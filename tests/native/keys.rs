@@ -3,7 +3,7 @@
 use estop::http::operation::{Access, Operation};
 use estop::http::reply::Reply;
 use estop::key::Scope;
-use estop::operations::{OPERATIONS, bulk_cancel, cancel, list, register};
+use estop::operations::{OPERATIONS, bulk_cancel, cancel, environments, list, register};
 use estop_protocol::run::State;
 use serde_json::{Value, json};
 
@@ -118,6 +118,8 @@ fn another_projects_runs_and_environments_stay_its_own() {
         );
         assert!(json["pagination"]["total"].as_i64().is_none_or(|total| total == 0));
     }
+    let reply = world.send(&Ask::new(&environments::OPERATION).with_key(&key));
+    assert_eq!(data(&reply)["environments"], json!([{"id": 3, "name": "Elsewhere", "slug": "elsewhere"}]));
     let reply = world.send(&Ask::new(&register::OPERATION).with_key(&key).body(&json!({"environment": "staging"})));
     assert!(reply.status == 400 && reply.body.contains("known are elsewhere"), "{reply:?}");
     for dry_run in [true, false] {

@@ -1,7 +1,7 @@
 //! The lists that are paged by id: projects, environments, keys.
 
 use estop::http::operation::Operation;
-use estop::operations::admin;
+use estop::operations::{admin, environments};
 use serde_json::{Value, json};
 
 use crate::world::{ADMIN, Ask, World};
@@ -31,13 +31,17 @@ fn projects_are_listed_newest_first_page_by_page() {
 }
 
 #[test]
-fn environments_are_listed_for_the_admin() {
+fn environments_are_listed_for_the_admin_and_for_the_projects_own_keys() {
     let world = World::new();
     let admin = |query| Ask::new(&admin::environments::LIST).about(1).with_key(ADMIN).query(query);
-    let all = send(&world, &admin(""));
+    let own = |query| Ask::new(&environments::OPERATION).query(query);
+    for query in ["", "per_page=1", "before=2", "before=1"] {
+        assert_eq!(send(&world, &admin(query)), send(&world, &own(query)), "{query}");
+    }
+    let all = send(&world, &own(""));
     assert_eq!(all["data"]["environments"][1], json!({"id": 1, "name": "Staging", "slug": "staging"}));
     assert_eq!(slugs(&all["data"]["environments"]), ["production", "staging"]);
-    assert_eq!(send(&world, &admin("before=1"))["data"]["environments"], json!([]));
+    assert_eq!(send(&world, &own("before=1"))["data"]["environments"], json!([]));
 }
 
 #[test]
@@ -52,10 +56,11 @@ fn a_project_without_environments_has_none_and_an_unknown_one_is_404() {
 #[test]
 fn a_misspelt_parameter_is_refused_by_name() {
     let world = World::new();
-    let operations: [&Operation; 2] = [&admin::projects::LIST, &admin::environments::LIST];
+    let operations: [&Operation; 3] = [&admin::projects::LIST, &admin::environments::LIST, &environments::OPERATION];
     for operation in operations {
         for (query, name) in [("befor=1", "`befor`"), ("per_page=101", "`per_page`"), ("before=0", "`before`")] {
-            let reply = world.send(&Ask::new(operation).about(1).with_key(ADMIN).query(query));
+            let key = if operation.pattern.contains("projects") { ADMIN } else { crate::world::KEY };
+            let reply = world.send(&Ask::new(operation).about(1).with_key(key).query(query));
             assert!(reply.status == 400 && reply.body.contains(name), "{reply:?}");
         }
     }

@@ -244,6 +244,7 @@ fn what_a_statement_costs_does_not_grow_with_the_table() {
             cost("register/diagnose.sql", &[&key, &now, &"own:4", &"staging", &"main"]),
             cost("show/show.sql", &[&key, &now, &run.id]),
             cost("events/events.sql", &[&key, &now, &run.id]),
+            cost("environments/environments.sql", &[&key, &now, &9, &100]),
         ]);
     }
     assert_eq!(costs[0], costs[1]);

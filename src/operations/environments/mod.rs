@@ -1,12 +1,39 @@
-//! What operations share that name an environment or list some.
+//! `GET /api/environments`: the environments of the key's project.
 
 use estop_protocol::environments::{Environment, EnvironmentList, Environments};
 use estop_protocol::limits::PER_PAGE;
+use serde::Deserialize;
 
 use super::page::Page;
+use crate::http::caller::{Caller, KeyVerdict};
 use crate::http::error::ApiError;
+use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::query::Parameters;
+use crate::http::reply::Reply;
 use crate::http::request::Call;
+use crate::key::Scope;
+use crate::runtime::Sql;
+
+pub const OPERATION: Operation = Operation {
+    method: Method::Get,
+    pattern: "/api/environments",
+    access: Access::Key(Scope::Read, |call, caller| Box::pin(answer(call, caller))),
+};
+
+const ENVIRONMENTS: Sql = Sql { file: "environments/environments.sql", text: include_str!("environments.sql") };
+
+async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
+    #[derive(Deserialize)]
+    struct Row {
+        key: KeyVerdict,
+        environments: Vec<Environment>,
+    }
+    let page = page(call)?;
+    let rows = call.batch(vec![caller.statement(ENVIRONMENTS, [page.before.into(), page.per_page.into()])]).await?;
+    let Row { key, environments } = rows.only(0)?;
+    key.check(Scope::Read)?;
+    Ok(Reply::ok("listed", &list(page, environments)))
+}
 
 /// The page of environments that a request asks for.
 pub(super) fn page(call: &Call<'_>) -> Result<Page, ApiError> {
