@@ -14,6 +14,7 @@ mod list;
 mod lists;
 mod machine;
 mod migrations;
+mod old_worker;
 mod openapi;
 mod orders;
 mod schema;

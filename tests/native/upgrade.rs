@@ -8,7 +8,7 @@ use std::path::Path;
 use estop::database::MIGRATIONS;
 use estop::key::KeyHash;
 use estop::operations::show;
-use estop::run::{Event, Timeout};
+use estop::run::Event;
 use estop_protocol::run::{Finish, State, StopOutcome};
 use rusqlite::types::{Null, ToSql, Value};
 use rusqlite::{Connection, params};
@@ -16,9 +16,10 @@ use serde_json::json;
 
 use crate::machine::{self, Model};
 use crate::migrations::{migrate, migration};
-use crate::world::{KEY, LEASE, NOW, Run, STOP_LIMIT, World, empty_database};
+use crate::old_worker::OldWorker;
+use crate::world::{KEY, NOW, Run, World, empty_database};
 
-fn record(name: &str) -> String {
+pub fn record(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/upgrade/0.1.0").join(name);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
@@ -247,90 +248,6 @@ fn every_old_run_can_be_shown_and_the_waiting_ones_are_promoted_as_ever() {
     assert_eq!(world.row(30).state, "queued");
 }
 
-/// 0.1.0's own statements, as the old Worker sends them in the seconds between the migrations and its end.
-struct OldWorker<'a> {
-    world: &'a World,
-    key: KeyHash,
-}
-
-impl OldWorker<'_> {
-    /// Runs a batch; `None` if it fails because the schema has another name for something.
-    fn batch(&self, statements: &[(&str, &[&dyn ToSql])]) -> Option<Vec<Vec<String>>> {
-        let mut db = self.world.runtime.db.borrow_mut();
-        let transaction = db.transaction().expect("a transaction");
-        let mut answers = Vec::new();
-        for (name, params) in statements {
-            let text = record(&format!("statements/{name}.sql"));
-            let mut prepared = match transaction.prepare(text.trim_end()) {
-                Ok(prepared) => prepared,
-                Err(error) => {
-                    let words = error.to_string();
-                    assert!(words.contains("no such ") || words.contains("has no column"), "{name}: {words}");
-                    return None;
-                }
-            };
-            let rows = prepared.query_map(*params, |row| row.get("row")).expect("rows");
-            answers.push(rows.collect::<Result<_, _>>().unwrap_or_else(|error| panic!("{name}: {error}")));
-        }
-        transaction.commit().expect("a commit");
-        Some(answers)
-    }
-
-    /// Lets an event happen; says whether it took, or `None` if the statements failed.
-    fn apply(&self, run: &mut Run, event: Event) -> Option<bool> {
-        let (key, now, id) = (self.key.as_str(), self.world.now.get().0, run.id);
-        let later = now + LEASE;
-        Some(match event {
-            Event::Claim => {
-                let token = format!("token-{id}");
-                let rows = self.batch(&[
-                    ("close_lost", params![key, now, id]),
-                    ("claim", params![key, now, id, "own:claim", token, LEASE, "r"]),
-                    ("explain_claim", params![key, now, id, "own:claim"]),
-                ])?;
-                run.token = token;
-                !rows[1].is_empty()
-            }
-            Event::Heartbeat => {
-                let rows = self.batch(&[
-                    ("heartbeat", params![key, now, id, run.token, LEASE, STOP_LIMIT]),
-                    ("explain_heartbeat", params![key, now, id, run.token]),
-                ])?;
-                let row: serde_json::Value = serde_json::from_str(&rows[1][0]).expect("JSON");
-                row["run"]["state"] == "started" && row["run"]["holds"] == 1
-            }
-            Event::Finish(how) => {
-                let (state, result, code): (&str, &dyn ToSql, &dyn ToSql) = match how {
-                    Finish::Ended => ("ended", &"passed", &Null),
-                    Finish::Error => ("error", &Null, &"run_failed_with_error"),
-                };
-                let rows = self.batch(&[
-                    ("finish", &[&key, &now, &id, &"own:finish", &run.token, &state, result, code, &Null]),
-                    ("confirm_stop", params![key, now, id, run.token, "graceful"]),
-                    ("explain_finish", params![key, now, id, "own:finish", run.token]),
-                ])?;
-                !rows[0].is_empty()
-            }
-            Event::Cancel => {
-                let rows = self.batch(&[
-                    ("cancel", params![key, now, id, "own:cancel", "why"]),
-                    ("explain_cancel", params![key, now, id, "own:cancel"]),
-                ])?;
-                !rows[0].is_empty()
-            }
-            Event::Sweep(timeout) => {
-                let rows = match timeout {
-                    Timeout::Unclaimed => self.batch(&[("unclaimed", params![later, 0, 100, "tick:1"])]),
-                    Timeout::Lapsed => self.batch(&[("lapsed", params![later, 0, 100, "tick:1"])]),
-                    Timeout::OverAge => self.batch(&[("over_age", params![later, 0, 100, "tick:1"])]),
-                    Timeout::Unconfirmed => self.batch(&[("unconfirmed", params![later, 0, 100])]),
-                }?;
-                rows[0].contains(&id.to_string())
-            }
-        })
-    }
-}
-
 #[test]
 fn old_statements_over_each_new_schema_are_right_or_fail() {
     for version in 2..=MIGRATIONS.len() {
@@ -357,45 +274,6 @@ fn old_statements_over_each_new_schema_are_right_or_fail() {
         }
         // What CHANGELOG says of 0.2.0: claims, in every state.
         assert_eq!(failed, if version < 3 { vec![] } else { vec![Event::Claim; 6] }, "version {version}");
-    }
-}
-
-impl OldWorker<'_> {
-    /// A new run of project 1 in a state that it reached as runs do, by plain statements that every version takes.
-    fn run_in(&self, state: State) -> Run {
-        let now = NOW.0;
-        let waiting = if state == State::Pending { "pending" } else { "queued" };
-        let db = self.world.runtime.db.borrow();
-        let id: i64 = db
-            .query_row(
-                "INSERT INTO runs (project_id, environment_id, state, request_id, created_at, created_by, waiting_since) \
-                 VALUES (1, 1, ?1, 'r' || (SELECT count(*) FROM runs), ?2, 'ada', ?2) RETURNING id",
-                params![waiting, now],
-                |row| row.get(0),
-            )
-            .expect("a run");
-        let token = format!("held-{id}");
-        let started = format!(
-            "UPDATE runs SET state = 'started', lease_token = '{token}', lease_renewed_at = {now}, \
-             lease_expires_at = {now} + {LEASE}, started_at = {now}, started_by = 'ada', claim_request_id = 'c' WHERE id = {id};"
-        );
-        let over = match state {
-            State::Ended => {
-                "state = 'ended', result = 'passed', ended_at = 1, ended_by = 'ada', finish_request_id = 'f'"
-            }
-            State::Error => {
-                "state = 'error', error_code = 'merge_conflict', ended_at = 1, ended_by = 'ada', finish_request_id = 'f'"
-            }
-            State::Cancelled => {
-                "state = 'cancelled', cancelled_at = 1800000000000, cancel_cause = 'user', cancel_by = 'ada', \
-                 cancel_request_id = 'c', stop_outcome = 'stopping'"
-            }
-            State::Pending | State::Queued | State::Started => "waiting_since = waiting_since",
-        };
-        if !matches!(state, State::Pending | State::Queued) {
-            db.execute_batch(&format!("{started} UPDATE runs SET {over} WHERE id = {id}")).expect("a state");
-        }
-        Run { id, token }
     }
 }
 
