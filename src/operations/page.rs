@@ -27,6 +27,17 @@ impl Page {
         })
     }
 
+    /// Reads a query that asks for a page and nothing else.
+    ///
+    /// # Errors
+    /// As [`Page::take`], and for any other parameter.
+    pub fn of(query: &str) -> Result<Self, ApiError> {
+        let mut given = Parameters::read(query)?;
+        let page = Self::take(&mut given, PER_PAGE)?;
+        given.end("before, per_page")?;
+        Ok(page)
+    }
+
     /// Where the page lies, by the ids on it.
     pub fn pagination(self, ids: impl ExactSizeIterator<Item = i64>) -> CursorPagination {
         let full = i64::try_from(ids.len()) == Ok(self.per_page);

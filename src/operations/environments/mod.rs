@@ -1,14 +1,12 @@
 //! `GET /api/environments`: the environments of the key's project.
 
 use estop_protocol::environments::{Environment, EnvironmentList, Environments};
-use estop_protocol::limits::PER_PAGE;
 use serde::Deserialize;
 
 use super::page::Page;
 use crate::http::caller::{Caller, KeyVerdict};
 use crate::http::error::ApiError;
 use crate::http::operation::{Access, Method, Operation, Outcome};
-use crate::http::query::Parameters;
 use crate::http::reply::Reply;
 use crate::http::request::Call;
 use crate::key::Scope;
@@ -28,21 +26,14 @@ async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
         key: KeyVerdict,
         environments: Vec<Environment>,
     }
-    let page = page(call)?;
+    let page = Page::of(call.request.query)?;
     let rows = call.batch(vec![caller.statement(ENVIRONMENTS, [page.before.into(), page.per_page.into()])]).await?;
     let Row { key, environments } = rows.only(0)?;
     key.check(Scope::Read)?;
     Ok(Reply::ok("listed", &list(page, environments)))
 }
 
-/// The page of environments that a request asks for.
-pub(super) fn page(call: &Call<'_>) -> Result<Page, ApiError> {
-    let mut given = Parameters::read(call.request.query)?;
-    let page = Page::take(&mut given, PER_PAGE)?;
-    given.end("before, per_page")?;
-    Ok(page)
-}
-
+/// A page of environments.
 pub(super) fn list(page: Page, environments: Vec<Environment>) -> EnvironmentList {
     let pagination = page.pagination(environments.iter().map(|environment| environment.id));
     EnvironmentList { data: Environments { environments }, pagination }

@@ -9,7 +9,8 @@ use crate::http::error::ApiError;
 use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::reply::Reply;
 use crate::http::request::Call;
-use crate::operations::environments::{list as page_of, page};
+use crate::operations::environments::list as page_of;
+use crate::operations::page::Page;
 use crate::runtime::{Sql, Statement};
 
 /// Creates an environment.
@@ -51,7 +52,7 @@ async fn create(call: &Call<'_>) -> Outcome {
 
 async fn list(call: &Call<'_>) -> Outcome {
     let project = call.id()?;
-    let page = page(call)?;
+    let page = Page::of(call.request.query)?;
     let params = vec![project.into(), page.before.into(), page.per_page.into()];
     let rows = call.batch(vec![Statement::new(LIST_ENVIRONMENTS, params)]).await?;
     let environments: Vec<Environment> = rows.first(0)?.ok_or(ApiError::NotFound("project"))?;

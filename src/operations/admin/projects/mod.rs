@@ -1,14 +1,13 @@
 //! `POST /api/projects`, `GET /api/projects`, `PUT /api/projects/{id}/concurrency`.
 
 use estop_protocol::concurrency::Concurrency;
-use estop_protocol::limits::{NAME_CHARS, PER_PAGE};
+use estop_protocol::limits::NAME_CHARS;
 use estop_protocol::projects::{CreateProjectRequest, OneProject, Project, ProjectList, Projects};
 
 use super::Found;
 use crate::http::check::{slug, text};
 use crate::http::error::ApiError;
 use crate::http::operation::{Access, Method, Operation, Outcome};
-use crate::http::query::Parameters;
 use crate::http::reply::Reply;
 use crate::http::request::Call;
 use crate::operations::page::Page;
@@ -55,9 +54,7 @@ async fn create(call: &Call<'_>) -> Outcome {
 }
 
 async fn list(call: &Call<'_>) -> Outcome {
-    let mut given = Parameters::read(call.request.query)?;
-    let page = Page::take(&mut given, PER_PAGE)?;
-    given.end("before, per_page")?;
+    let page = Page::of(call.request.query)?;
     let params = vec![page.before.into(), page.per_page.into()];
     let projects: Vec<Project> = call.batch(vec![Statement::new(LIST_PROJECTS, params)]).await?.all(0)?;
     let pagination = page.pagination(projects.iter().map(|project| project.id));
