@@ -14,8 +14,9 @@ SELECT id, 1, slug, name, 'seed', unixepoch() * 1000
 
 -- The SHA-256 of estop_local-demo-key-for-your-own-laptop-only-000
 INSERT INTO keys (id, project_id, user, name, hash, can_read, can_cancel, can_run, created_at)
-VALUES (1, 1, 'demo@example.com', 'Local demo key', '1498514775e29f4d512bda0a69e596b2a19f5ef5859cb73ff1afe38d3618dd7c',
-        1, 1, 1, unixepoch() * 1000) ON CONFLICT (id) DO NOTHING;
+SELECT 1, 1, 'demo@example.com', 'Local demo key', '1498514775e29f4d512bda0a69e596b2a19f5ef5859cb73ff1afe38d3618dd7c',
+       1, 1, 1, unixepoch() * 1000
+ WHERE NOT EXISTS (SELECT 1 FROM keys WHERE id = 1);
 
 -- Twelve runs, the last minutes of a busy morning.
 INSERT INTO runs

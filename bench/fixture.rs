@@ -117,7 +117,8 @@ pub fn history(ids: &Range<i64>) -> String {
 }
 
 /// Drops the triggers that [`history`] goes past.
-pub const UNGUARD: &str = "DROP TRIGGER runs_begin_waiting; DROP TRIGGER runs_registered; DROP TRIGGER runs_supersede;";
+pub const UNGUARD: &str =
+    "DROP TRIGGER runs_registered; DROP TRIGGER runs_supersede; DROP TRIGGER run_events_are_true;";
 
 /// Creates again what [`UNGUARD`] dropped.
 pub fn guard() -> String {
@@ -127,7 +128,7 @@ pub fn guard() -> String {
         let (body, _) = rest.split_once("\nEND;").expect("its end");
         format!("CREATE TRIGGER {name} {body}\nEND;\n")
     };
-    ["runs_begin_waiting", "runs_registered", "runs_supersede"].map(trigger).concat()
+    ["runs_registered", "runs_supersede", "run_events_are_true"].map(trigger).concat()
 }
 
 /// Runs of a project that a runner holds until `lease_expires_at`, by the way that real ones take.

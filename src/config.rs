@@ -26,6 +26,10 @@ pub struct Config {
     pub unconfirmed_after: i64,
     /// `SWEEP_ROWS`: how many runs one statement of the sweeper changes at most.
     pub sweep_rows: i64,
+    /// `DATABASE_BYTES`: how large the database may become. From 95 % of it on no more runs are registered.
+    pub database_bytes: i64,
+    /// `LOG_HEARTBEATS=1`: also logs the heartbeats that change nothing.
+    pub log_heartbeats: bool,
     /// `ADMIN_TOKEN`, a secret; unset or empty closes the admin routes.
     pub admin_token: Option<String>,
     /// `ESTOP_LOCAL=1`: a laptop, where the public demo key is let in. No deployment sets it.
@@ -60,6 +64,9 @@ impl Config {
             over_age_after: 1000 * number("OVER_AGE_AFTER_SECONDS", 6 * 3600, 1, 4 * WEEK),
             unconfirmed_after: 1000 * number("UNCONFIRMED_AFTER_SECONDS", 30, 0, WEEK),
             sweep_rows: number("SWEEP_ROWS", 100, 1, 1000),
+            // D1 on Cloudflare's free plan.
+            database_bytes: number("DATABASE_BYTES", 500_000_000, 1_000_000, 1_000_000_000_000),
+            log_heartbeats: var("LOG_HEARTBEATS").as_deref() == Some("1"),
             admin_token: var("ADMIN_TOKEN").filter(|token| !token.is_empty()),
             local: var("ESTOP_LOCAL").as_deref() == Some("1"),
         };

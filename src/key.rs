@@ -1,8 +1,14 @@
-//! Keys: parse, hash, compare. The plain text lives as short as it can, and `Debug` never prints it.
+//! Keys: make, parse, hash, compare. The plain text lives as short as it can, and `Debug` never prints it.
+//!
+//! A key is `estop_`, 2 characters for the database that its project lives in (`00`: there is one), 43 of a secret (32
+//! bytes, URL-safe base64) and 6 of a checksum (CRC-32 of all before it, in base 62), so that a typing error is refused
+//! without the database. Keys from before 0.2.0 are `estop_` and the secret alone.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
 pub use estop_protocol::keys::Scope;
+use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -14,6 +20,9 @@ pub const LOCAL_DEMO: &str = "estop_local-demo-key-for-your-own-laptop-only-000"
 const PREFIX: &str = "estop_";
 /// 32 bytes in base64 without padding.
 const SECRET_LEN: usize = 43;
+/// The database that every project lives in.
+const BUCKET: &str = "00";
+const CHECKSUM_LEN: usize = 6;
 
 /// What the database knows of a key: its SHA-256 in lower-case hex.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +46,25 @@ pub struct PlainKey(String);
 impl PlainKey {
     /// A new key from 32 random bytes.
     pub fn from_random(bytes: [u8; 32]) -> Self {
-        Self(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes)))
+        let key = format!("{PREFIX}{BUCKET}{}", URL_SAFE_NO_PAD.encode(bytes));
+        let checksum = checksum(&key);
+        Self(key + &checksum)
+    }
+
+    /// The key that a request with an Idempotency-Key makes: the same one again when the request is repeated, although only
+    /// its hash is stored. It is made of three things (HMAC-SHA256, RFC 2104): the admin token, a random salt that is
+    /// stored with it, and the request's id. Whoever has one or two of them has nothing.
+    pub fn derived(admin_token: &str, salt: &str, request_id: &str) -> Self {
+        // An HMAC takes a key of any length.
+        let mut bytes = [0; 32];
+        if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(admin_token.as_bytes()) {
+            for part in ["estop key", salt, request_id] {
+                mac.update(part.as_bytes());
+                mac.update(&[0]);
+            }
+            bytes = mac.finalize().into_bytes().into();
+        }
+        Self::from_random(bytes)
     }
 
     /// What is stored of it.
@@ -69,9 +96,29 @@ pub fn bearer(header: &str) -> Option<&str> {
 pub fn api_key(header: &str) -> Option<KeyHash> {
     let key = bearer(header)?;
     let secret = key.strip_prefix(PREFIX)?;
-    let well_formed =
-        secret.len() == SECRET_LEN && secret.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    well_formed.then(|| KeyHash::of(key))
+    let plain = secret.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    let intact = match secret.len() {
+        SECRET_LEN => true,
+        length if length == BUCKET.len() + SECRET_LEN + CHECKSUM_LEN => {
+            let (checked, given) = key.split_at_checked(key.len() - CHECKSUM_LEN)?;
+            secret.starts_with(BUCKET) && checksum(checked) == given
+        }
+        _ => false,
+    };
+    (plain && intact).then(|| KeyHash::of(key))
+}
+
+/// CRC-32 of a text (ISO 3309, as in gzip), in base 62 with leading zeros.
+fn checksum(text: &str) -> String {
+    const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    // Without its table, which would be a kilobyte and more of the upload.
+    let mut crc = Crc::<u32, NoTable>::new(&CRC_32_ISO_HDLC).checksum(text.as_bytes());
+    let mut digits = ['0'; CHECKSUM_LEN];
+    for digit in digits.iter_mut().rev() {
+        *digit = DIGITS.get((crc % 62) as usize).map_or('0', |byte| char::from(*byte));
+        crc /= 62;
+    }
+    digits.iter().collect()
 }
 
 /// Whether an `Authorization` header holds the admin token. Compares hashes in constant time, so that neither the
@@ -86,12 +133,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_estop_and_43_url_safe_characters_of_32_bytes() {
-        assert_eq!(PlainKey::from_random([0; 32]).reveal(), format!("estop_{}", "A".repeat(43)));
-        assert_eq!(PlainKey::from_random([255; 32]).reveal(), format!("estop_{}8", "_".repeat(42)));
+    fn a_key_is_estop_the_database_the_secret_and_a_checksum() {
         let counted: [u8; 32] = std::array::from_fn(|i| u8::try_from(i).unwrap_or(0));
-        // python: base64.urlsafe_b64encode(bytes(range(32)))
-        assert_eq!(PlainKey::from_random(counted).reveal(), "estop_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8");
+        // python: k = "estop_00" + base64.urlsafe_b64encode(bytes(range(32)))[:43].decode(); zlib.crc32(k.encode())
+        assert_eq!(
+            PlainKey::from_random(counted).reveal(),
+            "estop_00AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh84BSPYY"
+        );
+    }
+
+    #[test]
+    fn a_typing_error_is_no_key_and_an_old_key_still_is_one() {
+        let key = PlainKey::from_random([7; 32]).reveal();
+        assert!(api_key(&format!("Bearer {key}")).is_some());
+        for at in 6..key.len() {
+            let mut typo = key.clone().into_bytes();
+            typo[at] = if typo[at] == b'x' { b'y' } else { b'x' };
+            let typo = String::from_utf8(typo).expect("ASCII");
+            assert!(api_key(&format!("Bearer {typo}")).is_none(), "{typo}");
+        }
+        assert!(api_key(&format!("Bearer estop_{}", "A".repeat(43))).is_some());
+    }
+
+    #[test]
+    fn a_repeated_request_makes_the_same_key_and_any_other_another() {
+        let key = |token, salt, request| PlainKey::derived(token, salt, request).reveal();
+        let one = key("admin", "salt", "key:a");
+        assert_eq!(one, key("admin", "salt", "key:a"));
+        for other in [key("other", "salt", "key:a"), key("admin", "tlas", "key:a"), key("admin", "salt", "key:b")] {
+            assert_ne!(one, other);
+        }
+        assert!(api_key(&format!("Bearer {one}")).is_some());
     }
 
     #[test]

@@ -8,11 +8,12 @@
 //! | `estop_protocol` | what travels: requests, answers, states, limits |
 //! | [`run`], [`key`] | the rules, pure |
 //! | [`config`] | what an operator can set |
-//! | [`runtime`], [`database`] | what an operation needs of its surroundings; retries, the schema's version |
+//! | [`runtime`], [`database`], [`blocked`] | what an operation needs of its surroundings; retries, the schema's version; who is refused |
 //! | [`http`] | the corridor: request, reply, errors, checks |
 //! | [`operations`], [`sweeper`] | the rooms, and **the table** of all operations |
 //! | `edge` | the only place that knows of Workers |
 
+pub mod blocked;
 pub mod config;
 pub mod database;
 pub mod http;

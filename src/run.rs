@@ -24,7 +24,7 @@ pub enum Event {
 /// The timeouts of the sweeper, in the order in which a tick looks at them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Timeout {
-    /// It waits (`pending` or `queued`) and no runner came.
+    /// It is `queued`, could have been claimed, and no runner came.
     Unclaimed,
     /// Started, and its lease ran out.
     Lapsed,
@@ -58,7 +58,7 @@ pub fn after(state: State, event: Event) -> Option<State> {
         (State::Started, Event::Finish(Finish::Ended)) => Some(State::Ended),
         (State::Started, Event::Finish(Finish::Error)) => Some(State::Error),
         (State::Pending | State::Queued | State::Started, Event::Cancel) => Some(State::Cancelled),
-        (State::Pending | State::Queued, Event::Sweep(Timeout::Unclaimed)) => Some(State::Cancelled),
+        (State::Queued, Event::Sweep(Timeout::Unclaimed)) => Some(State::Cancelled),
         (State::Started, Event::Sweep(Timeout::Lapsed | Timeout::OverAge)) => Some(State::Cancelled),
         _ => None,
     }
@@ -79,6 +79,7 @@ pub fn stop_at_cancel(state: State, event: Event) -> Option<StopOutcome> {
 pub fn stop_after(stop: StopOutcome, event: Event, how: ConfirmedStop) -> Option<StopOutcome> {
     match (stop, event, how) {
         (StopOutcome::Stopping, Event::Finish(_), ConfirmedStop::Graceful) => Some(StopOutcome::Graceful),
+        (StopOutcome::Stopping, Event::Finish(_), ConfirmedStop::Terminated) => Some(StopOutcome::Terminated),
         (StopOutcome::Stopping, Event::Finish(_), ConfirmedStop::Killed) => Some(StopOutcome::Killed),
         (StopOutcome::Stopping, Event::Sweep(Timeout::Unconfirmed), _) => Some(StopOutcome::Lost),
         _ => None,

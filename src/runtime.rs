@@ -6,6 +6,8 @@ use std::pin::Pin;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::blocked::Blocked;
+
 /// A future of a single-threaded runtime.
 pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
@@ -87,6 +89,8 @@ pub enum DbError {
     Transient,
     /// D1 has more to do than it can.
     Overloaded,
+    /// The database is as large as it may be. Nothing was committed.
+    Full,
     /// No answer within the deadline. The batch may have been committed.
     Deadline,
     /// The schema lacks the table, column or index of this name. [`crate::database`] finds out whether that is because of
@@ -109,6 +113,7 @@ impl DbError {
         match self {
             Self::Transient => "d1_transient",
             Self::Overloaded => "d1_overloaded",
+            Self::Full => "d1_full",
             Self::Deadline => "d1_deadline",
             Self::Upgrading => "d1_upgrading",
             Self::SchemaTooOld(_) => "d1_schema_too_old",
@@ -123,7 +128,7 @@ impl DbError {
             Self::SchemaTooOld(version) => Some(crate::database::missing_migration(*version)),
             Self::Missing(what) | Self::Refused(what) => Some(what.clone()),
             Self::Unreadable(file) => Some((*file).to_owned()),
-            Self::Transient | Self::Overloaded | Self::Deadline | Self::Upgrading => None,
+            Self::Transient | Self::Overloaded | Self::Full | Self::Deadline | Self::Upgrading => None,
         }
     }
 
@@ -157,12 +162,14 @@ impl DbError {
             "SQLITE_CANTOPEN",
             "SQLITE_READONLY",
         ];
-        const OVERLOADED: [&str; 6] =
-            ["overloaded", "Too many requests", "exceeded", "Memory limit", "SQLITE_NOMEM", "SQLITE_FULL"];
+        const OVERLOADED: [&str; 5] = ["overloaded", "Too many requests", "exceeded", "Memory limit", "SQLITE_NOMEM"];
+        const FULL: [&str; 2] = ["SQLITE_FULL", "Exceeded maximum DB size"];
         // The D1 client refuses what we give it, or there is no binding.
         const MISUSED: [&str; 3] = ["D1_TYPE_ERROR", "Wrong number of parameter bindings", "Cannot read properties of"];
         let has = |words: &[&str]| words.iter().any(|word| message.contains(word));
-        if has(&LOST) || has(&MACHINE) {
+        if has(&FULL) {
+            Self::Full
+        } else if has(&LOST) || has(&MACHINE) {
             Self::Transient
         } else if has(&MISUSED) {
             Self::Refused("not a call that D1 takes".to_owned())
@@ -195,6 +202,15 @@ fn broken_rule(message: &str) -> String {
     message.split(": SQLITE_CONSTRAINT").next().unwrap_or_default().to_owned()
 }
 
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// The requests of one key or one lease.
+    Caller,
+    /// The requests of one address that were refused for want of a credential, and those that need none.
+    Refusals,
+}
+
 /// What an operation needs of its surroundings. On Workers it is `edge`; in native tests it is SQLite.
 pub trait Runtime {
     /// Runs `statements` as one transaction in one round trip, and gives up after `deadline` milliseconds.
@@ -209,8 +225,14 @@ pub trait Runtime {
     /// Fills `bytes` with secure random bytes.
     fn random(&self, bytes: &mut [u8]);
 
-    /// Counts one request of `who` against the rate limit; `false` if there were too many.
-    fn within_rate<'a>(&'a self, who: &'a str) -> LocalFuture<'a, bool>;
+    /// Counts one request of `who` against a limit; `false` if there were too many.
+    fn within_rate<'a>(&'a self, limit: Limit, who: &'a str) -> LocalFuture<'a, bool>;
+
+    /// The addresses that sent too many requests that were refused.
+    fn blocked(&self) -> &Blocked;
+
+    /// The size of the database in bytes, as D1 told it last; `None` if it has not yet.
+    fn database_bytes(&self) -> Option<i64>;
 
     /// Whether the schema is known to be recent enough. It need only be checked once per isolate.
     fn schema_is_checked(&self) -> bool;
@@ -251,7 +273,8 @@ mod tests {
             ("D1_ERROR: database is locked: SQLITE_BUSY", DbError::Transient),
             ("D1_ERROR: unable to open database file: SQLITE_CANTOPEN", DbError::Transient),
             ("D1_ERROR: out of memory: SQLITE_NOMEM", DbError::Overloaded),
-            ("D1_ERROR: database or disk is full: SQLITE_FULL", DbError::Overloaded),
+            ("D1_ERROR: database or disk is full: SQLITE_FULL", DbError::Full),
+            ("D1_ERROR: Exceeded maximum DB size", DbError::Full),
             ("D1_TYPE_ERROR: Type 'bigint' not supported for value '1'", refused("not a call that D1 takes")),
             ("D1_ERROR: Wrong number of parameter bindings for SQL query.", refused("not a call that D1 takes")),
             ("Cannot read properties of undefined (reading 'prepare')", refused("not a call that D1 takes")),

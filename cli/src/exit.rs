@@ -13,13 +13,13 @@ pub enum Exit {
     Failed,
     /// COMMAND's own code, or 128+N if signal N ended it.
     Command(u8),
-    /// The command line or the environment is wrong.
+    /// The command line or the environment is wrong, or a question is needed and there is nobody to ask.
     Usage,
     /// The run was cancelled.
     Cancelled,
-    /// The run's lease was lost: another runner may hold the environment.
+    /// The run's lease was lost or, with `--exclusive`, ran out: another runner may hold the environment.
     Fenced,
-    /// The service refused the request, or is required and unavailable.
+    /// The service refused the request, or is required and unavailable; or the user answered no.
     Refused,
     /// The run to be cancelled was already over.
     AlreadyOver,
@@ -37,10 +37,13 @@ Exit codes:
   any   `estop run`: COMMAND's own exit code; 128+N if signal N ended it
   0     success; `estop wait`: the run passed
   1     `estop wait`: the run failed or ended in an error
-  2     the command line is wrong, or an environment variable is missing
+  2     the command line is wrong, an environment variable is missing,
+        or `estop cancel` needs --yes
   120   the run was cancelled
-  121   the run's lease was lost: another runner may hold the environment
-  122   the service refused (key, scope, request), or is required and unavailable
+  121   the run's lease was lost or, with --exclusive, ran out: another runner
+        may hold the environment
+  122   the service refused (key, scope, request), or is required and
+        unavailable; `estop cancel`: the answer was no
   123   the run to be cancelled was already over
   124   the service could not be reached, or time ran out
   126   COMMAND cannot be executed

@@ -5,6 +5,7 @@
 //! else. Both talk to the Worker through `service` and `retry`, in the types of `estop-protocol`.
 
 pub mod args;
+mod clock;
 mod commands;
 mod exit;
 mod retry;

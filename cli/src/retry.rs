@@ -1,10 +1,11 @@
 //! Retries: how long to wait between them, and when to give up.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 
+use crate::clock;
 use crate::service::{Call, Response, Service, TransportError};
 use crate::terminal;
 
@@ -35,12 +36,6 @@ pub fn delay_after(retry_after: Option<Duration>, planned: Duration) -> Duration
     retry_after.map_or(planned, |asked| asked.max(planned).min(LONGEST_RETRY_AFTER))
 }
 
-/// Now. The only place where the CLI reads a clock.
-#[expect(clippy::disallowed_methods, reason = "the CLI's edge")]
-pub fn now() -> Instant {
-    Instant::now()
-}
-
 /// Sends a request that is safe to repeat until there is a response, for at most `within`. `wait` waits for the retry's
 /// delay and returns whether to go on.
 pub fn send_with(
@@ -50,7 +45,7 @@ pub fn send_with(
     mut wait: impl FnMut(&Retry) -> bool,
 ) -> Result<Response, TransportError> {
     const LONGEST: Duration = Duration::from_secs(5);
-    let started = now();
+    let started = clock::now();
     let mut delays = backoff(Duration::from_millis(250), LONGEST);
     let mut attempt = 0;
     loop {
@@ -60,7 +55,7 @@ pub fn send_with(
         };
         attempt += 1;
         let delay = delay_after(error.retry_after, delays.next().unwrap_or(LONGEST));
-        if started.elapsed().saturating_add(delay) > within || !wait(&Retry { attempt, delay, error: &error }) {
+        if clock::since(started).saturating_add(delay) > within || !wait(&Retry { attempt, delay, error: &error }) {
             return Err(error);
         }
     }

@@ -3,12 +3,14 @@
 use std::fmt;
 use std::time::Duration;
 
+use estop_protocol::envelope::{self, ErrorResponse, Message};
+use estop_protocol::time::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use ureq::Agent;
 use ureq::http::Request;
 
+use crate::clock;
 use crate::exit::Exit;
 use crate::terminal::sanitize;
 
@@ -29,6 +31,8 @@ pub struct Call {
     path: String,
     body: Option<String>,
     idempotency_key: Option<String>,
+    /// Whether to send the key.
+    with_key: bool,
 }
 
 /// A response that answers the request: success or refusal.
@@ -36,6 +40,12 @@ pub struct Call {
 pub struct Response {
     pub status: u16,
     pub retry_after: Option<Duration>,
+    /// What the service's clock showed, cut to the second.
+    pub date: Option<Timestamp>,
+    /// When the request was sent, by [`clock`].
+    pub sent: Duration,
+    /// The service's address.
+    address: String,
     pub text: String,
 }
 
@@ -58,13 +68,21 @@ pub struct Failure {
 
 impl Call {
     pub fn new(method: &'static str, path: impl Into<String>) -> Self {
-        Self { method, path: path.into(), body: None, idempotency_key: None }
+        Self { method, path: path.into(), body: None, idempotency_key: None, with_key: true }
     }
 
     /// With a JSON body, which must be one of the protocol's requests.
     #[must_use]
     pub fn with_body(mut self, request: &impl Serialize) -> Self {
         self.body = Some(serde_json::to_string(request).expect("the protocol's requests always serialize"));
+        self
+    }
+
+    /// Without the key, for what the body's lease token authorises: a key that is revoked while the tests run must not
+    /// come between them and their stop button.
+    #[must_use]
+    pub fn without_key(mut self) -> Self {
+        self.with_key = false;
         self
     }
 
@@ -104,11 +122,14 @@ impl Service {
 
     /// Sends a request once.
     pub fn send(&self, call: &Call) -> Result<Response, TransportError> {
+        let sent = clock::now();
         let mut request = Request::builder()
             .method(call.method)
             .uri(format!("{}{}", self.url, call.path))
-            .header("Authorization", &self.bearer)
             .header("Accept", "application/json");
+        if call.with_key {
+            request = request.header("Authorization", &self.bearer);
+        }
         if let Some(key) = &call.idempotency_key {
             request = request.header("Idempotency-Key", key);
         }
@@ -121,17 +142,19 @@ impl Service {
         };
         let mut response =
             response.map_err(|error| TransportError::local(format!("no response from {}: {error}", self.url)))?;
-        let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
+        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let retry_after = header("retry-after").and_then(|value| value.parse().ok()).map(Duration::from_secs);
+        let date = header("date").and_then(Timestamp::parse_http_date);
+        let status = response.status().as_u16();
         let text = response.body_mut().with_config().limit(RESPONSE_LIMIT).read_to_string();
         let text =
             text.map_err(|error| TransportError::local(format!("incomplete response from {}: {error}", self.url)))?;
-        let response =
-            Response { status: response.status().as_u16(), retry_after: retry_after.map(Duration::from_secs), text };
+        let response = Response { status, retry_after, date, sent, address: self.url.clone(), text };
         match response.status {
             // 408, 425 and 429 ask to try again.
             200..300 | 400..=407 | 409..=424 | 426..=428 | 430..500 => Ok(response),
             status => {
-                let message = response.message();
+                let message = response.error();
                 let detail = message.as_ref().map(|m| format!(": {}", m.trim_end_matches('.'))).unwrap_or_default();
                 Err(TransportError {
                     message: format!("{} returned {status}{detail}", self.url),
@@ -144,11 +167,16 @@ impl Service {
 }
 
 impl Response {
-    /// The message in either of the service's two shapes, safe to print.
+    /// The message of an answer that has one, in either of the service's two shapes, safe to print.
     pub fn message(&self) -> Option<String> {
-        let json: Value = serde_json::from_str(&self.text).ok()?;
-        let message = json.get("message").or_else(|| json.get("error")?.get("message"))?.as_str()?;
-        Some(sanitize(message))
+        let message = serde_json::from_str::<Message>(&self.text).ok().map(|message| sanitize(&message.message));
+        message.or_else(|| self.error())
+    }
+
+    /// The message of the service's own error, safe to print. A proxy's page and another server's JSON have none.
+    pub fn error(&self) -> Option<String> {
+        let error = serde_json::from_str::<ErrorResponse>(&self.text).ok()?;
+        Some(sanitize(&error.error.message))
     }
 
     /// The body of a 200; anything else is a failure.
@@ -156,23 +184,28 @@ impl Response {
         if self.status != 200 {
             return Err(self.refusal());
         }
-        serde_json::from_str(&self.text).map_err(|error| {
-            let message = format!("this is not a response of estop ({error}). Check ESTOP_URL");
-            Failure::new(Exit::Refused, sanitize(&message))
-        })
+        serde_json::from_str(&self.text).map_err(|error| self.not_estop(&format!("its answer is not estop's: {error}")))
     }
 
     /// Why the service refused, and what to do about it.
     pub fn refusal(&self) -> Failure {
-        let message = self.message();
+        let message = if self.status == 412 { self.message() } else { self.error() };
         let hint = match (self.status, &message) {
+            (_, None) => return self.not_estop(&format!("it returned {}", self.status)),
+            // An id that does not exist is answered otherwise. The admin's paths are served only to a token that exists.
+            (404, Some(message)) if message.starts_with(envelope::NO_SUCH_ROUTE) => {
+                return self.not_estop("nothing is served there (admin commands: or its ADMIN_TOKEN is not set)");
+            }
             (401, _) => " Set ESTOP_KEY (ESTOP_ADMIN_TOKEN for admin commands) to a valid one.",
-            (_, None) => " Check ESTOP_URL.",
             (404, _) => " Check the id.",
             _ => "",
         };
-        let message = message.unwrap_or_else(|| format!("the service returned {}.", self.status));
-        Failure::new(Exit::Refused, format!("{message}{hint}"))
+        Failure::new(Exit::Refused, format!("{}{hint}", message.unwrap_or_default()))
+    }
+
+    fn not_estop(&self, why: &str) -> Failure {
+        let message = format!("{} does not look like an estop service: {why}. Check ESTOP_URL or --url", self.address);
+        Failure::new(Exit::Refused, sanitize(&message))
     }
 }
 
@@ -205,28 +238,57 @@ impl From<TransportError> for Failure {
 mod tests {
     use super::*;
 
-    fn response(status: u16, text: &str) -> Response {
-        Response { status, retry_after: None, text: text.to_owned() }
+    impl Response {
+        pub fn of(status: u16, text: &str) -> Self {
+            let (address, text) = ("http://x/y".to_owned(), text.to_owned());
+            Self { status, retry_after: None, date: None, sent: Duration::ZERO, address, text }
+        }
     }
 
     #[test]
     fn the_message_is_found_in_both_shapes_and_is_safe_to_print() {
-        assert_eq!(response(412, r#"{"message":"over\u001b[2J"}"#).message().as_deref(), Some("over\\u{1b}[2J"));
-        assert_eq!(response(401, r#"{"data":null,"error":{"message":"no"}}"#).message().as_deref(), Some("no"));
+        assert_eq!(Response::of(412, r#"{"message":"over\u001b[2J"}"#).message().as_deref(), Some("over\\u{1b}[2J"));
+        assert_eq!(Response::of(401, r#"{"data":null,"error":{"message":"no"}}"#).message().as_deref(), Some("no"));
         for odd in ["", "<html>", "[]", "{}", r#"{"message":7}"#, r#"{"error":"x"}"#] {
-            assert_eq!(response(500, odd).message(), None, "{odd}");
+            assert_eq!(Response::of(500, odd).message(), None, "{odd}");
+        }
+        for others in [r#"{"message":"no"}"#, r#"{"error":{"message":"no"}}"#] {
+            assert_eq!(Response::of(404, others).error(), None, "not an error of estop: {others}");
         }
     }
 
     #[test]
     fn a_refusal_says_what_to_do_next() {
-        let refusal = response(401, r#"{"data":null,"error":{"message":"Unknown key."}}"#).refusal();
+        let refusal = Response::of(401, r#"{"data":null,"error":{"message":"Unknown key."}}"#).refusal();
         assert_eq!(
             (refusal.exit, refusal.message.as_str()),
             (Exit::Refused, "Unknown key. Set ESTOP_KEY (ESTOP_ADMIN_TOKEN for admin commands) to a valid one.")
         );
-        assert_eq!(response(404, "<html>").refusal().message, "the service returned 404. Check ESTOP_URL.");
-        assert_eq!(response(409, r#"{"message":"No."}"#).refusal().message, "No.");
+        let error = |message: &str| format!(r#"{{"data":null,"error":{{"message":"{message}"}}}}"#);
+        assert_eq!(Response::of(404, &error("No such run.")).refusal().message, "No such run. Check the id.");
+        assert_eq!(Response::of(409, &error("No.")).refusal().message, "No.");
+        assert_eq!(Response::of(412, r#"{"message":"Over."}"#).refusal().message, "Over.");
+    }
+
+    #[test]
+    fn another_server_is_not_taken_for_estop() {
+        let no_route = format!(r#"{{"data":null,"error":{{"message":"{} See elsewhere."}}}}"#, envelope::NO_SUCH_ROUTE);
+        for (status, text) in [
+            (404, "<html>"),
+            (404, r#"{"message":"Not Found"}"#),
+            (404, &no_route),
+            (401, "Log in."),
+            (403, ""),
+            (200, "<html>"),
+        ] {
+            let Failure { exit, message } = match status {
+                200 => Response::of(status, text).read::<Message>().expect_err("not JSON"),
+                _ => Response::of(status, text).refusal(),
+            };
+            assert_eq!(exit, Exit::Refused);
+            assert!(message.starts_with("http://x/y does not look like an estop service: "), "{message}");
+            assert!(message.ends_with(". Check ESTOP_URL or --url") && !message.contains("id."), "{message}");
+        }
     }
 
     #[test]

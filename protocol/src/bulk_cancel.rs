@@ -8,6 +8,7 @@ use crate::whole::Whole;
 
 /// Which runs to cancel, and why.
 #[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct BulkCancelRequest {
     /// These runs, 1 to [`crate::limits::BULK_IDS`]. Not together with `filter`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -21,13 +22,17 @@ pub struct BulkCancelRequest {
     /// Only report which runs it would be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dry_run: Option<bool>,
-    /// How many runs at most, oldest first, from 1 to [`crate::limits::BULK_LIMIT`]; 100 by default. Only with `filter`.
+    /// How many runs at most, from 1 to [`crate::limits::BULK_LIMIT`]; 100 by default. Only with `filter`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<Whole>,
+    /// Goes on where an earlier answer's `next` says. Only with `filter`, which must be the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
 }
 
 /// What the runs to be cancelled have in common: at least one of these.
 #[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct BulkFilter {
     /// Their environment's slug.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,15 +62,28 @@ pub struct BulkCancelled {
     pub already_over: Vec<BulkOver>,
     /// Those of `ids` that are no run that this key may see.
     pub not_found: Vec<i64>,
-    /// Whether more runs match than `limit` let through: ask again, with another Idempotency-Key if there was one.
+    /// Whether there may be open runs at which this request did not look. Then ask again with `next` as `cursor` (and with
+    /// another Idempotency-Key, if there was one).
     pub more: bool,
+    /// The `cursor` that goes on from here; null if every open run was looked at.
+    pub next: Option<String>,
 }
 
-/// A run that was cancelled with others.
+/// A run that was cancelled with others, or would be.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct BulkRun {
     /// Its id.
     pub id: i64,
+    /// The state that it is in, or was in when it was cancelled: `pending`, `queued` or `started`.
+    pub state: State,
+    /// Its environment's slug.
+    pub environment: String,
+    /// The branch under test, if given.
+    pub branch: Option<String>,
+    /// Who set it off: the GitHub account or, without one, the user who registered it.
+    pub actor: String,
+    /// How long ago it was registered, in seconds.
+    pub age_seconds: i64,
 }
 
 /// A run that was already over.

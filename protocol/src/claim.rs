@@ -7,6 +7,7 @@ use crate::time::Timestamp;
 
 /// Who takes a run.
 #[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ClaimRequest {
     /// The runner's name for the record, e.g. a host name or a CI job; at most [`crate::limits::NAME_CHARS`] characters.
     #[serde(skip_serializing_if = "Option::is_none")]

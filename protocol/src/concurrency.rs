@@ -13,6 +13,16 @@ pub struct Concurrency {
     pub behaviour: LimitBehaviour,
 }
 
+/// A limit to be set, as [`Concurrency`].
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetConcurrencyRequest {
+    /// The concurrency group.
+    pub scope: LimitScope,
+    /// What a new run does to those before it.
+    pub behaviour: LimitBehaviour,
+}
+
 words! {
     /// What may have only one active run.
     LimitScope {

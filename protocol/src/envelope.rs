@@ -25,6 +25,10 @@ pub struct ErrorResponse {
     pub error: ErrorDetail,
 }
 
+/// How the message of a 404 begins at a path where nothing is served, unlike that of something that does not exist. By it,
+/// a client knows that its address is wrong and not the id.
+pub const NO_SUCH_ROUTE: &str = "Nothing is served at this path.";
+
 /// What went wrong.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ErrorDetail {

@@ -6,6 +6,7 @@ use crate::envelope::CursorPagination;
 
 /// An environment to be created.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CreateEnvironmentRequest {
     /// For people; at most [`crate::limits::NAME_CHARS`] characters.
     pub name: String,

@@ -7,6 +7,7 @@ use crate::whole;
 
 /// How a run finished.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FinishRequest {
     /// The lease token that the claim gave.
     pub lease: String,
@@ -28,6 +29,7 @@ pub struct FinishRequest {
 
 /// How many tests ended how, each 0 to 4,294,967,295.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Counts {
     /// All of them.
     #[serde(default, deserialize_with = "whole::count")]
@@ -48,6 +50,7 @@ pub struct Counts {
 
 /// That the runner has stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct StopReport {
     /// How.
     pub outcome: ConfirmedStop,

@@ -7,6 +7,7 @@ use crate::time::Timestamp;
 
 /// A runner's sign of life.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct HeartbeatRequest {
     /// The lease token that the claim gave.
     pub lease: String,

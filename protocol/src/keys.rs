@@ -21,6 +21,7 @@ words! {
 
 /// A key to be created. The user and the name have at most [`crate::limits::NAME_CHARS`] characters.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CreateKeyRequest {
     /// The project that it opens.
     pub project_id: Whole,

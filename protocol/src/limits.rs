@@ -16,8 +16,8 @@ pub const NAME_CHARS: usize = 255;
 /// The longest URL, in characters.
 pub const URL_CHARS: usize = 2048;
 
-/// The most metadata of one run, in bytes of JSON: a page of the list holds a hundred of them.
-pub const METADATA_BYTES: usize = 8 * 1024;
+/// The most metadata, tags and build of one run together, in bytes of JSON: a page of the list holds a hundred of them.
+pub const EXTRAS_BYTES: usize = 8 * 1024;
 
 /// The most names in the metadata of one run.
 pub const METADATA_NAMES: usize = 50;
@@ -34,8 +34,11 @@ pub const BULK_IDS: usize = 100;
 /// The most runs that a bulk cancel takes by filter; without a limit in the request it is 100.
 pub const BULK_LIMIT: i64 = 1000;
 
+/// How many open runs a bulk cancel by filter looks at in one request.
+pub const BULK_WALK: i64 = 1000;
+
 /// The most names in a bulk cancel's metadata filter.
-pub const BULK_METADATA_NAMES: usize = 10;
+pub const BULK_METADATA_NAMES: usize = 5;
 
 /// The largest age in a bulk cancel's filter, in minutes: ten years.
 pub const BULK_AGE_MINUTES: i64 = 5_256_000;

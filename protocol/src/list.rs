@@ -37,10 +37,14 @@ pub struct Pagination {
     pub page: i64,
     /// Runs per page.
     pub per_page: i64,
-    /// How many of the newest 10,000 runs of the most selective filter match; null after `before`.
+    /// How many runs match, as far as they were counted: among the newest of the most selective filter, five pages or 100,
+    /// whichever is more, beyond the first page. Null after `before`.
     pub total: Option<i64>,
     /// How many pages that makes; null after `before`.
     pub total_pages: Option<i64>,
+    /// Whether there are runs that were not counted; null after `before`.
+    #[serde(default)]
+    pub total_is_lower_bound: Option<bool>,
     /// The `before` that continues from here, perhaps with an empty page; null if nothing older can be left.
     pub next_before: Option<i64>,
 }

@@ -7,6 +7,7 @@ use crate::envelope::CursorPagination;
 
 /// A project to be created. The name and the repository have at most [`crate::limits::NAME_CHARS`] characters.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CreateProjectRequest {
     /// For people.
     pub name: String,
@@ -32,7 +33,17 @@ pub struct Project {
     pub concurrency: Concurrency,
 }
 
-/// The answer to the creation of a project or to a change of its limit.
+/// The answer to a change of a project's limit. It applies to runs that are registered from now on.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct LimitedProject {
+    /// The project.
+    pub project: Project,
+    /// Runs that are not over (or whose runners have not stopped) and that an earlier limit holds, oldest first, at most
+    /// [`crate::limits::PER_PAGE`]: until they end, the new limit does not count them.
+    pub under_earlier_limit: Vec<i64>,
+}
+
+/// The answer to the creation of a project.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct OneProject {
     /// The project.

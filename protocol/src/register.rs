@@ -9,6 +9,7 @@ use crate::whole::Whole;
 
 /// A run to be registered. Texts are one line of 1 to [`crate::limits::NAME_CHARS`] characters, unless told otherwise.
 #[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RegisterRequest {
     /// The slug of the environment that it runs against.
     pub environment: String,
@@ -18,8 +19,8 @@ pub struct RegisterRequest {
     /// The branch under test, where there is nothing else to say of the build.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
-    /// The caller's own names and values (strings or numbers), at most [`crate::limits::METADATA_NAMES`] and
-    /// [`crate::limits::METADATA_BYTES`].
+    /// The caller's own names and values (strings or numbers), at most [`crate::limits::METADATA_NAMES`]. Metadata, tags
+    /// and build together have at most [`crate::limits::EXTRAS_BYTES`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Map<String, Value>>,
     /// Words to find it by, at most [`crate::limits::TAGS`].
@@ -36,8 +37,9 @@ pub struct RegisterRequest {
     pub protected: Option<bool>,
 }
 
-/// What is under test. URLs have at most [`crate::limits::URL_CHARS`] characters.
+/// What is under test. URLs begin with `https://` or `http://` and have at most [`crate::limits::URL_CHARS`] characters.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Build {
     /// Where the build under test is served, or the CI job that built it.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -106,8 +106,10 @@ words! {
         NeverStarted = "never_started",
         /// The runner was told, or will be at its next heartbeat.
         Stopping = "stopping",
-        /// The runner confirmed: the tests ended by themselves.
+        /// The runner confirmed: the tests ended by themselves, on SIGINT.
         Graceful = "graceful",
+        /// The runner confirmed: it took SIGTERM to end them.
+        Terminated = "terminated",
         /// The runner confirmed: it had to kill them.
         Killed = "killed",
         /// The lease ran out without a word.
@@ -118,8 +120,10 @@ words! {
 words! {
     /// How a runner confirms that it stopped.
     ConfirmedStop {
-        /// The tests ended by themselves.
+        /// The tests ended by themselves, on SIGINT.
         Graceful = "graceful",
+        /// It took SIGTERM to end them.
+        Terminated = "terminated",
         /// They had to be killed.
         Killed = "killed",
     }

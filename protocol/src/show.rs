@@ -4,8 +4,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::environments::Environment;
-use crate::finish::Counts;
-use crate::register::Build;
 use crate::run::{Cause, ErrorCode, RunResult, State, StopOutcome};
 use crate::time::Timestamp;
 
@@ -32,7 +30,7 @@ pub struct TestRun {
     /// The branch under test.
     pub test_run_branch: Option<String>,
     /// What is under test.
-    pub build: Option<Build>,
+    pub build: Option<RunBuild>,
     /// The caller's own names and values.
     pub metadata: Option<Map<String, Value>>,
     /// Words to find it by.
@@ -42,7 +40,7 @@ pub struct TestRun {
     /// How many shards report.
     pub total_shards: Option<i64>,
     /// How many tests ended how.
-    pub counts: Option<Counts>,
+    pub counts: Option<RunCounts>,
     /// When it was registered.
     pub created_at: Timestamp,
     /// Whose key registered it.
@@ -98,4 +96,40 @@ pub struct Stop {
     pub outcome: StopOutcome,
     /// When the runner confirmed; null as long as it has not.
     pub confirmed_at: Option<Timestamp>,
+}
+
+/// A run's build, as [`crate::register::Build`]. A type of its own, because a reader takes fields that it does not know and
+/// the service does not.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunBuild {
+    /// Where it is served, or the CI job that built it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Its branch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// Its commit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// A page that shows the commit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit_url: Option<String>,
+    /// Its version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+/// How many of a run's tests ended how, as [`crate::finish::Counts`].
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct RunCounts {
+    /// All of them.
+    pub total: u32,
+    /// Passed.
+    pub success: u32,
+    /// Failed.
+    pub failed: u32,
+    /// Not run.
+    pub skipped: u32,
+    /// Passed, but not at the first try.
+    pub flaky: u32,
 }

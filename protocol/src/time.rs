@@ -32,6 +32,11 @@ impl Timestamp {
         let millis = DateTime::parse_from_rfc3339(text).ok()?.timestamp_millis();
         (0..=LATEST).contains(&millis).then_some(Self(millis))
     }
+
+    /// Reads an HTTP `Date`, e.g. `Sun, 22 Nov 2026 09:30:00 GMT`.
+    pub fn parse_http_date(text: &str) -> Option<Self> {
+        Some(Self(DateTime::parse_from_rfc2822(text).ok()?.timestamp_millis()))
+    }
 }
 
 impl<'de> Deserialize<'de> for Timestamp {
@@ -92,6 +97,13 @@ mod tests {
         for millis in [0, 1, 999, 1_795_340_000_999, LATEST] {
             assert_eq!(Timestamp::parse(&Timestamp(millis).to_string()), Some(Timestamp(millis)));
         }
+    }
+
+    #[test]
+    fn an_http_date_is_read() {
+        let read = |text| Timestamp::parse_http_date(text).map(|at| at.to_string());
+        assert_eq!(read("Sun, 22 Nov 2026 09:30:00 GMT").as_deref(), Some("2026-11-22T09:30:00.000Z"));
+        assert_eq!(read("yesterday"), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! along, a hundredth of the upload. It is the same JavaScript API ("D1 Workers Binding API" in Cloudflare's documentation).
 
 use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use js_sys::{Error, Promise};
@@ -16,14 +17,15 @@ use wasm_bindgen_futures::JsFuture;
 use worker::{Delay, Env};
 
 use super::now;
+use crate::blocked::Blocked;
 use crate::http::json;
-use crate::runtime::{DbError, LocalFuture, Rows, Runtime, Statement, Value};
+use crate::runtime::{DbError, Limit, LocalFuture, Rows, Runtime, Statement, Value};
 
 #[wasm_bindgen(module = "/src/edge/glue.js")]
 extern "C" {
     fn batch(env: &JsValue, statements: &str, ms: f64) -> Promise;
     #[wasm_bindgen(js_name = withinRate)]
-    fn within_rate(env: &JsValue, key: &str) -> Promise;
+    fn within_rate(env: &JsValue, limiter: &str, key: &str) -> Promise;
 }
 
 #[wasm_bindgen]
@@ -35,6 +37,10 @@ extern "C" {
 thread_local! {
     /// Whether this isolate has seen a schema that is recent enough.
     static SCHEMA_IS_CHECKED: Cell<bool> = const { Cell::new(false) };
+    /// The addresses that this isolate refuses.
+    static BLOCKED: Rc<Blocked> = Rc::default();
+    /// The size of the database, as D1 told it last.
+    static DATABASE_BYTES: Cell<Option<i64>> = const { Cell::new(None) };
 }
 
 /// What one request or tick cost at D1.
@@ -52,6 +58,7 @@ pub struct Usage {
 pub struct EdgeRuntime<'e> {
     env: &'e Env,
     usage: Cell<Usage>,
+    blocked: Rc<Blocked>,
 }
 
 /// What `glue.js` gives for a batch.
@@ -59,13 +66,14 @@ pub struct EdgeRuntime<'e> {
 struct Answer {
     read: u64,
     written: u64,
+    size: Option<i64>,
     rows: Vec<Vec<Box<RawValue>>>,
 }
 
 impl<'e> EdgeRuntime<'e> {
     /// A runtime that has asked nothing yet.
     pub fn new(env: &'e Env) -> Self {
-        Self { env, usage: Cell::default() }
+        Self { env, usage: Cell::default(), blocked: BLOCKED.with(Rc::clone) }
     }
 
     /// What was asked so far.
@@ -88,10 +96,13 @@ impl<'e> EdgeRuntime<'e> {
         let text = answer.as_string().unwrap_or_default();
         // What is no answer of D1's failed above, so this is a row that is not JSON.
         let unreadable = |_| DbError::Unreadable(statements.first().map_or("", |statement| statement.file));
-        let Answer { read, written, rows } = serde_json::from_str(&text).map_err(unreadable)?;
+        let Answer { read, written, size, rows } = serde_json::from_str(&text).map_err(unreadable)?;
         usage.rows_read += read;
         usage.rows_written += written;
         self.usage.set(usage);
+        if size.is_some() {
+            DATABASE_BYTES.set(size);
+        }
         Ok(rows)
     }
 }
@@ -114,9 +125,21 @@ impl Runtime for EdgeRuntime<'_> {
     }
 
     /// Lets the request pass if the limiter itself fails: it protects, it does not decide.
-    fn within_rate<'a>(&'a self, who: &'a str) -> LocalFuture<'a, bool> {
-        let asked = JsFuture::from(within_rate(self.env, who));
+    fn within_rate<'a>(&'a self, limit: Limit, who: &'a str) -> LocalFuture<'a, bool> {
+        let binding = match limit {
+            Limit::Caller => "RATE_LIMIT",
+            Limit::Refusals => "REFUSAL_RATE_LIMIT",
+        };
+        let asked = JsFuture::from(within_rate(self.env, binding, who));
         Box::pin(async { asked.await.map_or(true, |within| within.is_truthy()) })
+    }
+
+    fn blocked(&self) -> &Blocked {
+        &self.blocked
+    }
+
+    fn database_bytes(&self) -> Option<i64> {
+        DATABASE_BYTES.get()
     }
 
     fn schema_is_checked(&self) -> bool {

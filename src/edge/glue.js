@@ -2,8 +2,8 @@
 
 /**
  * Runs a batch in one crossing: `statements` is JSON, `[[text, [parameter, …]], …]`. Gives null if there is no answer
- * after `ms` milliseconds, and else JSON: `{"read": rows, "written": rows, "rows": [[row, …], …]}`. Each row of ours is
- * one column that is JSON already.
+ * after `ms` milliseconds, and else JSON: `{"read": rows, "written": rows, "size": bytes, "rows": [[row, …], …]}`. Each
+ * row of ours is one column that is JSON already.
  */
 export async function batch({ DB }, statements, ms) {
   const bound = JSON.parse(statements).map(([text, values]) => DB.prepare(text).bind(...values));
@@ -13,15 +13,18 @@ export async function batch({ DB }, statements, ms) {
   if (!answers) return null;
   let read = 0;
   let written = 0;
+  let size = null;
   for (const { meta } of answers) {
     read += meta?.rows_read ?? 0;
     written += meta?.rows_written ?? 0;
+    size = meta?.size_after ?? size;
   }
   const rows = answers.map(({ results }) => `[${results.map(({ row }) => `${row}`)}]`);
-  return `{"read":${read},"written":${written},"rows":[${rows}]}`;
+  return `{"read":${read},"written":${written},"size":${size},"rows":[${rows}]}`;
 }
 
-/** Whether the rate limiter lets this key pass; rejects if the limiter itself fails. */
-export async function withinRate({ RATE_LIMIT }, key) {
-  return !RATE_LIMIT || (await RATE_LIMIT.limit({ key })).success !== false;
+/** Whether the rate limiter of this name lets this key pass; rejects if the limiter itself fails. */
+export async function withinRate(env, limiter, key) {
+  const binding = env[limiter];
+  return !binding || (await binding.limit({ key })).success !== false;
 }

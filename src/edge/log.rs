@@ -1,4 +1,4 @@
-//! The log: one JSON line per request and one per tick. No line holds a key, a token, a body, a reason or the database's words.
+//! The log: one JSON line per request (but for heartbeats that change nothing) and one per tick. No line holds a key, a token, a body, a reason or the database's words.
 
 use estop_protocol::time::Timestamp;
 use serde::Serialize;
@@ -19,6 +19,7 @@ struct RequestLine<'a> {
     status: u16,
     outcome: &'static str,
     run_id: Option<i64>,
+    key_id: Option<i64>,
     ms: i64,
     d1: Option<Usage>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,6 +35,7 @@ pub fn request(request_id: &str, served: Option<(&Operation, Usage)>, reply: &Re
         status: reply.status,
         outcome: reply.outcome,
         run_id: reply.run_id,
+        key_id: reply.key_id,
         ms,
         d1: served.map(|(_, usage)| usage),
         detail: reply.detail.as_deref(),

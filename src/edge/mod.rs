@@ -87,10 +87,12 @@ async fn serve(operation: &Operation, mut incoming: Request, context: RouteConte
     let (query, header) = (http::query(&incoming), |name| http::header(&incoming, name));
     let (authorization, idempotency_key, content_type) =
         (header("authorization"), header("idempotency-key"), header("content-type"));
+    let client = header("cf-connecting-ip");
     let plain = request::Request {
         request_id: &request_id,
         id: context.param("id").map_or("", String::as_str),
         query: &query,
+        client: client.as_deref(),
         authorization: authorization.as_deref(),
         idempotency_key: idempotency_key.as_deref(),
         content_type: content_type.as_deref(),
@@ -98,8 +100,11 @@ async fn serve(operation: &Operation, mut incoming: Request, context: RouteConte
         // When the whole request had arrived, which may have taken its time: the database judges the key as of now.
         now: now(),
     };
-    let reply = operations::answer(operation, &Call { runtime: &runtime, config: &config, request: &plain }).await;
-    log::request(&request_id, Some((operation, runtime.usage())), &reply, now().since(context.data));
+    let call = Call { operation, runtime: &runtime, config: &config, request: &plain };
+    let reply = operations::answer(&call).await;
+    if config.log_heartbeats || !reply.is_routine {
+        log::request(&request_id, Some((operation, runtime.usage())), &reply, now().since(context.data));
+    }
     http::response(reply, &request_id)
 }
 

@@ -1,4 +1,6 @@
-//! Who calls a keyed operation.
+//! Who calls an operation: a key, or the lease of a run.
+
+use std::cell::Cell;
 
 use estop_protocol::time::Timestamp;
 use serde::Deserialize;
@@ -13,6 +15,8 @@ pub struct Caller<'a> {
     pub key: &'a KeyHash,
     /// When.
     pub now: Timestamp,
+    /// The key's id, once the database has told it: for the log.
+    pub key_id: &'a Cell<Option<i64>>,
 }
 
 impl<'a> Caller<'a> {
@@ -22,12 +26,33 @@ impl<'a> Caller<'a> {
         all.extend(params);
         Statement::new(sql, all)
     }
+
+    /// Nothing, or the refusal of the key.
+    ///
+    /// # Errors
+    /// 401 or 403, unless the key may do it.
+    pub fn check(&self, Key { id, is }: Key, scope: Scope) -> Result<(), ApiError> {
+        self.key_id.set(id);
+        match is {
+            KeyVerdict::Unknown => Err(ApiError::UnknownKey),
+            KeyVerdict::Expired => Err(ApiError::ExpiredKey),
+            KeyVerdict::Revoked => Err(ApiError::RevokedKey),
+            KeyVerdict::Unscoped => Err(ApiError::MissingScope(scope)),
+            KeyVerdict::Valid => Ok(()),
+        }
+    }
 }
 
 /// What a statement says of the caller's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Key {
+    id: Option<i64>,
+    is: KeyVerdict,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum KeyVerdict {
+enum KeyVerdict {
     /// No such key.
     Unknown,
     /// Past its time.
@@ -38,20 +63,4 @@ pub enum KeyVerdict {
     Unscoped,
     /// May do it.
     Valid,
-}
-
-impl KeyVerdict {
-    /// Nothing, or the refusal.
-    ///
-    /// # Errors
-    /// 401 or 403, unless the key is valid.
-    pub fn check(self, scope: Scope) -> Result<(), ApiError> {
-        match self {
-            Self::Unknown => Err(ApiError::UnknownKey),
-            Self::Expired => Err(ApiError::ExpiredKey),
-            Self::Revoked => Err(ApiError::RevokedKey),
-            Self::Unscoped => Err(ApiError::MissingScope(scope)),
-            Self::Valid => Ok(()),
-        }
-    }
 }

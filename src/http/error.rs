@@ -3,6 +3,7 @@
 use crate::database::SCHEMA_VERSION;
 use crate::key::Scope;
 use crate::runtime::DbError;
+use estop_protocol::envelope::NO_SUCH_ROUTE;
 use estop_protocol::limits::BODY_BYTES;
 
 /// Why a request was refused.
@@ -33,10 +34,19 @@ pub enum ApiError {
     MethodNotAllowed(String),
     /// The request contradicts what is there.
     Conflict(String),
-    /// The caller does not hold the lease that this write needs.
+    /// The caller does not hold the lease that this write needs, and did once.
     NotTheHolder(String),
-    /// Too many requests of one key.
-    TooManyRequests,
+    /// Nobody holds this run with this lease. The same whether there is such a run or not: without a credential, nobody
+    /// learns more.
+    UnknownLease(i64),
+    /// The Idempotency-Key came with another request before.
+    ReusedKey,
+    /// Too many requests of one key or one lease; the text says which.
+    TooManyRequests(&'static str),
+    /// Too many refused requests of one address. So many milliseconds are left.
+    TooManyRefusals(i64),
+    /// The database is nearly full, and takes no more runs.
+    DatabaseFull,
     /// The database gave no answer, and that passes.
     Unavailable(DbError),
     /// A bug of ours.
@@ -51,6 +61,11 @@ impl From<DbError> for ApiError {
 }
 
 impl ApiError {
+    /// Whether it counts against the address that it was sent from: whoever asks so has no credential.
+    pub fn is_for_want_of_a_credential(&self) -> bool {
+        self.status() == 401 || matches!(self, Self::UnknownLease(_))
+    }
+
     /// The HTTP status.
     pub fn status(&self) -> u16 {
         match self {
@@ -60,8 +75,10 @@ impl ApiError {
             Self::BodyTooLarge => 413,
             Self::NotFound(_) | Self::NoSuchRoute => 404,
             Self::MethodNotAllowed(_) => 405,
-            Self::Conflict(_) | Self::NotTheHolder(_) => 409,
-            Self::TooManyRequests => 429,
+            Self::Conflict(_) | Self::NotTheHolder(_) | Self::UnknownLease(_) => 409,
+            Self::ReusedKey => 422,
+            Self::TooManyRequests(_) | Self::TooManyRefusals(_) => 429,
+            Self::DatabaseFull => 507,
             Self::Unavailable(_) => 503,
             Self::Internal(_) => 500,
         }
@@ -81,18 +98,32 @@ impl ApiError {
                 format!("This key lacks the scope `{}`. Use a key that has it.", scope.name())
             }
             Self::Invalid(what) | Self::Conflict(what) | Self::NotTheHolder(what) => what.clone(),
+            Self::UnknownLease(id) => format!(
+                "This lease does not hold test run {id}. Stop what it started; only the run's own runner may go on."
+            ),
             Self::BodyTooLarge => {
                 format!("The body is longer than {} bytes.", BODY_BYTES)
             }
             Self::NotFound(what) => format!("There is no such {what}, or not one that this key may see."),
-            Self::NoSuchRoute => "Nothing is served at this path. GET /openapi.json lists all routes.".to_owned(),
+            Self::NoSuchRoute => format!("{NO_SUCH_ROUTE} GET /openapi.json lists all routes."),
             Self::MethodNotAllowed(allow) => format!("This path takes {allow}."),
-            Self::TooManyRequests => {
-                "This key sends more requests than it may. Wait as long as `Retry-After` says.".to_owned()
+            Self::ReusedKey => "This Idempotency-Key came with another request before: another body or another route. Send a \
+                                repeat just as it was, and anything else with a key of its own."
+                .to_owned(),
+            Self::TooManyRefusals(_) => "Too many requests from this address were refused. Check the key, and wait as long as \
+                                         `Retry-After` says."
+                .to_owned(),
+            Self::DatabaseFull => "The database is nearly full, so no more runs can be registered; those that are there can be \
+                                   claimed, finished and cancelled. Whoever runs the service sets `DATABASE_BYTES` to what \
+                                   its plan allows, or makes room."
+                .to_owned(),
+            Self::TooManyRequests(who) => {
+                format!("This {who} sends more requests than it may. Wait as long as `Retry-After` says.")
             }
             Self::Unavailable(error) => {
                 let what = match error {
                     DbError::Overloaded => "The database is too busy.".to_owned(),
+                    DbError::Full => "The database is full, which whoever runs the service has to change.".to_owned(),
                     DbError::Deadline => "The database did not answer in time.".to_owned(),
                     DbError::Upgrading => "The service is being upgraded.".to_owned(),
                     DbError::SchemaTooOld(version) => format!(
@@ -120,7 +151,8 @@ impl ApiError {
             }
             Self::MethodNotAllowed(allow) => vec![("Allow", allow.clone())],
             // As long as the window in wrangler.toml.
-            Self::TooManyRequests => vec![("Retry-After", "60".to_owned())],
+            Self::TooManyRequests(_) => vec![("Retry-After", "60".to_owned())],
+            Self::TooManyRefusals(left) => vec![("Retry-After", (left / 1000 + 1).to_string())],
             Self::Unavailable(DbError::Upgrading | DbError::SchemaTooOld(_)) => vec![("Retry-After", "5".to_owned())],
             Self::Unavailable(_) => vec![("Retry-After", "2".to_owned())],
             _ => Vec::new(),
@@ -143,7 +175,11 @@ impl ApiError {
             Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::Conflict(_) => "conflict",
             Self::NotTheHolder(_) => "not_the_holder",
-            Self::TooManyRequests => "too_many_requests",
+            Self::UnknownLease(_) => "unknown_lease",
+            Self::ReusedKey => "reused_idempotency_key",
+            Self::TooManyRequests(_) => "too_many_requests",
+            Self::TooManyRefusals(_) => "too_many_refusals",
+            Self::DatabaseFull => "database_full",
             Self::Unavailable(error) | Self::Internal(error) => error.name(),
         }
     }
@@ -177,8 +213,13 @@ mod tests {
             ApiError::MethodNotAllowed("GET, HEAD".into()),
             ApiError::Conflict("x".into()),
             ApiError::NotTheHolder("x".into()),
-            ApiError::TooManyRequests,
+            ApiError::UnknownLease(7),
+            ApiError::ReusedKey,
+            ApiError::TooManyRequests("key"),
+            ApiError::TooManyRefusals(1_500),
+            ApiError::DatabaseFull,
             DbError::Overloaded.into(),
+            DbError::Full.into(),
             DbError::Upgrading.into(),
             DbError::Refused("cancel/cancel.sql: a rule".into()).into(),
             DbError::Unreadable("cancel/cancel.sql").into(),
@@ -201,8 +242,13 @@ mod tests {
             (405, "method_not_allowed", r#"[("Allow", "GET, HEAD")]"#),
             (409, "conflict", "[]"),
             (409, "not_the_holder", "[]"),
+            (409, "unknown_lease", "[]"),
+            (422, "reused_idempotency_key", "[]"),
             (429, "too_many_requests", r#"[("Retry-After", "60")]"#),
+            (429, "too_many_refusals", r#"[("Retry-After", "2")]"#),
+            (507, "database_full", "[]"),
             (503, "d1_overloaded", r#"[("Retry-After", "2")]"#),
+            (503, "d1_full", r#"[("Retry-After", "2")]"#),
             (503, "d1_upgrading", r#"[("Retry-After", "5")]"#),
             (500, "d1_refused", "[]"),
             (500, "d1_unreadable", "[]"),

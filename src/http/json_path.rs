@@ -20,6 +20,11 @@ enum Step<'a> {
 pub fn path(text: &str, error: &serde_json::Error) -> String {
     let lines_before: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
     let end = lines_before + error.column();
+    if error.to_string().starts_with("unknown field ") {
+        // The position is behind the name, which becomes a step with the colon.
+        let colon = text.get(end..).and_then(|rest| rest.find(':')).unwrap_or_default();
+        return shown(&steps(text, end + colon + 1));
+    }
     if !error.is_syntax() {
         // The position is behind a value that does not fit, but before an array or an object, which is not entered.
         return shown(&steps(text, end));

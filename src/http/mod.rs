@@ -9,6 +9,7 @@ pub mod operation;
 pub mod query;
 pub mod reply;
 pub mod request;
+pub mod write_id;
 
 use serde::Serialize;
 

@@ -19,6 +19,10 @@ pub struct Reply {
     pub outcome: &'static str,
     /// The run that it was about, for the log.
     pub run_id: Option<i64>,
+    /// The key that asked, for the log.
+    pub key_id: Option<i64>,
+    /// Whether it is one of thousands that change nothing and tell nobody anything: not worth a line of the log.
+    pub is_routine: bool,
     /// What an operator needs to know of a failure, for the log alone.
     pub detail: Option<String>,
 }
@@ -41,7 +45,7 @@ impl Reply {
 
     /// Any status, with a finished JSON body.
     pub fn text(status: u16, outcome: &'static str, body: String) -> Self {
-        Self { status, body, headers: Vec::new(), outcome, run_id: None, detail: None }
+        Self { status, body, headers: Vec::new(), outcome, run_id: None, key_id: None, is_routine: false, detail: None }
     }
 
     /// An error.

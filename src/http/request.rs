@@ -1,15 +1,17 @@
 //! A request on its way to an operation.
 
-use estop_protocol::limits::MAX_ID;
+use estop_protocol::limits::{MAX_ID, NAME_CHARS};
 use estop_protocol::time::Timestamp;
 use serde::de::DeserializeOwned;
 
-use super::body;
 use super::error::ApiError;
+use super::operation::Operation;
+use super::write_id::WriteId;
+use super::{body, check};
 use crate::config::Config;
 use crate::database::{self, Answer};
 use crate::key::{self, KeyHash};
-use crate::runtime::{DbError, Runtime, Statement, random_id};
+use crate::runtime::{DbError, Limit, Runtime, Statement, random_id};
 
 /// What an operation needs of an HTTP request.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +22,8 @@ pub struct Request<'a> {
     pub id: &'a str,
     /// The query string, without `?`, not decoded.
     pub query: &'a str,
+    /// The client's address (`cf-connecting-ip`), which Cloudflare always sets.
+    pub client: Option<&'a str>,
     /// The header `Authorization`.
     pub authorization: Option<&'a str>,
     /// The header `Idempotency-Key`.
@@ -34,6 +38,8 @@ pub struct Request<'a> {
 
 /// A request with its surroundings.
 pub struct Call<'a> {
+    /// What is asked for.
+    pub operation: &'a Operation,
     /// The database and the like.
     pub runtime: &'a dyn Runtime,
     /// The settings.
@@ -60,21 +66,31 @@ impl<'a> Call<'a> {
         Ok(text.parse().ok().filter(|id| *id <= MAX_ID).unwrap_or(0))
     }
 
-    /// The id by which this request recognises its own writes: the caller's Idempotency-Key or, without one, an id of our
-    /// own for our own retries. The prefixes keep the two apart.
+    /// The id in the path, of something that can exist.
+    ///
+    /// # Errors
+    /// As [`Call::id`], and [`ApiError::NotFound`] if it is too large to exist.
+    pub fn existing_id(&self) -> Result<i64, ApiError> {
+        self.id().and_then(|id| if id == 0 { Err(ApiError::NotFound("test run")) } else { Ok(id) })
+    }
+
+    /// The id by which this request recognises its own writes.
     ///
     /// # Errors
     /// [`ApiError::Invalid`] if the Idempotency-Key is not 1 to 255 printable ASCII characters.
-    pub fn write_id(&self) -> Result<String, ApiError> {
-        match self.request.idempotency_key {
-            None => Ok(format!("own:{}", random_id(self.runtime))),
+    pub fn write_id(&self) -> Result<WriteId, ApiError> {
+        let id = match self.request.idempotency_key {
+            None => format!("own:{}", random_id(self.runtime)),
             Some(key) if (1..=255).contains(&key.len()) && key.bytes().all(|b| (b' '..=b'~').contains(&b)) => {
-                Ok(format!("key:{key}"))
+                format!("key:{key}")
             }
-            Some(_) => Err(ApiError::Invalid(
-                "The header Idempotency-Key must be 1 to 255 printable ASCII characters.".to_owned(),
-            )),
-        }
+            Some(_) => {
+                let message = "The header Idempotency-Key must be 1 to 255 printable ASCII characters.";
+                return Err(ApiError::Invalid(message.to_owned()));
+            }
+        };
+        let route = format!("{} {}", self.operation.name(), self.request.id);
+        Ok(WriteId::new(id, &route, self.request.body.unwrap_or_default()))
     }
 
     /// Reads the body.
@@ -104,10 +120,41 @@ impl<'a> Call<'a> {
         if !self.config.local && shown == key::LOCAL_DEMO {
             return Err(ApiError::UnknownKey);
         }
-        if !self.runtime.within_rate(key.as_str()).await {
-            return Err(ApiError::TooManyRequests);
+        if !self.runtime.within_rate(Limit::Caller, key.as_str()).await {
+            return Err(ApiError::TooManyRequests("key"));
         }
         Ok(key)
+    }
+
+    /// Checks the shape of a lease's token and its rate. The database judges the rest.
+    ///
+    /// # Errors
+    /// 400 or 429.
+    pub async fn lease(&self, token: &str) -> Result<(), ApiError> {
+        check::text("lease", Some(token), NAME_CHARS)?;
+        if !self.runtime.within_rate(Limit::Caller, token).await {
+            return Err(ApiError::TooManyRequests("lease"));
+        }
+        Ok(())
+    }
+
+    /// Lets no address in that sent too many requests which were refused.
+    ///
+    /// # Errors
+    /// 429.
+    pub fn check_address(&self) -> Result<(), ApiError> {
+        let left = self.request.client.and_then(|client| self.runtime.blocked().left(client, self.request.now.0));
+        left.map_or(Ok(()), |left| Err(ApiError::TooManyRefusals(left)))
+    }
+
+    /// Counts this request against its address; `false` if that was one too many, and the address is refused from now on.
+    pub async fn count_against_address(&self) -> bool {
+        let Some(client) = self.request.client else { return true };
+        let within = self.runtime.within_rate(Limit::Refusals, client).await;
+        if !within {
+            self.runtime.blocked().add(client, self.request.now.0);
+        }
+        within
     }
 
     /// Checks the admin token. Where none is set, the admin operations do not exist.

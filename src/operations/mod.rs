@@ -16,6 +16,8 @@ mod page;
 pub mod register;
 pub mod show;
 
+use std::cell::Cell;
+
 use crate::http::caller::Caller;
 use crate::http::error::ApiError;
 use crate::http::operation::{Access, Operation, Outcome};
@@ -47,28 +49,40 @@ pub static OPERATIONS: &[Operation] = &[
     health::OPERATION,
 ];
 
-/// Answers a request for `operation`. Every refusal is a [`Reply`] too: nothing that a client sends makes this fail.
-pub async fn answer(operation: &Operation, call: &Call<'_>) -> Reply {
-    match admit(operation, call).await {
-        Ok(reply) => reply,
-        Err(error) => {
-            let about_a_run = operation.pattern.starts_with("/api/test-runs/:id");
-            let run_id = call.id().ok().filter(|_| about_a_run).unwrap_or(0);
-            Reply::error(&error, call.request.request_id).about(run_id)
-        }
+/// Answers a request. Every refusal is a [`Reply`] too: nothing that a client sends makes this fail.
+pub async fn answer(call: &Call<'_>) -> Reply {
+    let key_id = Cell::new(None);
+    let outcome = match call.check_address() {
+        Ok(()) => admit(call, &key_id).await,
+        Err(refusal) => Err(refusal),
+    };
+    let blocks =
+        outcome.as_ref().is_err_and(ApiError::is_for_want_of_a_credential) && !call.count_against_address().await;
+    // Once an address is refused, a line for each of its requests would cost more than the requests.
+    let is_blocked = matches!(outcome, Err(ApiError::TooManyRefusals(_)));
+    let mut reply = outcome.unwrap_or_else(|error| {
+        let about_a_run = call.operation.pattern.starts_with("/api/test-runs/:id");
+        let run_id = call.id().ok().filter(|_| about_a_run).unwrap_or(0);
+        Reply::error(&error, call.request.request_id).about(run_id)
+    });
+    reply.key_id = key_id.get();
+    reply.is_routine |= is_blocked;
+    if blocks {
+        reply.detail = Some("its address is refused from now on, for a minute".to_owned());
     }
+    reply
 }
 
-async fn admit(operation: &Operation, call: &Call<'_>) -> Outcome {
-    match operation.access {
-        Access::Open(handle) => handle(call).await,
+async fn admit(call: &Call<'_>, key_id: &Cell<Option<i64>>) -> Outcome {
+    match call.operation.access {
+        Access::Open(handle) | Access::Lease(handle) => handle(call).await,
         Access::Admin(handle) => {
             call.check_admin()?;
             handle(call).await
         }
         Access::Key(_, handle) => {
             let key = call.key().await?;
-            handle(call, &Caller { key: &key, now: call.request.now }).await
+            handle(call, &Caller { key: &key, now: call.request.now, key_id }).await
         }
     }
 }

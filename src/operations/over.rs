@@ -37,7 +37,7 @@ impl Standing {
     }
 }
 
-/// The 409 of heartbeat and finish.
+/// The 409 of heartbeat and finish, for a runner that held the run.
 pub fn not_the_holder(id: i64, state: State) -> ApiError {
     let state = state.name();
     ApiError::NotTheHolder(format!(

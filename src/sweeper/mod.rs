@@ -1,8 +1,8 @@
 //! The sweeper: one tick cancels what went stale, and closes the stop records that nobody will close any more.
 //!
-//! Each timeout is one guarded UPDATE over its own partial index, oldest first, with a LIMIT. A tick is a few rounds of
-//! all timeouts at most; what is left waits for the next tick. Ticks may overlap, come twice or come late: the guards are
-//! in the statements, so a run is swept once or not at all.
+//! Each timeout is one guarded UPDATE over the runs that it can reach, oldest first, with a LIMIT. A tick asks first whether
+//! there is anything to do, and then makes a few rounds of all timeouts at most; what is left waits for the next tick.
+//! Ticks may overlap, come twice or come late: the guards are in the statements, so a run is swept once or not at all.
 
 use estop_protocol::time::Timestamp;
 use serde::Serialize;
@@ -12,9 +12,11 @@ use crate::database::{self, Answer};
 use crate::run::Timeout;
 use crate::runtime::{DbError, Runtime, Sql, Statement, random_id};
 
-/// How many rounds a tick makes at most. With four statements each, it stays below D1's 50 queries an invocation
-/// (Cloudflare's free plan).
+/// How many rounds of sweeping a tick makes at most. With four statements each, it stays below D1's 50 queries an
+/// invocation (Cloudflare's free plan).
 pub const ROUNDS: u32 = 5;
+
+const DUE: Sql = Sql { file: "sweeper/due.sql", text: include_str!("due.sql") };
 
 /// The statements, in the order of [`Timeout`]: a run that has lapsed is called so before it is called over-age, unless
 /// there are more than a statement may change.
@@ -36,7 +38,7 @@ pub struct Tally {
     pub over_age: usize,
     /// Stop records closed as `lost`.
     pub unconfirmed: usize,
-    /// Round trips to the database.
+    /// Rounds of sweeping.
     pub rounds: u32,
     /// Whether the last round was full, so that there may be more to do at the next tick.
     pub more: bool,
@@ -50,7 +52,8 @@ pub async fn tick(runtime: &dyn Runtime, config: &Config, now: Timestamp) -> Res
     let tick_id = format!("tick:{}", random_id(runtime));
     let full = usize::try_from(config.sweep_rows).unwrap_or(usize::MAX);
     let mut tally = Tally::default();
-    while tally.rounds == 0 || (tally.more && tally.rounds < ROUNDS) {
+    tally.more = is_due(runtime, config, now).await.map_err(|error| (tally, error))?;
+    while tally.more && tally.rounds < ROUNDS {
         let rows = round(runtime, config, now, &tick_id).await.map_err(|error| (tally, error))?;
         let swept = STATEMENTS.map(|(timeout, _)| (timeout, rows.rows(timeout as usize).len()));
         for (timeout, count) in swept {
@@ -60,6 +63,13 @@ pub async fn tick(runtime: &dyn Runtime, config: &Config, now: Timestamp) -> Res
         tally.more = swept.iter().any(|(_, count)| *count >= full);
     }
     Ok(tally)
+}
+
+/// Whether there is anything to sweep.
+async fn is_due(runtime: &dyn Runtime, config: &Config, now: Timestamp) -> Result<bool, DbError> {
+    let spans = STATEMENTS.map(|(timeout, _)| config.timeout(timeout).into());
+    let params = std::iter::once(now.0.into()).chain(spans).collect();
+    database::batch(runtime, vec![Statement::new(DUE, params)], config.d1_deadline).await?.only(0)
 }
 
 /// Every timeout once, in one round trip.

@@ -1,11 +1,11 @@
 -- Over-age: cancels the runs that started too long ago, however alive, oldest first.
 --
 -- ?1 now (ms)   ?2 the timeout (ms)   ?3 how many runs at most   ?4 the tick's id
--- Plan: runs_ageing, INTEGER PRIMARY KEY
+-- Plan: runs_open, INTEGER PRIMARY KEY
 -- Row, for each: the run's id
 UPDATE runs
    SET state             = 'cancelled',
-       cancelled_at      = ?1,
+       cancelled_at      = max(?1, started_at),
        cancel_cause      = 'stale',
        cancel_by         = 'system:sweeper',
        cancel_request_id = ?4,
@@ -15,8 +15,8 @@ UPDATE runs
            ELSE printf('%d h %d min', due.age / 3600000, due.age / 60000 % 60) END,
        stop_outcome      = 'stopping'
   FROM (SELECT id, CAST(?1 - started_at AS INTEGER) AS age
-          FROM runs INDEXED BY runs_ageing
-         WHERE state = 'started' AND started_at <= ?1 - ?2
+          FROM runs INDEXED BY runs_open
+         WHERE open_state = 'started' AND started_at <= ?1 - ?2
          ORDER BY started_at
          LIMIT coalesce(?3, 100)) due
  WHERE runs.id = due.id

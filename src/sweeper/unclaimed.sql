@@ -1,12 +1,12 @@
--- Never claimed: cancels the runs that have waited too long for a runner, oldest first. The reason counts from the
--- registration, because sweeping one run may promote the next in the same statement and so change its waiting_since.
+-- Never claimed: cancels the queued runs that could have been claimed for too long and were not, oldest first. While
+-- another run holds its concurrency group, a run cannot be claimed; it is left alone, and its time begins afterwards.
 --
 -- ?1 now (ms)   ?2 the timeout (ms)   ?3 how many runs at most   ?4 the tick's id
--- Plan: runs_unclaimed, INTEGER PRIMARY KEY
+-- Plan: runs_open, INTEGER PRIMARY KEY, runs_by_active_group
 -- Row, for each: the run's id
 UPDATE runs
    SET state             = 'cancelled',
-       cancelled_at      = ?1,
+       cancelled_at      = max(?1, waiting_since),
        cancel_cause      = 'stale',
        cancel_by         = 'system:sweeper',
        cancel_request_id = ?4,
@@ -15,9 +15,12 @@ UPDATE runs
            WHEN due.waited < 3600000 THEN printf('%d min %d s', due.waited / 60000, due.waited / 1000 % 60)
            ELSE printf('%d h %d min', due.waited / 3600000, due.waited / 60000 % 60) END,
        stop_outcome      = 'never_started'
-  FROM (SELECT id, CAST(?1 - created_at AS INTEGER) AS waited
-          FROM runs INDEXED BY runs_unclaimed
-         WHERE state IN ('pending', 'queued') AND waiting_since <= ?1 - ?2
+  FROM (SELECT id, CAST(?1 - waiting_since AS INTEGER) AS waited
+          FROM runs r INDEXED BY runs_open
+         WHERE open_state = 'queued' AND waiting_since <= ?1 - ?2
+           AND NOT EXISTS (SELECT 1 FROM runs o
+                            WHERE o.project_id = r.project_id AND o.active_group = r.active_group
+                              AND (o.state = 'started' OR o.stop_outcome = 'stopping'))
          ORDER BY waiting_since
          LIMIT coalesce(?3, 100)) due
  WHERE runs.id = due.id

@@ -4,7 +4,7 @@
 -- Plan: runs_unconfirmed, INTEGER PRIMARY KEY
 -- Row, for each: the run's id
 UPDATE runs
-   SET stop_outcome = 'lost', stop_closed_at = ?1
+   SET stop_outcome = 'lost', stop_closed_at = max(?1, cancelled_at)
  WHERE id IN (SELECT id FROM runs INDEXED BY runs_unconfirmed
                WHERE stop_outcome = 'stopping' AND lease_expires_at <= ?1 - ?2
                ORDER BY lease_expires_at

@@ -34,6 +34,7 @@ fn seed(rig: &Rig, project: &Project) {
                 stop_outcome = CASE WHEN lease_token IS NULL THEN 'never_started' ELSE 'stopping' END
           WHERE id % 10 IN (0, 8);
          -- It may revoke any key but the one that it has: with that one, all that follows would be 401.
+         DROP TRIGGER keys_are_revoked_for_good;
          CREATE TRIGGER its_own_key_stays AFTER UPDATE OF revoked_at ON keys WHEN NEW.id = 1 AND NEW.revoked_at IS NOT NULL
          BEGIN UPDATE keys SET revoked_at = NULL WHERE id = 1; END;"
     ));

@@ -8,6 +8,10 @@ fn bulk(project: &Project, body: Value) -> Value {
     project.post("/api/test-runs/cancel", &body).ok()["data"].take()
 }
 
+fn ids(runs: &Value) -> Vec<i64> {
+    runs.as_array().expect("runs").iter().map(|run| run["id"].as_i64().expect("an id")).collect()
+}
+
 #[test]
 fn ids_are_cancelled_reported_or_not_found() {
     let project = Project::new();
@@ -16,7 +20,12 @@ fn ids_are_cancelled_reported_or_not_found() {
     project.finish(done, &done_token).ok();
     let others = Project::new().queued();
     let data = bulk(&project, json!({"ids": [queued, started, done, others, NOBODYS], "reason": "bad deploy"}));
-    assert_eq!(data["cancelled"], json!([{"id": queued}, {"id": started}]));
+    assert_eq!(ids(&data["cancelled"]), [queued, started]);
+    let first = &data["cancelled"][0];
+    assert_eq!(
+        (&first["state"], &first["environment"], &first["actor"]),
+        (&json!("queued"), &json!("staging"), &json!("ada@example.com"))
+    );
     assert_eq!(data["already_over"][0]["id"], done);
     assert!(data["already_over"][0]["message"].as_str().is_some_and(|m| m.contains("it ended (passed)")), "{data}");
     assert_eq!(data["not_found"], json!([others, NOBODYS]));
@@ -37,12 +46,14 @@ fn a_dry_run_says_which_and_a_filter_stops_at_its_limit() {
     let filter = json!({"branch": "main", "metadata": {"ci_run_id": 7}});
     let dry = bulk(&project, json!({"filter": filter, "dry_run": true, "limit": 2}));
     assert_eq!(
-        (&dry["cancelled"], &dry["more"], &dry["dry_run"]),
-        (&json!([{"id": mine[0]}, {"id": mine[1]}]), &json!(true), &json!(true))
+        (ids(&dry["cancelled"]), &dry["more"], &dry["dry_run"]),
+        (mine[..2].to_vec(), &json!(true), &json!(true))
     );
     assert_eq!(project.show(mine[0])["state"], "queued");
-    assert_eq!(bulk(&project, json!({"filter": filter, "limit": 2}))["more"], true);
-    assert_eq!(bulk(&project, json!({"filter": filter}))["cancelled"], json!([{"id": mine[2]}]));
+    let first = bulk(&project, json!({"filter": filter, "limit": 2}));
+    assert_eq!((&first["more"], ids(&first["cancelled"])), (&json!(true), mine[..2].to_vec()));
+    let rest = bulk(&project, json!({"filter": filter, "cursor": first["next"]}));
+    assert_eq!((ids(&rest["cancelled"]), &rest["more"], &rest["next"]), (vec![mine[2]], &json!(false), &Value::Null));
     assert_eq!(project.show(other)["state"], "queued");
 }
 

@@ -92,8 +92,12 @@ fn the_same_idempotency_key_gets_the_same_200_again() {
     };
     let first = cancel("try 1", "first");
     assert_eq!(first.status, 200);
-    let again = cancel("try 1", "second");
+    let again = cancel("try 1", "first");
     assert_eq!((again.status, &again.text), (200, &first.text));
+    // The contract's route knows no 422.
+    let other = cancel("try 1", "second");
+    other.is_error(400);
+    assert!(other.message().contains("Idempotency-Key"), "{other:?}");
     assert_eq!(cancel("try 2", "third").status, 412);
     assert_eq!(project.cancel(id).status, 412);
     assert_eq!(project.show(id)["cancel"]["reason"], "first");

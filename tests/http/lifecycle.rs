@@ -196,8 +196,9 @@ fn a_foreign_or_stale_lease_is_409_and_changes_nothing() {
 fn what_never_was_is_404_on_every_route_of_a_run() {
     let project = Project::new();
     project.post(&format!("/api/test-runs/{NOBODYS}/claim"), &json!({})).is_error(404);
-    project.heartbeat(NOBODYS, "x").is_error(404);
-    project.finish(NOBODYS, "x").is_error(404);
+    // Without a credential nobody learns which runs there are.
+    project.heartbeat(NOBODYS, "x").is_error(409);
+    project.finish(NOBODYS, "x").is_error(409);
     project.get(&format!("/api/test-runs/{NOBODYS}")).is_error(404);
     project.get(&format!("/api/test-runs/{NOBODYS}/events")).is_error(404);
 }

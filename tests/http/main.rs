@@ -16,4 +16,5 @@ mod limits;
 mod lists;
 mod observed;
 mod races;
+mod refusals;
 mod sweeper;

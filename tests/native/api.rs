@@ -109,6 +109,7 @@ fn a_body_that_was_not_read_is_refused_before_the_database_is_asked() {
         request_id: "request-1",
         id: &run.id.to_string(),
         query: "",
+        client: None,
         authorization: Some(&format!("Bearer {KEY}")),
         idempotency_key: None,
         content_type: None,

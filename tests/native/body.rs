@@ -97,15 +97,15 @@ fn a_field_is_found_wherever_it_is() {
         (r#"{"total_shards":3.5}"#, "Field `total_shards`: invalid value: `3.5`, expected a whole number."),
         // What comes before does not count: nesting, escapes, lines, characters of several bytes.
         (
-            r#"{"x":{"environment":1,"y":["}",{"z":"\\\"]"}]},"branch":2}"#,
+            r#"{"metadata":{"environment":1,"y":["}",{"z":"\\\"]"}]},"branch":2}"#,
             "Field `branch`: invalid type: integer `2`, expected a string.",
         ),
         (
-            "{\r\n\t\"x\": [1,\n 2],\r\n\t\"branch\":\r\n\ttrue\r\n}",
+            "{\r\n\t\"metadata\": {\"x\": [1,\n 2]},\r\n\t\"branch\":\r\n\ttrue\r\n}",
             "Field `branch`: invalid type: boolean `true`, expected a string.",
         ),
         (
-            "{\"größe\":\"✋🛑\",\n\"ключ\":{},\"branch\":\n[\"é\"]}",
+            "{\"metadata\":{\"größe\":\"✋🛑\",\n\"ключ\":{}},\"branch\":\n[\"é\"]}",
             "Field `branch`: invalid type: sequence, expected a string.",
         ),
     ] {
@@ -166,7 +166,7 @@ fn a_field_is_found_wherever_it_is() {
         ),
         (
             r#"{"lease":"l","state":"ended","stop":{"outcome":"slowly"}}"#,
-            "Field `stop.outcome`: unknown variant `slowly`, expected `graceful` or `killed`.",
+            "Field `stop.outcome`: unknown variant `slowly`, expected one of `graceful`, `terminated`, `killed`.",
         ),
         (
             r#"{"lease":"l","stop":{"outcome":{"graceful":{}}}}"#,
@@ -189,6 +189,14 @@ fn a_field_is_found_wherever_it_is() {
         (
             r#"{"filter":{"metadata":{"a":1},"branch":false}}"#,
             "Field `filter.branch`: invalid type: boolean `false`, expected a string.",
+        ),
+        (
+            r#"{"filter":{"brnch":"main"}}"#,
+            "Field `filter.brnch`: unknown field `brnch`, expected one of `environment`, `branch`, `state`, `older_than_minutes`, `metadata`.",
+        ),
+        (
+            r#"{"ids":[1],"dryRun" : true}"#,
+            "Field `dryRun`: unknown field `dryRun`, expected one of `ids`, `filter`, `reason`, `dry_run`, `limit`, `cursor`.",
         ),
     ] {
         assert_eq!(fault::<BulkCancelRequest>(body), message, "{body}");

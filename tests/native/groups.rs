@@ -54,6 +54,11 @@ impl Model {
         matches!(run.state, State::Queued | State::Started) || run.stop == Some(StopOutcome::Stopping)
     }
 
+    /// Has a runner, so that no other can be claimed in its group.
+    fn is_busy(run: &Modelled) -> bool {
+        run.state == State::Started || run.stop == Some(StopOutcome::Stopping)
+    }
+
     fn others<'a>(&'a self, group: &'a str) -> impl Iterator<Item = &'a Modelled> {
         self.runs.iter().filter(move |run| run.group.as_deref() == Some(group))
     }
@@ -119,9 +124,20 @@ impl Model {
         if !self.runs[i].state.is_over() {
             self.runs[i].cancelled_at = self.now;
         }
+        let was_busy = Self::is_busy(&self.runs[i]);
         self.runs[i].state = state;
         self.runs[i].stop = stop;
         self.promote(self.runs[i].group.clone());
+        // From now on the next one can be claimed, and its time runs.
+        let Some(group) = self.runs[i].group.clone() else { return };
+        if was_busy && !self.others(&group).any(Self::is_busy) {
+            let now = self.now;
+            for run in
+                self.runs.iter_mut().filter(|run| run.group.as_ref() == Some(&group) && run.state == State::Queued)
+            {
+                run.waiting_since = now;
+            }
+        }
     }
 
     fn cancel(&mut self, i: usize) -> bool {
@@ -146,8 +162,8 @@ impl Model {
                 self.over(j, State::Cancelled, Some(StopOutcome::Lost));
             }
         }
-        let busy = |run: &Modelled| run.state == State::Started || run.stop == Some(StopOutcome::Stopping);
-        if self.runs[i].state != State::Queued || group.as_deref().is_some_and(|group| self.others(group).any(busy)) {
+        let is_held = group.as_deref().is_some_and(|group| self.others(group).any(Self::is_busy));
+        if self.runs[i].state != State::Queued || is_held {
             return false;
         }
         let now = self.now;
@@ -178,8 +194,12 @@ impl Model {
         let due = |model: &Self, test: &dyn Fn(&Modelled) -> bool| -> Vec<usize> {
             (0..model.runs.len()).filter(|i| test(&model.runs[*i])).collect()
         };
-        let waits = |run: &Modelled| matches!(run.state, State::Pending | State::Queued);
-        for i in due(self, &|run| waits(run) && run.waiting_since <= now - config.unclaimed_after) {
+        let free = |model: &Self, run: &Modelled| {
+            !run.group.as_deref().is_some_and(|group| model.others(group).any(Self::is_busy))
+        };
+        let waited = |run: &Modelled| run.state == State::Queued && run.waiting_since <= now - config.unclaimed_after;
+        let claimable: Vec<bool> = self.runs.iter().map(|run| free(self, run)).collect();
+        for i in due(self, &waited).into_iter().filter(|i| claimable[*i]) {
             self.over(i, State::Cancelled, Some(StopOutcome::NeverStarted));
         }
         for i in due(self, &|run| run.state == State::Started && run.lease_end <= now - config.lapsed_after) {

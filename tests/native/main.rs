@@ -1,5 +1,6 @@
 //! The core on real SQLite with the real schema: no Worker, no network.
 
+mod admin;
 mod answers;
 mod api;
 mod body;
@@ -8,8 +9,10 @@ mod bulk;
 mod contract;
 mod faults;
 mod groups;
+mod idempotency;
 mod keys;
 mod layers;
+mod limits;
 mod list;
 mod lists;
 mod machine;

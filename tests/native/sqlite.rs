@@ -3,9 +3,10 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
-use estop::runtime::{DbError, LocalFuture, Rows, Runtime, Statement, Value};
+use estop::blocked::Blocked;
+use estop::runtime::{DbError, Limit, LocalFuture, Rows, Runtime, Statement, Value};
 use rusqlite::Connection;
-use rusqlite::limits::Limit;
+use rusqlite::limits::Limit as SqliteLimit;
 use rusqlite::types::{ToSql, ToSqlOutput};
 use serde_json::value::RawValue;
 
@@ -24,6 +25,11 @@ pub struct SqliteRuntime {
     elapsed: Cell<i64>,
     random: Cell<u64>,
     schema_is_checked: Cell<bool>,
+    blocked: Blocked,
+    /// What was counted, and against which limit.
+    pub counted: RefCell<Vec<(Limit, String)>>,
+    /// How many requests pass each limit.
+    pub limits: Cell<[usize; 2]>,
 }
 
 struct Bound<'a>(&'a Value<'a>);
@@ -41,7 +47,7 @@ impl ToSql for Bound<'_> {
 /// SQLite as D1 has it, empty.
 pub fn empty_database() -> Connection {
     let db = Connection::open_in_memory().expect("SQLite");
-    db.set_limit(Limit::SQLITE_LIMIT_FUNCTION_ARG, 32).expect("a limit");
+    db.set_limit(SqliteLimit::SQLITE_LIMIT_FUNCTION_ARG, 32).expect("a limit");
     db.pragma_update(None, "foreign_keys", true).expect("a pragma");
     // More than a test uses: to prepare them again would be most of its time.
     db.set_prepared_statement_cache_capacity(100);
@@ -58,6 +64,9 @@ impl SqliteRuntime {
             random: Cell::new(0x9e37_79b9_7f4a_7c15),
             // Known, so that a batch has only its own statements; tests/native/migrations.rs has it unknown.
             schema_is_checked: Cell::new(true),
+            blocked: Blocked::default(),
+            counted: RefCell::default(),
+            limits: Cell::new([usize::MAX; 2]),
         }
     }
 
@@ -95,8 +104,11 @@ impl SqliteRuntime {
         }
         let rows = self.commit(statements).map_err(|error| match error {
             rusqlite::Error::SqliteFailure(failure, message) => {
-                let code =
-                    if failure.code == rusqlite::ErrorCode::ConstraintViolation { "CONSTRAINT" } else { "ERROR" };
+                let code = match failure.code {
+                    rusqlite::ErrorCode::ConstraintViolation => "CONSTRAINT",
+                    rusqlite::ErrorCode::DiskFull => "FULL",
+                    _ => "ERROR",
+                };
                 DbError::from_message(&format!("D1_ERROR: {}: SQLITE_{code}", message.unwrap_or_default()))
             }
             rusqlite::Error::SqlInputError { msg, .. } => {
@@ -136,8 +148,22 @@ impl Runtime for SqliteRuntime {
         }
     }
 
-    fn within_rate<'a>(&'a self, _who: &'a str) -> LocalFuture<'a, bool> {
-        Box::pin(async { true })
+    fn within_rate<'a>(&'a self, limit: Limit, who: &'a str) -> LocalFuture<'a, bool> {
+        let one = (limit, who.to_owned());
+        let mut counted = self.counted.borrow_mut();
+        counted.push(one.clone());
+        let within = counted.iter().filter(|other| **other == one).count() <= self.limits.get()[limit as usize];
+        Box::pin(async move { within })
+    }
+
+    fn blocked(&self) -> &Blocked {
+        &self.blocked
+    }
+
+    fn database_bytes(&self) -> Option<i64> {
+        let db = self.db.borrow();
+        db.query_row("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size", [], |row| row.get(0))
+            .ok()
     }
 
     fn schema_is_checked(&self) -> bool {

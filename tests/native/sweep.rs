@@ -6,7 +6,7 @@ use estop::sweeper::{ROUNDS, Tally, tick};
 use estop_protocol::run::{Finish, State};
 use pollster::block_on;
 
-use crate::world::{Fault, LEASE, MINUTE, World};
+use crate::world::{Fault, LEASE, MINUTE, Run, World};
 
 fn sweep(world: &World) -> Tally {
     block_on(tick(&world.runtime, &world.config, world.now.get())).expect("a tick")
@@ -18,22 +18,56 @@ fn nothing_is_swept_before_its_timeout() {
     let ids: Vec<i64> = State::ALL.iter().copied().map(|state| world.run_in(state).id).collect();
     world.pass(LEASE + world.config.lapsed_after - 1);
     let before: Vec<_> = ids.iter().map(|id| world.row(*id)).collect();
-    assert_eq!(sweep(&world), Tally { rounds: 1, ..Tally::default() });
+    assert_eq!(sweep(&world), Tally::default(), "nothing is due, so nothing more is asked");
     assert_eq!(ids.iter().map(|id| world.row(*id)).collect::<Vec<_>>(), before);
 }
 
 #[test]
 fn a_run_that_nobody_claims_is_cancelled_with_its_wait_in_the_reason() {
     let world = World::new();
-    let (pending, queued) = (world.run_in(State::Pending), world.run_in(State::Queued));
+    let queued = world.run_in(State::Queued);
     world.pass(world.config.unclaimed_after);
-    assert_eq!(sweep(&world).unclaimed, 2);
-    for run in [pending, queued] {
-        let row = world.row(run.id);
-        assert_eq!(row.cancel_reason.as_deref(), Some("no runner claimed it for 1 h 0 min"));
-        assert_eq!((row.cancel_cause.as_deref(), row.cancel_by.as_deref()), (Some("stale"), Some("system:sweeper")));
-        assert_eq!(row.cancelled_at, Some(world.now.get().0));
-        assert_eq!(row.stop_outcome.as_deref(), Some("never_started"));
+    assert_eq!(sweep(&world).unclaimed, 1);
+    let row = world.row(queued.id);
+    assert_eq!(row.cancel_reason.as_deref(), Some("no runner claimed it for 1 h 0 min"));
+    assert_eq!((row.cancel_cause.as_deref(), row.cancel_by.as_deref()), (Some("stale"), Some("system:sweeper")));
+    assert_eq!(row.cancelled_at, Some(world.now.get().0));
+    assert_eq!(row.stop_outcome.as_deref(), Some("never_started"));
+}
+
+#[test]
+fn a_run_that_waits_behind_another_is_not_taken_for_one_that_nobody_claims() {
+    for behaviour in ["queue_new", "cancel_previous"] {
+        let world = World::new();
+        world.sql(&format!(
+            "UPDATE projects SET concurrency_scope = 'project', concurrency_behaviour = '{behaviour}' WHERE id = 1"
+        ));
+        let body = serde_json::json!({"environment": "staging", "protected": true});
+        let mut first = Run { id: world.register(&body), token: String::new() };
+        assert!(world.apply(&mut first, Event::Claim));
+        let mut second =
+            Run { id: world.register(&serde_json::json!({"environment": "staging"})), token: String::new() };
+        // The first one is alive all the while.
+        let mut waited = 0;
+        while waited < 2 * world.config.unclaimed_after {
+            world.pass(LEASE / 2 + 1);
+            waited += LEASE / 2 + 1;
+            assert!(world.apply(&mut first, Event::Heartbeat));
+            assert_eq!(sweep(&world).unclaimed, 0, "{behaviour}: it could not be claimed");
+        }
+        assert!(world.apply(&mut first, Event::Finish(Finish::Ended)));
+        assert_eq!(world.row(second.id).state, "queued", "{behaviour}");
+        // From now on it could.
+        world.pass(world.config.unclaimed_after - 1);
+        assert_eq!(sweep(&world).unclaimed, 0, "{behaviour}");
+        world.pass(1);
+        assert_eq!(sweep(&world).unclaimed, 1, "{behaviour}");
+        assert_eq!(
+            world.row(second.id).cancel_reason.as_deref(),
+            Some("no runner claimed it for 1 h 0 min"),
+            "{behaviour}: its time runs from the end of the first"
+        );
+        assert!(!world.apply(&mut second, Event::Claim));
     }
 }
 

@@ -37,18 +37,21 @@ pub struct World {
 }
 
 /// A request, by its row of the table.
+#[derive(Clone)]
 pub struct Ask<'a> {
     pub operation: &'a Operation,
     pub id: String,
     pub query: &'a str,
     pub token: &'a str,
     pub idempotency_key: Option<&'a str>,
+    pub client: &'a str,
     pub body: String,
 }
 
 impl<'a> Ask<'a> {
     pub fn new(operation: &'a Operation) -> Self {
-        Self { operation, id: String::new(), query: "", token: KEY, idempotency_key: None, body: String::new() }
+        let (id, body) = (String::new(), String::new());
+        Self { operation, id, query: "", token: KEY, idempotency_key: None, client: "192.0.2.1", body }
     }
 
     pub fn about(self, id: i64) -> Self {
@@ -65,6 +68,10 @@ impl<'a> Ask<'a> {
 
     pub fn idempotent(self, key: &'a str) -> Self {
         Self { idempotency_key: Some(key), ..self }
+    }
+
+    pub fn from(self, client: &'a str) -> Self {
+        Self { client, ..self }
     }
 
     pub fn body(self, body: &Json) -> Self {
@@ -123,6 +130,7 @@ impl World {
             request_id: "request-1",
             id: &ask.id,
             query: ask.query,
+            client: Some(ask.client),
             authorization: Some(&authorization),
             idempotency_key: ask.idempotency_key,
             content_type: Some("application/json"),
@@ -137,7 +145,7 @@ impl World {
     }
 
     pub fn answer(&self, operation: &Operation, request: &Request<'_>) -> Reply {
-        block_on(operations::answer(operation, &Call { runtime: &self.runtime, config: &self.config, request }))
+        block_on(operations::answer(&Call { operation, runtime: &self.runtime, config: &self.config, request }))
     }
 
     pub fn add_key(
@@ -183,6 +191,13 @@ impl World {
             State::Cancelled => self.apply(&mut run, Event::Cancel),
         });
         run
+    }
+
+    /// A run registered through the service.
+    pub fn register(&self, body: &Json) -> i64 {
+        let reply = self.send(&Ask::new(&register::OPERATION).body(body));
+        assert_eq!(reply.status, 200, "{reply:?}");
+        data(&reply)["test_run"]["id"].as_i64().expect("an id")
     }
 
     fn registered(&self, state: &str) -> i64 {

@@ -49,8 +49,10 @@ pub struct Backend {
 
 struct Shared {
     db: Mutex<Connection>,
-    /// The fault, and for how many batches more.
-    fault: Mutex<Option<(Fault, u32)>>,
+    /// How many batches go well before the fault, the fault, and for how many batches more.
+    fault: Mutex<Option<(u32, Fault, u32)>>,
+    /// What it says of its size, in bytes.
+    size: AtomicU64,
     trips: AtomicU32,
     statements: AtomicU32,
     /// How long a batch takes at least, in microseconds.
@@ -76,6 +78,7 @@ impl Backend {
         let shared = Arc::new(Shared {
             db: Mutex::new(db),
             fault: Mutex::default(),
+            size: AtomicU64::new(0),
             trips: AtomicU32::new(0),
             statements: AtomicU32::new(0),
             lag: AtomicU64::new(0),
@@ -89,7 +92,17 @@ impl Backend {
 
     /// Lets `fault` happen to the next `times` batches.
     pub fn inject(&self, fault: Fault, times: u32) {
-        *lock(&self.shared.fault) = Some((fault, times));
+        self.inject_after(0, fault, times);
+    }
+
+    /// The same, after so many that go well.
+    pub fn inject_after(&self, well: u32, fault: Fault, times: u32) {
+        *lock(&self.shared.fault) = Some((well, fault, times));
+    }
+
+    /// From now on it is so large, as it says.
+    pub fn pretend_size(&self, bytes: u64) {
+        self.shared.size.store(bytes, Ordering::Relaxed);
     }
 
     /// Ends what [`Self::inject`] began.
@@ -169,8 +182,12 @@ impl Shared {
 
     fn next_fault(&self) -> Option<Fault> {
         let mut slot = lock(&self.fault);
-        let (fault, left) = (*slot)?;
-        *slot = (left > 1).then(|| (fault, left - 1));
+        let (well, fault, left) = (*slot)?;
+        if well > 0 {
+            *slot = Some((well - 1, fault, left));
+            return None;
+        }
+        *slot = (left > 1).then(|| (0, fault, left - 1));
         Some(fault)
     }
 
@@ -187,13 +204,15 @@ impl Shared {
     fn commit(&self, statements: &[Value]) -> rusqlite::Result<Vec<Value>> {
         let mut db = lock(&self.db);
         let transaction = db.transaction()?;
-        let answers = statements.iter().map(|statement| run(&transaction, statement)).collect::<Result<_, _>>()?;
+        let size = self.size.load(Ordering::Relaxed);
+        let answers =
+            statements.iter().map(|statement| run(&transaction, statement, size)).collect::<Result<_, _>>()?;
         transaction.commit()?;
         Ok(answers)
     }
 }
 
-fn run(db: &Connection, statement: &Value) -> rusqlite::Result<Value> {
+fn run(db: &Connection, statement: &Value, size: u64) -> rusqlite::Result<Value> {
     let mut prepared = db.prepare_cached(statement["sql"].as_str().expect("a text"))?;
     let params = statement["params"].as_array().cloned().unwrap_or_default();
     // Every number that comes from JavaScript is a double.
@@ -218,7 +237,7 @@ fn run(db: &Connection, statement: &Value) -> rusqlite::Result<Value> {
         });
         rows.push(cells.collect::<rusqlite::Result<Value>>()?);
     }
-    let meta = json!({"duration": 0, "changes": 0, "last_row_id": 0, "changed_db": false, "size_after": 0, "rows_read": 0, "rows_written": 0});
+    let meta = json!({"duration": 0, "changes": 0, "last_row_id": 0, "changed_db": false, "size_after": size, "rows_read": 0, "rows_written": 0});
     Ok(json!({"success": true, "results": {"columns": columns, "rows": rows}, "meta": meta}))
 }
 

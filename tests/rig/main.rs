@@ -7,6 +7,7 @@ mod client;
 #[path = "../support/contract.rs"]
 mod contract;
 mod faults;
+mod full;
 mod history;
 mod http;
 mod input;

@@ -80,7 +80,8 @@ fn a_tick_at_any_time_sweeps_what_is_stale_by_then() {
     let born: i64 = rig.backend.value(&format!("SELECT created_at FROM runs WHERE id = {id}"));
     rig.backend.count();
     rig.tick(born + 3_599_000);
-    assert_eq!(rig.backend.count(), (1, 4), "one round of four timeouts");
+    // An isolate's first batch asks for the schema's version as well, which the project's requests have done.
+    assert_eq!(rig.backend.count(), (1, 1), "the question whether anything is due");
     assert_eq!(project.show(id)["state"], "queued");
     rig.tick(born + 3_600_000);
     let run = project.show(id);

@@ -41,7 +41,7 @@ pub struct Attempt<'a> {
 
 impl Write {
     pub fn takes_idempotency_key(self) -> bool {
-        !matches!(self, Self::Renew | Self::SetConcurrency | Self::CreateKey | Self::RevokeKey)
+        !matches!(self, Self::Renew | Self::SetConcurrency | Self::RevokeKey)
     }
 
     /// The answer when all is well.

@@ -9,13 +9,16 @@ use super::values::{MetadataEntry, id, one_of};
 #[derive(Debug, Args)]
 #[command(
     after_help = "\
-Exit codes: 0 cancelled, 123 already over, 122 refused, 124 service unreachable.
+More than 20 runs, or runs selected by nothing but their state, are cancelled only after a question at the terminal, or with --yes.
+
+Exit codes: 0 cancelled, 123 already over, 122 refused or the answer was no, 124 service unreachable, 2 --yes is needed.
 
 Examples:
   estop cancel 42 --reason 'wrong branch'
   estop cancel 42 43 44
   estop cancel --branch feat/x --environment staging --dry-run
-  estop cancel --metadata ci_run_id=19283746 --reason 'pipeline cancelled'",
+  estop cancel --metadata ci_run_id=19283746 --reason 'pipeline cancelled'
+  estop cancel --state started --yes",
     group = ArgGroup::new("which").required(true).multiple(true)
         .args(["ids", "branch", "environment", "state", "older_than_minutes", "metadata"])
 )]
@@ -44,10 +47,13 @@ pub struct CancelArgs {
     /// Only show which runs would be cancelled
     #[arg(long)]
     pub dry_run: bool,
-    /// Cancel at most this many [default: 100, set by the service]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=limits::BULK_LIMIT))]
+    /// Cancel at most this many [default: all that match]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=limits::MAX_ID), conflicts_with = "ids", help_heading = "Select runs without ids")]
     pub limit: Option<i64>,
-    /// Print the service's JSON
+    /// Do not ask, however many runs it is
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Print JSON: the service's or, where it takes several requests, their sum in the same shape
     #[arg(long)]
     pub json: bool,
 }

@@ -10,7 +10,7 @@ pub enum EnvironmentsCommand {
     #[command(after_help = "Examples:\n  estop environments create --project 1 --name Staging --slug staging")]
     Create {
         /// The project that it belongs to, by id
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", value_parser = id())]
         project: i64,
         /// Display name
         #[arg(long)]

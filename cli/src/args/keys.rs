@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use estop_protocol::keys::Scope;
 
-use super::values::one_of;
+use super::values::{id, one_of};
 
 #[derive(Debug, Subcommand)]
 pub enum KeysCommand {
@@ -14,7 +14,7 @@ Examples:
   ESTOP_KEY=$(estop keys create --project 1 --user ci --name ci --scope run --token-only)")]
     Create {
         /// The project that it gives access to, by id
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", value_parser = id())]
         project: i64,
         /// Who uses it; recorded in every run that it touches
         #[arg(long)]
@@ -39,10 +39,10 @@ Examples:
     #[command(after_help = "Examples:\n  estop keys list --project 1")]
     List {
         /// Keys of this project, by id
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", value_parser = id())]
         project: Option<i64>,
         /// Keys with a smaller id than this
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", value_parser = id())]
         before: Option<i64>,
         /// Print the service's JSON
         #[arg(long)]
@@ -52,6 +52,7 @@ Examples:
     #[command(after_help = "Examples:\n  estop keys revoke 7")]
     Revoke {
         /// The key's id
+        #[arg(value_parser = id())]
         id: i64,
         /// Print the service's JSON
         #[arg(long)]

@@ -6,7 +6,7 @@ use estop_protocol::run::{RunResult, State};
 
 use super::values::{id, one_of};
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
   estop list --state started

@@ -25,19 +25,16 @@ use clap_complete::Shell;
 
 use crate::exit;
 
+/// Where `make dev` serves.
+const LOCAL: &str = "http://127.0.0.1:8787";
+
 /// The stop button for end-to-end test runs: run tests under it, and cancel them from anywhere
 #[derive(Debug, Parser)]
 #[command(name = "estop", version, after_help = after_help(), arg_required_else_help = true)]
 pub struct Cli {
-    /// The service's address
-    #[arg(
-        long,
-        global = true,
-        env = "ESTOP_URL",
-        hide_env_values = true,
-        default_value = "http://127.0.0.1:8787",
-        value_name = "URL"
-    )]
+    /// The service's address [env: ESTOP_URL] [default: http://127.0.0.1:8787]
+    // Not clap's `env`: what that finds counts as given, and every usage line would show the flag as if it were required.
+    #[arg(long, global = true, value_name = "URL", default_value_t = address(), hide_default_value = true)]
     pub url: String,
     #[command(subcommand)]
     pub command: Command,
@@ -69,6 +66,11 @@ pub enum Command {
         /// The shell that it is for
         shell: Shell,
     },
+}
+
+/// What holds without `--url`.
+fn address() -> String {
+    std::env::var_os("ESTOP_URL").map_or_else(|| LOCAL.to_owned(), |url| url.to_string_lossy().into_owned())
 }
 
 fn after_help() -> String {
@@ -133,6 +135,32 @@ mod tests {
     }
 
     #[test]
+    fn ids_are_those_that_the_service_can_have() {
+        for line in [
+            "estop show ID",
+            "estop wait ID",
+            "estop cancel ID",
+            "estop list --before ID",
+            "estop list --environment-id ID",
+            "estop keys create --project ID --user a --name b --scope run",
+            "estop keys list --project ID",
+            "estop keys list --before ID",
+            "estop keys revoke ID",
+            "estop projects list --before ID",
+            "estop projects limit ID --scope none",
+            "estop environments create --project ID --name a --slug a",
+            "estop environments list --project ID",
+            "estop environments list --before ID",
+        ] {
+            let with = |id: &str| parse(&line.replace("ID", id)).map(|_| ());
+            assert_eq!((with("1"), with("9007199254740991")), (Ok(()), Ok(())), "{line}");
+            for id in ["0", "9007199254740992", "99999999999999999999", "x"] {
+                assert_eq!(with(id), Err(clap::error::ErrorKind::ValueValidation), "{line} {id}");
+            }
+        }
+    }
+
+    #[test]
     fn everything_after_the_dashes_is_the_command() {
         let cli = parse("estop run --environment staging -- npx playwright test --grep -x").expect("a command line");
         let Command::Run(args) = cli.command else { panic!("not run") };
@@ -148,6 +176,8 @@ mod tests {
         assert!(parse("estop cancel").is_err());
         assert!(parse("estop cancel --dry-run").is_err());
         assert!(parse("estop cancel 7 --branch main").is_err());
+        assert!(parse("estop cancel 7 --limit 3").is_err() && parse("estop cancel --limit 3").is_err());
+        assert!(parse("estop cancel --branch main --limit 5000 --yes").is_ok());
         assert!(parse("estop cancel 0").is_err() && parse("estop cancel x").is_err());
     }
 }

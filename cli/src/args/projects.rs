@@ -41,6 +41,7 @@ pub enum ProjectsCommand {
     )]
     Limit {
         /// The project's id
+        #[arg(value_parser = id())]
         id: i64,
         /// What may have only one active run at a time; none means no limit
         #[arg(long, value_name = "SCOPE", value_parser = one_of(LimitScope::ALL, LimitScope::name))]

@@ -7,12 +7,12 @@ use super::values::MetadataEntry;
 
 const EXAMPLES: &str = "\
 Branch, commit, build URL, actor and CI run id are read from GitHub Actions, GitLab CI, Buildkite and CircleCI; flags override them.
-COMMAND gets the run's id in ESTOP_RUN_ID.
+COMMAND gets the run's id in ESTOP_RUN_ID. It gets neither ESTOP_ADMIN_TOKEN nor, without --pass-key, ESTOP_KEY.
 
 Examples:
   estop run --environment staging -- npx playwright test
   estop run --environment staging --tag nightly --metadata suite=checkout -- make e2e
-  estop run --environment production --require-service --grace 30 -- sh -c 'npm ci && npm run e2e'";
+  estop run --environment production --exclusive --grace 15 -- sh -c 'npm ci && npm run e2e'";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -50,6 +50,9 @@ pub struct RunArgs {
     /// Never let a newer run supersede this one (concurrency limits)
     #[arg(long)]
     pub protected: bool,
+    /// Leave ESTOP_KEY in COMMAND's environment
+    #[arg(long)]
+    pub pass_key: bool,
     /// The runner's name, for the record [default: the host name]
     #[arg(long, value_name = "NAME")]
     pub runner: Option<String>,
@@ -62,6 +65,9 @@ pub struct RunArgs {
     /// Do not start COMMAND if the service is unavailable (exit code 122)
     #[arg(long, help_heading = "If the service is unavailable")]
     pub require_service: bool,
+    /// Stop COMMAND when its lease runs out, because another run of its concurrency group may start then (exit code 121). Implies --require-service
+    #[arg(long, help_heading = "If the service is unavailable")]
+    pub exclusive: bool,
     /// How long to try to reach the service before COMMAND starts
     #[arg(long, value_name = "SECONDS", default_value_t = 12, value_parser = clap::value_parser!(u64).range(..=86_400), help_heading = "If the service is unavailable")]
     pub start_within: u64,

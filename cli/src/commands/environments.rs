@@ -16,7 +16,7 @@ pub fn environments(command: &EnvironmentsCommand, service: &Service) -> Result<
         EnvironmentsCommand::Create { project, name, slug, json } => {
             let request = CreateEnvironmentRequest { name: name.clone(), slug: slug.clone() };
             let call = Call::new("POST", format!("/api/projects/{project}/environments")).with_body(&request);
-            let response = service.send(&call)?;
+            let response = retry::send(service, &call.idempotent(), RETRY_FOR)?;
             let environment = response.read::<Data<OneEnvironment>>()?.data.environment;
             super::print_result(*json, &response, || {
                 format!("Environment {} ({}) is created.", environment.id, sanitize(&environment.slug))

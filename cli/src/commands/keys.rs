@@ -22,7 +22,8 @@ pub fn keys(command: &KeysCommand, service: &Service) -> Result<Exit, Failure> {
                 scopes: scopes.clone(),
                 expires_at: expires_at.clone(),
             };
-            let response = service.send(&Call::new("POST", "/api/keys").with_body(&request))?;
+            let call = Call::new("POST", "/api/keys").with_body(&request).idempotent();
+            let response = retry::send(service, &call, RETRY_FOR)?;
             let created = response.read::<Data<NewKey>>()?.data;
             if *json {
                 terminal::print(sanitize_json(&response.text));

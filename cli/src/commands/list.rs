@@ -10,15 +10,26 @@ use crate::service::{Call, Failure, Service};
 use crate::table;
 use crate::terminal::{self, sanitize_json};
 
+/// How many windows of the history a list of a rare kind looks through before it leaves the rest to the next page.
+const WINDOWS: usize = 50;
+
 pub fn list(args: &ListArgs, service: &Service) -> Result<Exit, Failure> {
-    let response = retry::send(service, &Call::new("GET", path(args)), RETRY_FOR)?;
-    let list: RunList = response.read()?;
+    let (text, mut list) = page(args, args.before, service)?;
     if args.json {
-        terminal::print(sanitize_json(&response.text));
+        terminal::print(sanitize_json(&text));
         return Ok(Exit::Done);
     }
+    // The service looks at a window of the history at a time, so a page of rare runs comes in several.
+    for _ in 1..WINDOWS {
+        let wanted = list.pagination.per_page;
+        let have = i64::try_from(list.data.test_runs.items.len()).unwrap_or(wanted);
+        let Some(before) = list.pagination.next_before.filter(|_| have < wanted && args.page.is_none()) else { break };
+        let (_, next) = page(&ListArgs { per_page: Some(wanted - have), ..args.clone() }, Some(before), service)?;
+        list.data.test_runs.items.extend(next.data.test_runs.items);
+        list.pagination.next_before = next.pagination.next_before;
+    }
     let runs = &list.data.test_runs.items;
-    if runs.is_empty() {
+    if runs.is_empty() && list.pagination.next_before.is_none() {
         terminal::info("no test run matches");
         return Ok(Exit::Done);
     }
@@ -36,14 +47,23 @@ pub fn list(args: &ListArgs, service: &Service) -> Result<Exit, Failure> {
             table::optional(why.as_deref()),
         ]);
     }
-    table::print(&table);
+    if !runs.is_empty() {
+        table::print(&table);
+    }
     if let Some(before) = list.pagination.next_before {
         terminal::info(format!("next page: estop list --before {before} (with the same filters)"));
     }
     Ok(Exit::Done)
 }
 
-fn path(args: &ListArgs) -> String {
+/// One page: its text and what it says.
+fn page(args: &ListArgs, before: Option<i64>, service: &Service) -> Result<(String, RunList), Failure> {
+    let response = retry::send(service, &Call::new("GET", path(args, before)), RETRY_FOR)?;
+    let list = response.read()?;
+    Ok((response.text, list))
+}
+
+fn path(args: &ListArgs, before: Option<i64>) -> String {
     let ids: Vec<String> = args.environment_id.iter().map(i64::to_string).collect();
     let number = |n: Option<i64>| n.map(|n| n.to_string());
     query(
@@ -56,7 +76,7 @@ fn path(args: &ListArgs) -> String {
             ("interval_in_days", number(args.days)),
             ("page", number(args.page)),
             ("per_page", number(args.per_page)),
-            ("before", number(args.before)),
+            ("before", number(before)),
         ],
     )
 }
@@ -74,7 +94,7 @@ mod tests {
             let Command::List(args) = Cli::try_parse_from(line).expect("a command line").command else {
                 panic!("not list")
             };
-            path(&args)
+            path(&args, args.before)
         };
         assert_eq!(path(&[]), "/api/test-runs");
         assert_eq!(

@@ -42,7 +42,7 @@ fn print_details(run: &TestRun) {
     let mut table = table::new(&[]);
     let mut row = |name: &str, value: Option<String>| {
         if let Some(value) = value {
-            table.add_row([table::text(name), table::text(value)]);
+            table.add_row([table::name(name), table::text(value)]);
         }
     };
     row("id", Some(run.id.to_string()));
@@ -72,6 +72,6 @@ fn print_details(run: &TestRun) {
         row("reason", Some(cancel.reason.clone().unwrap_or_else(|| "none given".to_owned())));
     }
     row("superseded by", run.superseded_by.map(|id| id.to_string()));
-    table.add_row([table::text("state"), table::state(run)]);
+    table.add_row([table::name("state"), table::state(run)]);
     table::print(&table);
 }

@@ -8,6 +8,7 @@ use estop_protocol::run::{RunResult, State};
 use estop_protocol::show::{Shown, TestRun};
 
 use crate::args::WaitArgs;
+use crate::clock;
 use crate::exit::Exit;
 use crate::retry;
 use crate::runner::messages;
@@ -17,11 +18,11 @@ use crate::terminal;
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 pub fn wait(args: &WaitArgs, service: &Service) -> Result<Exit, Failure> {
-    let started = retry::now();
+    let started = clock::now();
     let timeout = args.timeout.map_or(Duration::MAX, Duration::from_secs);
     let call = Call::new("GET", format!("/api/test-runs/{}", args.id));
     loop {
-        let left = timeout.saturating_sub(started.elapsed());
+        let left = timeout.saturating_sub(clock::since(started));
         let response = retry::send_with(service, &call, left, |retry| {
             if retry.attempt == 1 {
                 terminal::warn(format!("{}; still waiting", retry.error));
@@ -34,7 +35,7 @@ pub fn wait(args: &WaitArgs, service: &Service) -> Result<Exit, Failure> {
             terminal::print(messages::ended(&run));
             return Ok(exit);
         }
-        let left = timeout.saturating_sub(started.elapsed());
+        let left = timeout.saturating_sub(clock::since(started));
         if left.is_zero() {
             let message = format!("timed out: test run {} is still {}", run.id, run.state.name());
             return Err(Failure::new(Exit::Timeout, message));

@@ -19,7 +19,7 @@ use crate::terminal;
 pub enum Ending {
     /// It exited, or was stopped by estop.
     Exited(ExitStatus),
-    /// A person or the CI system interrupted it, so its tests have no result.
+    /// A person or the CI system interrupted it, or the end of its lease, so its tests have no result.
     Interrupted(ExitStatus),
     /// Someone else's signal killed it: a crash, or the system ran out of memory.
     Crashed(ExitStatus),
@@ -31,6 +31,8 @@ impl Ending {
     pub fn of(state: &State) -> Self {
         match state.exited() {
             Some(status) if state.was_interrupted() => Self::Interrupted(status),
+            // Nobody cancelled the run, and its tests have no result.
+            Some(status) if matches!(state.stop_reason(), Some(StopReason::LeaseRanOut)) => Self::Interrupted(status),
             Some(status @ ExitStatus::Signal(_)) if !state.died_of_our_signal() => Self::Crashed(status),
             Some(status) => Self::Exited(status),
             None => Self::Exited(ExitStatus::Signal(9)),
@@ -74,8 +76,9 @@ impl Finisher<'_> {
     /// even though COMMAND passed.
     pub fn finish(&self, ending: Ending, reason: Option<&StopReason>, stop: Option<ConfirmedStop>) -> Exit {
         let id = self.run.id;
-        let request = ending.request(&self.run.lease, stop);
-        let call = Call::new("POST", format!("/api/test-runs/{id}/finish")).with_body(&request).idempotent();
+        let request = ending.request(&self.run.token, stop);
+        let call =
+            Call::new("POST", format!("/api/test-runs/{id}/finish")).with_body(&request).idempotent().without_key();
         let response = retry::send_with(self.service, &call, self.within, |retry| {
             if retry.attempt == 1 {
                 let seconds = self.within.as_secs();
@@ -95,18 +98,21 @@ impl Finisher<'_> {
             }
         };
         match (response.status, reason) {
-            (200, _) | (409 | 412, Some(_)) => exit,
+            (200, _) | (412, Some(_)) => exit,
             (412, None) => self.cancelled_meanwhile(&response.message().unwrap_or_default()),
-            (409, None) => {
-                let reason = StopReason::LeaseLost(response.message().unwrap_or_default());
-                terminal::info(messages::stop_reason(id, &reason));
-                reason.exit()
-            }
-            _ => {
-                let refusal = response.refusal().message;
-                terminal::warn(format!("the result of test run {id} could not be recorded: {refusal}"));
-                exit
-            }
+            _ => match (heartbeat::lease_lost(&response), reason) {
+                (Some(_), Some(_)) => exit,
+                (Some(message), None) => {
+                    let reason = StopReason::LeaseLost(message);
+                    terminal::info(messages::stop_reason(id, &reason));
+                    reason.exit()
+                }
+                (None, _) => {
+                    let refusal = response.refusal().message;
+                    terminal::warn(format!("the result of test run {id} could not be recorded: {refusal}"));
+                    exit
+                }
+            },
         }
     }
 
@@ -166,9 +172,24 @@ mod tests {
     }
 
     #[test]
+    fn tests_that_a_lease_cut_short_have_no_result() {
+        use super::super::lease::{Lease, ServiceTime};
+        use super::super::supervisor::{Remaining, StopTimeouts, next};
+        use estop_protocol::time::Timestamp;
+        let timeouts = StopTimeouts { grace: None, default_grace: Duration::ZERO, kill_after: Duration::ZERO };
+        let service = ServiceTime { date: None, counted: Timestamp(0) };
+        let lease = Lease::claimed(Timestamp(1000), Duration::ZERO, service);
+        let at = Duration::from_secs;
+        let (state, _) = next(State::new(timeouts, Some(lease)), Event::Tick(Remaining::Group), at(1));
+        let (state, _) = next(state, Event::Exited(ExitStatus::Code(0)), at(2));
+        assert_eq!(Ending::of(&state), Ending::Interrupted(ExitStatus::Code(0)));
+    }
+
+    #[test]
     fn a_stop_is_reported_with_its_outcome() {
         let ending = Ending::Exited(ExitStatus::Code(0));
         assert_eq!(body(ending, Some(ConfirmedStop::Killed))["stop"], json!({"outcome": "killed"}));
+        assert_eq!(body(ending, Some(ConfirmedStop::Terminated))["stop"], json!({"outcome": "terminated"}));
         assert_eq!(body(ending, Some(ConfirmedStop::Graceful))["stop"], json!({"outcome": "graceful"}));
     }
 }

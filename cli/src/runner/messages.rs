@@ -1,5 +1,7 @@
 //! What `estop run` and `estop wait` say about a run. Text from the service is sanitized here.
 
+use std::time::Duration;
+
 use estop_protocol::heartbeat::StopOrder;
 use estop_protocol::run::{ConfirmedStop, RunResult};
 use estop_protocol::show::{Cancel, TestRun};
@@ -12,6 +14,19 @@ pub fn registered(id: i64) -> String {
     format!("test run {id} is registered. Cancel it with: estop cancel {id}")
 }
 
+/// Heartbeats fail. `lease_left`: how long the tests may go on all the same, if not for as long as they like.
+pub fn service_down(message: &str, lease_left: Option<Duration>) -> String {
+    let until =
+        lease_left.map(|left| format!(" until the lease runs out, in {} s", left.as_secs())).unwrap_or_default();
+    format!("{message}. The tests go on{until}; a cancel reaches them once the service is back")
+}
+
+pub fn ran_out_before_start(id: i64) -> String {
+    format!(
+        "the lease of test run {id} ran out before the command could start, and the run is --exclusive. Start it again"
+    )
+}
+
 pub fn cancelled(id: i64, cancel: &Cancel) -> String {
     who_when_why(id, &cancel.by, cancel.at, cancel.reason.as_deref())
 }
@@ -22,6 +37,10 @@ pub fn stop_reason(id: i64, reason: &StopReason) -> String {
             let fenced = if *lease_lost { " Another runner may hold the environment." } else { "" };
             format!("{}{fenced}", who_when_why(id, by, *at, reason.as_deref()))
         }
+        StopReason::LeaseRanOut => format!(
+            "the lease of test run {id} ran out before it could be renewed, and the run is --exclusive: another runner \
+             may hold the environment. Stopping the tests."
+        ),
         StopReason::LeaseLost(message) => {
             let message = sanitize(message);
             format!("test run {id} lost its lease: another runner may hold the environment. {message}")
@@ -52,6 +71,7 @@ pub fn ended(run: &TestRun) -> String {
 pub fn stopped(id: i64, stop: ConfirmedStop) -> String {
     match stop {
         ConfirmedStop::Graceful => format!("test run {id} stopped gracefully."),
+        ConfirmedStop::Terminated => format!("test run {id} stopped on SIGTERM."),
         ConfirmedStop::Killed => format!("test run {id} had to be killed."),
     }
 }
@@ -93,6 +113,27 @@ mod tests {
         let cancelled = "system:sweeper cancelled test run 7 at 1970-01-01T00:00:00.000Z: no heartbeat.";
         assert_eq!(message(false), cancelled);
         assert_eq!(message(true), format!("{cancelled} Another runner may hold the environment."));
+    }
+
+    #[test]
+    fn an_outage_says_how_long_the_tests_go_on() {
+        let tail = "a cancel reaches them once the service is back";
+        assert_eq!(service_down("no response", None), format!("no response. The tests go on; {tail}"));
+        assert_eq!(
+            service_down("no response", Some(Duration::from_millis(87_900))),
+            format!("no response. The tests go on until the lease runs out, in 87 s; {tail}")
+        );
+    }
+
+    #[test]
+    fn a_stop_is_reported_with_what_it_took() {
+        for (stop, message) in [
+            (ConfirmedStop::Graceful, "test run 7 stopped gracefully."),
+            (ConfirmedStop::Terminated, "test run 7 stopped on SIGTERM."),
+            (ConfirmedStop::Killed, "test run 7 had to be killed."),
+        ] {
+            assert_eq!(stopped(7, stop), message);
+        }
     }
 
     #[test]

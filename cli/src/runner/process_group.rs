@@ -26,11 +26,11 @@ pub struct ProcessGroup {
 }
 
 impl ProcessGroup {
-    /// Starts COMMAND in a process group of its own. Its exit becomes an event.
+    /// Starts COMMAND in a process group of its own, with these variables set or removed. Its exit becomes an event.
     pub fn start(
         program: &str,
         arguments: &[String],
-        run_id: Option<i64>,
+        environment: &[(&str, Option<String>)],
         events: Sender<Event>,
     ) -> std::io::Result<Self> {
         #[cfg(target_os = "linux")]
@@ -38,8 +38,11 @@ impl ProcessGroup {
         let _ = process::set_child_subreaper(Some(process::getpid()));
         let mut command = Command::new(program);
         command.args(arguments).process_group(0);
-        if let Some(run_id) = run_id {
-            command.env("ESTOP_RUN_ID", run_id.to_string());
+        for (name, value) in environment {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
         }
         let id = Pid::from_child(&command.spawn()?);
         let has_terminal = Arc::new(AtomicBool::new(false));

@@ -1,7 +1,7 @@
 //! Before COMMAND starts: registers the run, and claims it as soon as it is its turn.
 
 use std::sync::mpsc::Receiver;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use estop_protocol::cancel::CancelRequest;
 use estop_protocol::claim::{ClaimRequest, Claimed};
@@ -9,10 +9,13 @@ use estop_protocol::envelope::Data;
 use estop_protocol::register::{RegisterRequest, Registered};
 use estop_protocol::run::State;
 use estop_protocol::show::Shown;
+use estop_protocol::time::Timestamp;
 
 use super::heartbeat::HeldRun;
+use super::lease::{Lease, ServiceTime};
 use super::messages;
 use super::supervisor::{Event, Signal};
+use crate::clock;
 use crate::exit::Exit;
 use crate::retry;
 use crate::service::{Call, Failure, Response, Service, TransportError};
@@ -43,8 +46,8 @@ pub struct Starter<'a> {
     pub inbox: &'a Receiver<Event>,
     /// How long to try to reach the service.
     pub within: Duration,
-    /// Whether COMMAND must not start without the service.
-    pub required: bool,
+    /// The flag because of which COMMAND must not start without the service.
+    pub required_by: Option<&'static str>,
 }
 
 /// Why a request got no response.
@@ -56,19 +59,22 @@ enum NoResponse {
 impl Starter<'_> {
     pub fn start(&self, registration: &RegisterRequest, runner: Option<String>) -> Result<Start, Failure> {
         let register = Call::new("PUT", "/api/test-runs").with_body(registration).idempotent();
-        let id = match self.send(&register, self.within) {
-            Ok(response) => response.read::<Data<Registered>>()?.data.test_run.id,
+        let sent = clock::now();
+        let run = match self.send(&register, self.within) {
+            Ok(response) => response.read::<Data<Registered>>()?.data.test_run,
             Err(NoResponse::Error(error)) => return self.without_service(&error),
             Err(NoResponse::Interrupted(signal)) => return Ok(Start::Never(Exit::signal(signal.number()))),
         };
+        let id = run.id;
         terminal::info(messages::registered(id));
         let request = ClaimRequest { runner };
         let claim = Call::new("POST", format!("/api/test-runs/{id}/claim")).with_body(&request).idempotent();
-        self.claim(id, &claim)
+        self.claim(id, &claim, |at| run.created_at.plus(whole_millis(at.saturating_sub(sent))))
     }
 
-    fn claim(&self, id: i64, claim: &Call) -> Result<Start, Failure> {
-        let mut reported: Option<(String, Instant)> = None;
+    /// `service_time`: what the service's clock shows at most at a moment of ours.
+    fn claim(&self, id: i64, claim: &Call, service_time: impl Fn(Duration) -> Timestamp) -> Result<Start, Failure> {
+        let mut reported: Option<(String, Duration)> = None;
         loop {
             // A run that waits for another must not start without the service: the other may hold the environment.
             let within = if reported.is_some() { Duration::MAX } else { self.within };
@@ -81,15 +87,17 @@ impl Starter<'_> {
                 let lease = response.read::<Data<Claimed>>()?.data.lease;
                 let seconds = u64::try_from(lease.heartbeat_seconds).unwrap_or(0).clamp(1, 60);
                 let interval = Duration::from_secs(seconds);
-                return Ok(Start::Claimed(HeldRun { id, lease: lease.token, interval }));
+                let service = ServiceTime { date: response.date, counted: service_time(response.sent) };
+                let (token, lease) = (lease.token, Lease::claimed(lease.expires_at, response.sent, service));
+                return Ok(Start::Claimed(HeldRun { id, token, lease, interval }));
             }
             let Some(retry_after) = response.retry_after else {
                 return Ok(Start::Never(self.not_claimable(id, &response)));
             };
             let reason = response.message().unwrap_or_else(|| format!("test run {id} has to wait."));
-            if reported.as_ref().is_none_or(|(last, at)| *last != reason && at.elapsed() >= REPORT_INTERVAL) {
+            if reported.as_ref().is_none_or(|(last, at)| *last != reason && clock::since(*at) >= REPORT_INTERVAL) {
                 terminal::info(format!("{reason} Waiting."));
-                reported = Some((reason, retry::now()));
+                reported = Some((reason, clock::now()));
             }
             if let Some(signal) = self.wait(retry_after.clamp(Duration::from_millis(200), CLAIM_INTERVAL)) {
                 return Ok(Start::Never(self.interrupted(id, signal)));
@@ -126,8 +134,8 @@ impl Starter<'_> {
     }
 
     fn without_service(&self, error: &TransportError) -> Result<Start, Failure> {
-        if self.required {
-            let message = format!("{error}. The command was not started because of --require-service");
+        if let Some(flag) = self.required_by {
+            let message = format!("{error}. The command was not started because of {flag}");
             return Err(Failure::new(Exit::Refused, message));
         }
         terminal::warn(format!("{error}. The command runs without estop and cannot be cancelled with it"));
@@ -171,4 +179,8 @@ impl Starter<'_> {
             }
         }
     }
+}
+
+fn whole_millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }

@@ -1,21 +1,24 @@
 //! What to do next: every decision of `estop run` between COMMAND's start and its end, in one pure function.
 //!
 //! Threads send [`Event`]s, [`next`] turns each into [`Action`]s, and the loop in [`super`] carries them out. Times are
-//! durations since the start, so that no test has to wait.
+//! [`crate::clock`]'s, and arguments, so that no test has to wait.
 //!
 //! ```text
-//!            stop order, lease lost              grace            kill-after
-//!  running ───────────────────────► SIGINT sent ───────► SIGTERM ───────────► SIGKILL
-//!     │ COMMAND exits                    └─ no process left ─┴─ no process left ─┘ no process left
-//!     ▼                                          ▼ graceful                        ▼ killed
-//!  finished                                   finished                          finished
+//!          stop order, lease lost            grace              kill-after
+//!  running ─────────────────────► SIGINT ──────────► SIGTERM ──────────────► SIGKILL
+//!     │    lease ran out            │                   │                       │
+//!     │    (--exclusive)            │ no process left   │ no process left       │ no process left
+//!     │ COMMAND exits               ▼                   ▼                       ▼
+//!  finished                      graceful           terminated               killed
 //! ```
 
 use std::time::Duration;
 
 use estop_protocol::heartbeat::StopOrder;
 use estop_protocol::run::ConfirmedStop;
+use estop_protocol::time::Timestamp;
 
+use super::lease::Lease;
 use crate::exit::Exit;
 
 /// How long to wait after SIGKILL. A process that is not gone by then hangs in the kernel, and nothing can be done.
@@ -24,6 +27,12 @@ const WAIT_AFTER_KILL: Duration = Duration::from_secs(5);
 /// Failed heartbeats in a row before a warning. A connection that was idle for too long breaks once, and the next
 /// heartbeat opens a new one.
 const TOLERATED_FAILURES: u32 = 1;
+
+/// How often to check which processes are left while COMMAND is being stopped.
+const STOP_TICK: Duration = Duration::from_millis(50);
+
+/// The longest that the end of a lease goes unnoticed after the machine was suspended: timeouts do not count that time.
+const LEASE_TICK: Duration = Duration::from_secs(1);
 
 /// How long each step of a stop lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +77,12 @@ pub enum Remaining {
 #[derive(Debug)]
 pub enum HeartbeatOutcome {
     /// The run goes on.
-    Continue,
+    Continue {
+        /// The lease's end, by the service's clock.
+        expires_at: Timestamp,
+        /// When the heartbeat was sent.
+        sent: Duration,
+    },
     /// The run is cancelled.
     Stop(StopOrder),
     /// The lease is no longer ours; with the service's message.
@@ -95,6 +109,8 @@ pub enum StopReason {
     Ordered(StopOrder),
     /// The lease is no longer ours; with the service's message.
     LeaseLost(String),
+    /// The lease ran out before a heartbeat could renew it, and the run must be alone in its concurrency group.
+    LeaseRanOut,
 }
 
 /// What to tell people.
@@ -122,6 +138,8 @@ pub enum Action {
 #[derive(Debug)]
 pub struct State {
     timeouts: StopTimeouts,
+    /// The lease at whose end COMMAND must have been told to stop, if it must be alone in its concurrency group.
+    lease: Option<Lease>,
     /// Whether the group got a SIGINT. To many test runners a second one means "at once", and so it does to estop.
     interrupted: bool,
     /// What estop sent or forwarded: if COMMAND dies of one of these, it did not crash.
@@ -143,9 +161,10 @@ struct Stop {
 }
 
 impl State {
-    /// COMMAND has just started.
-    pub fn new(timeouts: StopTimeouts) -> Self {
-        Self { timeouts, interrupted: false, sent: Vec::new(), failures: 0, warned: false, exited: None, stop: None }
+    /// COMMAND has just started, with `--exclusive` under a lease.
+    pub fn new(timeouts: StopTimeouts, lease: Option<Lease>) -> Self {
+        let (sent, exited, stop) = (Vec::new(), None, None);
+        Self { timeouts, lease, interrupted: false, sent, failures: 0, warned: false, exited, stop }
     }
 
     pub fn exited(&self) -> Option<ExitStatus> {
@@ -156,10 +175,16 @@ impl State {
         self.stop.as_ref().map(|stop| &stop.reason)
     }
 
-    /// How the stop went, if there was one.
+    /// How the stop went, if there was one: by the strongest signal that COMMAND needed, also one that estop forwarded.
     pub fn confirmed_stop(&self) -> Option<ConfirmedStop> {
-        let stop = self.stop.as_ref()?;
-        Some(if stop.step == Signal::Kill { ConfirmedStop::Killed } else { ConfirmedStop::Graceful })
+        self.stop.as_ref()?;
+        Some(if self.sent.contains(&Signal::Kill) {
+            ConfirmedStop::Killed
+        } else if self.sent.contains(&Signal::Terminate) {
+            ConfirmedStop::Terminated
+        } else {
+            ConfirmedStop::Graceful
+        })
     }
 
     /// Whether COMMAND died of a signal that estop sent or forwarded.
@@ -183,9 +208,21 @@ impl State {
             }
     }
 
-    /// Whether ticks are needed.
     pub fn is_stopping(&self) -> bool {
         self.stop.is_some()
+    }
+
+    /// How long its lease lasts, if COMMAND is stopped at its end.
+    pub fn lease_left(&self, now: Duration) -> Option<Duration> {
+        self.lease.map(|lease| lease.until().saturating_sub(now))
+    }
+
+    /// How long to wait for an event before a tick; `None`: however long it takes.
+    pub fn next_tick(&self, now: Duration) -> Option<Duration> {
+        match (&self.stop, self.lease_left(now)) {
+            (Some(_), _) => Some(STOP_TICK),
+            (None, left) => left.map(|left| left.min(LEASE_TICK)),
+        }
     }
 
     fn send(&mut self, signal: Signal, actions: &mut Vec<Action>) {
@@ -200,7 +237,7 @@ impl State {
         }
         let ordered = match &reason {
             StopReason::Ordered(order) => u64::try_from(order.grace_seconds).ok().map(Duration::from_secs),
-            StopReason::LeaseLost(_) => None,
+            StopReason::LeaseLost(_) | StopReason::LeaseRanOut => None,
         };
         let grace = self.timeouts.grace.or(ordered).unwrap_or(self.timeouts.default_grace);
         self.stop = Some(Stop { reason, step: Signal::Interrupt, deadline: now.saturating_add(grace) });
@@ -238,7 +275,17 @@ impl State {
         match outcome {
             HeartbeatOutcome::Stop(order) => self.begin_stop(StopReason::Ordered(order), now, actions),
             HeartbeatOutcome::LeaseLost(message) => self.begin_stop(StopReason::LeaseLost(message), now, actions),
-            HeartbeatOutcome::Continue | HeartbeatOutcome::Failed(_) => {}
+            HeartbeatOutcome::Continue { expires_at, sent } => {
+                self.lease = self.lease.map(|lease| lease.after_heartbeat(expires_at, sent));
+            }
+            HeartbeatOutcome::Failed(_) => {}
+        }
+    }
+
+    /// From the end of its lease on, the service may let another run of the concurrency group start.
+    fn check_lease(&mut self, now: Duration, actions: &mut Vec<Action>) {
+        if self.lease.is_some_and(|lease| lease.until() <= now) {
+            self.begin_stop(StopReason::LeaseRanOut, now, actions);
         }
     }
 
@@ -289,6 +336,8 @@ pub fn next(mut state: State, event: Event, now: Duration) -> (State, Vec<Action
         Event::Exited(status) => state.on_exit(status, &mut actions),
         Event::Tick(remaining) => state.on_tick(remaining, now, &mut actions),
     }
+    // With every event: during an outage, heartbeats may fail too often for a tick to come between.
+    state.check_lease(now, &mut actions);
     (state, actions)
 }
 

@@ -1,8 +1,8 @@
 //! The supervisor's decisions, one by one, and in every order of five events.
 
 use super::*;
+use crate::runner::lease::ServiceTime;
 use estop_protocol::run::Cause;
-use estop_protocol::time::Timestamp;
 
 const TIMEOUTS: StopTimeouts =
     StopTimeouts { grace: None, default_grace: Duration::from_secs(10), kill_after: Duration::from_secs(5) };
@@ -27,7 +27,19 @@ fn failed() -> Event {
 }
 
 fn succeeded() -> Event {
-    Event::Heartbeat(HeartbeatOutcome::Continue)
+    renewed(LEASE, 0)
+}
+
+/// A lease of a minute, claimed at 0 s.
+const LEASE: i64 = 60_000;
+
+fn lease() -> Lease {
+    Lease::claimed(Timestamp(LEASE), Duration::ZERO, ServiceTime { date: None, counted: Timestamp(0) })
+}
+
+/// A heartbeat that was sent at this second and found the lease to last until `expires_at`.
+fn renewed(expires_at: i64, sent: u64) -> Event {
+    Event::Heartbeat(HeartbeatOutcome::Continue { expires_at: Timestamp(expires_at), sent: secs(sent) })
 }
 
 fn secs(seconds: u64) -> Duration {
@@ -36,7 +48,14 @@ fn secs(seconds: u64) -> Duration {
 
 /// Lets events happen at their second; returns the final state and each event's actions.
 fn play(timeouts: StopTimeouts, events: Vec<(u64, Event)>) -> (State, Vec<Vec<Action>>) {
-    let mut state = State::new(timeouts);
+    play_from(State::new(timeouts, None), events)
+}
+
+fn play_exclusive(events: Vec<(u64, Event)>) -> (State, Vec<Vec<Action>>) {
+    play_from(State::new(TIMEOUTS, Some(lease())), events)
+}
+
+fn play_from(mut state: State, events: Vec<(u64, Event)>) -> (State, Vec<Vec<Action>>) {
     let mut all = Vec::new();
     for (at, event) in events {
         let (after, actions) = next(state, event, secs(at));
@@ -105,7 +124,7 @@ fn a_command_that_ignores_signals_gets_sigterm_after_the_grace_and_sigkill_after
 }
 
 #[test]
-fn a_stop_waits_for_the_whole_group_and_is_graceful_up_to_sigterm() {
+fn a_stop_waits_for_the_whole_group() {
     let exited = || (2, Event::Exited(ExitStatus::Code(130)));
     for (at, left, actions) in [
         (3, Remaining::Group, vec![]),
@@ -114,11 +133,91 @@ fn a_stop_waits_for_the_whole_group_and_is_graceful_up_to_sigterm() {
     ] {
         assert_eq!(last(vec![(1, stop()), exited(), (at, Event::Tick(left))]), actions, "{at} {left:?}");
     }
-    let (state, _) = play(
-        TIMEOUTS,
-        vec![(1, stop()), exited(), (11, Event::Tick(Remaining::Group)), (12, Event::Tick(Remaining::None))],
+}
+
+#[test]
+fn a_stop_is_confirmed_with_the_strongest_signal_that_it_took() {
+    let tick = |at| (at, Event::Tick(Remaining::Group));
+    let signal = |at, signal| (at, Event::Signal(signal));
+    for (events, confirmed) in [
+        (vec![(1, stop())], ConfirmedStop::Graceful),
+        (vec![(1, stop()), tick(10)], ConfirmedStop::Graceful),
+        (vec![(1, stop()), tick(11)], ConfirmedStop::Terminated),
+        (vec![(1, stop()), tick(11), tick(15)], ConfirmedStop::Terminated),
+        (vec![(1, stop()), tick(11), tick(16)], ConfirmedStop::Killed),
+        (vec![(1, stop()), signal(2, Signal::Terminate)], ConfirmedStop::Terminated),
+        (vec![(1, stop()), signal(2, Signal::Interrupt)], ConfirmedStop::Killed),
+        (vec![signal(1, Signal::Interrupt), signal(2, Signal::Interrupt), (3, stop())], ConfirmedStop::Killed),
+    ] {
+        let title = format!("{events:?}");
+        let ended = [(20, Event::Exited(ExitStatus::Code(0))), (21, Event::Tick(Remaining::None))];
+        let (state, actions) = play(TIMEOUTS, events.into_iter().chain(ended).collect());
+        assert_eq!(state.confirmed_stop(), Some(confirmed), "{title}");
+        assert_eq!(actions.last(), Some(&vec![Action::Finish]), "{title}");
+    }
+}
+
+#[test]
+fn an_exclusive_run_is_stopped_when_its_lease_runs_out_whatever_the_event() {
+    let events: [fn() -> Event; 3] = [|| Event::Tick(Remaining::Group), failed, || Event::Signal(Signal::Quit)];
+    for event in events {
+        let (state, actions) = play_exclusive(vec![(59, event()), (60, event())]);
+        assert!(!actions[0].contains(&Action::Report(Notice::Stopping)), "{actions:?}");
+        assert!(
+            actions[1].ends_with(&[Action::Report(Notice::Stopping), Action::Send(Signal::Interrupt)]),
+            "{actions:?}"
+        );
+        assert!(matches!(state.stop_reason(), Some(StopReason::LeaseRanOut)));
+        assert_eq!(state.stop_reason().map(StopReason::exit), Some(Exit::Fenced));
+        assert_eq!(play(TIMEOUTS, vec![(60, event()), (99_999, event())]).0.stop_reason().map(StopReason::exit), None);
+    }
+}
+
+#[test]
+fn the_end_of_a_lease_escalates_as_every_stop_does() {
+    let tick = |at| (at, Event::Tick(Remaining::Group));
+    let (state, actions) = play_exclusive(vec![tick(60), tick(69), tick(70), tick(75)]);
+    let sent = |signal, notice| vec![Action::Report(notice), Action::Send(signal)];
+    assert_eq!(
+        actions[1..],
+        [vec![], sent(Signal::Terminate, Notice::Terminating), sent(Signal::Kill, Notice::Killing)]
     );
-    assert_eq!(state.confirmed_stop(), Some(ConfirmedStop::Graceful));
+    assert_eq!(state.confirmed_stop(), Some(ConfirmedStop::Killed));
+}
+
+#[test]
+fn a_heartbeat_that_renews_the_lease_puts_its_end_off_and_one_that_does_not_changes_nothing() {
+    let tick = |at| (at, Event::Tick(Remaining::Group));
+    let stopped = |heartbeat, at| play_exclusive(vec![(31, heartbeat), (32, failed()), tick(at)]).0.is_stopping();
+    assert!(!stopped(renewed(LEASE + 31_000, 31), 90) && stopped(renewed(LEASE + 31_000, 31), 91));
+    assert!(!stopped(renewed(LEASE, 31), 59) && stopped(renewed(LEASE, 31), 60));
+    // An answer on the very last moment counts: the service has renewed the lease.
+    assert!(!play_exclusive(vec![(60, renewed(LEASE + 58_000, 58))]).0.is_stopping());
+}
+
+#[test]
+fn a_service_that_comes_back_too_late_does_not_call_the_stop_off() {
+    let events = vec![(60, failed()), (61, renewed(LEASE + 61_000, 61)), (62, stop())];
+    let (state, actions) = play_exclusive(events);
+    assert_eq!(actions[1..], [vec![], vec![]]);
+    assert!(matches!(state.stop_reason(), Some(StopReason::LeaseRanOut)));
+}
+
+#[test]
+fn a_command_that_has_exited_is_not_stopped_at_the_end_of_its_lease() {
+    let (state, actions) = play_exclusive(vec![(60, Event::Exited(ExitStatus::Code(0)))]);
+    assert_eq!(actions, [vec![Action::Send(Signal::Terminate), Action::Finish]]);
+    assert!(state.stop_reason().is_none());
+}
+
+#[test]
+fn ticks_come_only_where_time_matters() {
+    assert_eq!(State::new(TIMEOUTS, None).next_tick(secs(5)), None);
+    assert_eq!(play(TIMEOUTS, vec![(1, stop())]).0.next_tick(secs(5)), Some(STOP_TICK));
+    let exclusive = State::new(TIMEOUTS, Some(lease()));
+    assert_eq!(exclusive.next_tick(secs(5)), Some(LEASE_TICK));
+    assert_eq!(exclusive.next_tick(Duration::from_millis(59_900)), Some(Duration::from_millis(100)));
+    assert_eq!(exclusive.next_tick(secs(61)), Some(Duration::ZERO));
 }
 
 #[test]
@@ -229,49 +328,55 @@ fn alphabet() -> Vec<fn() -> (u64, Event)> {
         || (1, Event::Signal(Signal::Terminate)),
         || (1, Event::Exited(ExitStatus::Code(0))),
         || (1, Event::Tick(Remaining::Group)),
-        || (12, Event::Tick(Remaining::Group)),
-        || (12, Event::Tick(Remaining::Strays)),
+        || (35, Event::Tick(Remaining::Group)),
+        || (35, Event::Tick(Remaining::Strays)),
         || (1, Event::Tick(Remaining::None)),
     ]
 }
 
 #[test]
 fn the_invariants_hold_in_every_order_of_five_events() {
-    let alphabet = alphabet();
-    let mut orders = 0;
-    for code in 0..alphabet.len().pow(5) {
-        let picks = (0..5u32).map(|place| code / alphabet.len().pow(place) % alphabet.len());
-        let (mut now, mut state) = (0, State::new(TIMEOUTS));
-        let (mut ordered, mut interrupts, mut exits, mut interrupted) = (false, 0, 0, 0);
-        for pick in picks {
-            let (passed, event) = alphabet[pick]();
-            if matches!(event, Event::Exited(_)) && exits > 0 {
-                break;
-            }
-            now += passed;
-            ordered |= matches!(event, Event::Heartbeat(HeartbeatOutcome::Stop(_) | HeartbeatOutcome::LeaseLost(_)));
-            exits += usize::from(matches!(event, Event::Exited(_)));
-            interrupted += usize::from(matches!(event, Event::Signal(Signal::Interrupt)));
-            let outside = matches!(event, Event::Signal(_) | Event::Exited(_));
-            let (after, actions) = next(state, event, secs(now));
-            state = after;
-            interrupts += actions.iter().filter(|a| **a == Action::Send(Signal::Interrupt)).count();
-            let sends = actions.iter().any(|a| matches!(a, Action::Send(_)));
-            assert!(!sends || ordered || outside, "a signal for no reason: {code}");
-            assert!(interrupts <= 1, "two interrupts: {code}");
-            if actions.contains(&Action::Send(Signal::Kill)) {
-                assert!(ordered || interrupted >= 2, "killed for no reason: {code}");
-            }
-            if actions.contains(&Action::Finish) {
-                assert!(exits == 1, "finished while the command runs: {code}");
-                assert_eq!(state.confirmed_stop().is_some(), state.stop_reason().is_some());
-                break;
-            }
-            assert!(exits == 0 || state.is_stopping(), "not finished after the exit: {code}");
-        }
-        orders += 1;
-    }
+    let orders = alphabet().len().pow(5);
     assert_eq!(orders, 161_051);
+    for code in 0..orders {
+        check_invariants(code, None);
+        check_invariants(code, Some(lease()));
+    }
+}
+
+fn check_invariants(code: usize, lease: Option<Lease>) {
+    let alphabet = alphabet();
+    let picks = (0..5u32).map(|place| code / alphabet.len().pow(place) % alphabet.len());
+    let (mut now, mut state) = (0, State::new(TIMEOUTS, lease));
+    let (mut ordered, mut interrupts, mut exits, mut interrupted) = (false, 0, 0, 0);
+    for pick in picks {
+        let (passed, event) = alphabet[pick]();
+        if matches!(event, Event::Exited(_)) && exits > 0 {
+            return;
+        }
+        now += passed;
+        ordered |= matches!(event, Event::Heartbeat(HeartbeatOutcome::Stop(_) | HeartbeatOutcome::LeaseLost(_)));
+        exits += usize::from(matches!(event, Event::Exited(_)));
+        interrupted += usize::from(matches!(event, Event::Signal(Signal::Interrupt)));
+        let outside = matches!(event, Event::Signal(_) | Event::Exited(_));
+        let (after, actions) = next(state, event, secs(now));
+        state = after;
+        ordered |= lease.is_some_and(|lease| lease.until() <= secs(now));
+        interrupts += actions.iter().filter(|a| **a == Action::Send(Signal::Interrupt)).count();
+        let sends = actions.iter().any(|a| matches!(a, Action::Send(_)));
+        assert!(!sends || ordered || outside, "a signal for no reason: {code}");
+        assert!(interrupts <= 1, "two interrupts: {code}");
+        assert!(!ordered || exits > 0 || state.is_stopping(), "not stopped: {code}");
+        if actions.contains(&Action::Send(Signal::Kill)) {
+            assert!(ordered || interrupted >= 2, "killed for no reason: {code}");
+        }
+        if actions.contains(&Action::Finish) {
+            assert!(exits == 1, "finished while the command runs: {code}");
+            assert_eq!(state.confirmed_stop().is_some(), state.stop_reason().is_some());
+            return;
+        }
+        assert!(exits == 0 || state.is_stopping(), "not finished after the exit: {code}");
+    }
 }
 
 #[test]

@@ -96,26 +96,3 @@ fn completions_are_printed_for_shells() {
         assert!(call(&project, &["completions", shell]).expect_code(0).stdout.contains("estop"));
     }
 }
-
-#[test]
-fn many_runs_are_cancelled_at_once_and_a_dry_run_only_lists_them() {
-    let project = Project::new();
-    let body = json!({"environment": "staging", "branch": "main", "metadata": {"ci_run_id": 42}});
-    let register =
-        || project.call("PUT", "/api/test-runs", Some(&body)).ok()["data"]["test_run"]["id"].as_i64().expect("an id");
-    let (first, second) = (register(), register());
-    let matching = ["cancel", "--branch", "main", "--metadata", "ci_run_id=42"];
-    let ended = call(&project, &[&matching[..], &["--dry-run"]].concat()).expect_code(0);
-    assert!(ended.stdout.contains(&format!("Test run {second} would be cancelled.")), "{ended:?}");
-    assert_eq!(project.show(first)["state"], "queued");
-    let ended = call(&project, &[&matching[..], &["--limit", "1", "--reason", "bad deploy"]].concat()).expect_code(0);
-    assert!(
-        ended.stdout.contains(&format!("Test run {first} is cancelled.")) && ended.stderr.contains("more runs match"),
-        "{ended:?}"
-    );
-    assert_eq!(project.show(first)["cancel"]["reason"], "bad deploy");
-    let ended = call(&project, &["cancel", &first.to_string(), &second.to_string()]).expect_code(0);
-    assert!(ended.stdout.contains(&format!("Test run {first} is over")), "{ended:?}");
-    call(&project, &["cancel", &first.to_string(), &second.to_string()]).expect_code(123);
-    call(&project, &["cancel", &first.to_string(), "9007199254740991"]).expect_code(122);
-}

@@ -145,3 +145,20 @@ fn a_page_says_how_to_get_the_next_one() {
         assert!(!ended.stdout.contains("Staging") || ended.stdout.contains("Staging \\u{1b}[2J"), "{ended:?}");
     }
 }
+
+#[test]
+fn a_rare_run_is_found_behind_a_long_history() {
+    let project = Project::new();
+    let (rare, token) = project.started();
+    project.finish(rare, &token).ok();
+    // The service looks at a hundred runs at a time where no index answers a filter.
+    for _ in 0..205 {
+        project.queued();
+    }
+    let listed = with_key(&project, &["list", "--state", "ended"]).expect_code(0);
+    let rows = rows(&listed);
+    assert_eq!((rows.len(), rows[1][0]), (2, rare.to_string().as_str()), "{listed:?}");
+    assert!(!listed.stderr.contains("next page"), "{listed:?}");
+    let none = with_key(&project, &["list", "--state", "error"]).expect_code(0);
+    assert!(none.stderr.contains("no test run matches"), "{none:?}");
+}

@@ -8,8 +8,10 @@ mod contract {
     /// The service's own tests hold its answers to openapi.yaml.
     pub fn check_http(_method: &str, _path: &str, _status: u16, _body: &str) {}
 }
+mod bulk;
 mod commands;
 mod concurrency;
+mod exclusive;
 mod lists;
 mod outage;
 mod playwright;
@@ -19,3 +21,4 @@ mod run;
 mod stop;
 mod support;
 mod tty;
+mod usage;

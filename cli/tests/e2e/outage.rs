@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::client::{ADMIN, Project, eventually};
+use crate::client::{ADMIN, Project, eventually, unique};
 use crate::proxy::{Mode, Proxy, respond_with};
 use crate::support::{Running, estop, lives, start_at};
 
@@ -131,18 +131,29 @@ fn a_cancel_is_retried_until_there_is_a_response() {
 }
 
 #[test]
-fn a_key_that_is_revoked_meanwhile_does_not_stop_the_tests() {
+fn a_key_that_is_revoked_meanwhile_takes_nothing_from_a_run_that_has_its_lease() {
     let project = Project::new();
     let (key, key_id) = project.key("ci", &["run"], None);
     let mut command = estop(&project.server.url, &key);
     let mut running =
         Running::of(command.args(["run", "-e", "staging", "--", "sh", "-c", "echo ready; read line; exit 6"]));
     running.says("ready");
+    let id = running.id();
     assert_eq!(project.server.admin("DELETE", &format!("/api/keys/{key_id}"), None).status, 200);
-    running.says("The tests go on");
     running.type_in("go\n");
-    let ended = running.end().expect_code(6);
-    assert!(ended.stderr.contains("could not be recorded"), "{ended:?}");
+    running.end().expect_code(6);
+    assert_eq!(project.show(id)["result"], "failed");
+    // It can still be cancelled, too.
+    let (key, key_id) = project.key("ci", &["run"], None);
+    let mut command = estop(&project.server.url, &key);
+    let script = "trap 'exit 0' INT; echo ready; while :; do sleep 0.1; done";
+    let mut running = Running::of(command.args(["run", "-e", "staging", "--", "sh", "-c", script]));
+    running.says("ready");
+    let id = running.id();
+    assert_eq!(project.server.admin("DELETE", &format!("/api/keys/{key_id}"), None).status, 200);
+    assert_eq!(project.cancel(id).status, 200);
+    running.end().expect_code(120);
+    assert_eq!(project.show(id)["stop"]["outcome"], "graceful");
 }
 
 #[test]
@@ -166,13 +177,47 @@ fn a_bug_in_the_service_does_not_stop_the_tests() {
 fn a_bug_in_the_service_is_reported_with_its_request_id() {
     let project = Project::new();
     let proxy = Proxy::before(&project.server.url, broken());
-    // Not safe to repeat, so it is sent once.
-    let mut command = estop(&proxy.url, "");
-    command.env("ESTOP_ADMIN_TOKEN", ADMIN).args(["projects", "create", "--name", "Shop", "--slug", "shop"]);
-    let ended = Running::of(&mut command).end().expect_code(124);
-    assert!(ended.stderr.contains("returned 500") && ended.stderr.contains("request id 7f3a"), "{ended:?}");
-    assert!(!ended.stderr.contains("ESTOP_URL") && ended.stdout.is_empty(), "{ended:?}");
-    assert_eq!((ended.stderr.lines().count(), proxy.seen()), (1, 1), "{ended:?}");
     let ended = start_at(&proxy.url, &project, &["wait", "7", "--timeout", "1"]).end().expect_code(124);
     assert!(ended.stderr.contains("still waiting") && ended.stderr.contains("request id 7f3a"), "{ended:?}");
+    assert!(ended.stderr.contains("returned 500") && !ended.stderr.contains("ESTOP_URL"), "{ended:?}");
+}
+
+#[test]
+fn what_the_admin_creates_is_retried_and_created_once() {
+    let project = Project::new();
+    let id = project.id.to_string();
+    let proxy = Proxy::before(&project.server.url, Mode::Through);
+    let slug = unique();
+    for (arguments, list) in [
+        (&["projects", "create", "--name", "Shop", "--slug", &slug][..], None),
+        (&["environments", "create", "--project", &id, "--name", "New", "--slug", "new"], Some("environments")),
+        (&["keys", "create", "--project", &id, "--user", "ci", "--name", "once", "--scope", "run"], Some("keys")),
+    ] {
+        proxy.switch(unavailable());
+        let mut command = estop(&proxy.url, "");
+        let mut running = Running::of(command.env("ESTOP_ADMIN_TOKEN", ADMIN).args(arguments));
+        running.says("retrying");
+        proxy.switch(Mode::Through);
+        running.end().expect_code(0);
+        if let Some(list) = list {
+            let mut command = estop(&project.server.url, "");
+            let ended =
+                Running::of(command.env("ESTOP_ADMIN_TOKEN", ADMIN).args([list, "list", "--project", &id])).end();
+            assert_eq!(ended.stdout.matches("once").count() + ended.stdout.matches("New").count(), 1, "{ended:?}");
+        }
+    }
+}
+
+#[test]
+fn an_address_that_is_not_estops_is_not_blamed_on_the_id() {
+    let project = Project::new();
+    let id = project.queued().to_string();
+    let blog = Proxy::before(&project.server.url, respond_with("404 Not Found", "", "<html>Not here</html>"));
+    for url in [format!("{}/foo", project.server.url), blog.url.clone()] {
+        for arguments in [&["show", &id][..], &["cancel", &id], &["list"], &["run", "-e", "staging", "--", "true"]] {
+            let ended = start_at(&url, &project, arguments).end().expect_code(122);
+            assert!(ended.stderr.contains(&format!("{url} does not look like an estop service")), "{ended:?}");
+            assert!(ended.stderr.contains("ESTOP_URL") && !ended.stderr.contains("the id"), "{ended:?}");
+        }
+    }
 }

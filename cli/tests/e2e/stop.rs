@@ -64,7 +64,7 @@ fn grandchildren_die_too() {
     let project = Project::new();
     // Shells make their background children ignore SIGINT, so this one takes a SIGTERM.
     let running = run(&project, &["--grace", "1"], "sleep 1000 & echo pid=$!; wait");
-    cancel_and_check(&project, running, "graceful");
+    cancel_and_check(&project, running, "terminated");
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn processes_that_left_the_group_die_too() {
     // setsid gives the sleeper a group of its own, as Playwright does with its browsers.
     let script = "setsid sh -c 'echo pid=$$; exec sleep 1000' & trap 'exit 0' INT; while :; do sleep 0.1; done";
     let running = run(&project, &[], script);
-    cancel_and_check(&project, running, "graceful");
+    cancel_and_check(&project, running, "terminated");
 }
 
 #[test]

@@ -9,7 +9,10 @@ use std::thread;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
+use serde_json::json;
+
 use crate::client::{Project, eventually};
+use crate::proxy::{Proxy, respond_with};
 
 /// A pseudoterminal, driven by the test.
 struct Terminal {
@@ -20,6 +23,10 @@ struct Terminal {
 impl Terminal {
     /// Runs a script in a terminal of its own.
     fn running(script: &str, project: &Project) -> (Self, std::process::Child) {
+        Self::running_at(&project.server.url, &project.key, script)
+    }
+
+    fn running_at(url: &str, key: &str, script: &str) -> (Self, std::process::Child) {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
         grantpt(&master).and_then(|()| unlockpt(&master)).expect("a terminal");
         let name = ptsname(&master, Vec::new()).expect("a name").into_string().expect("a path");
@@ -28,8 +35,8 @@ impl Terminal {
         let child = Command::new("setsid")
             .args(["--ctty", "--wait", "sh", "-c", script])
             .env("ESTOP", env!("CARGO_BIN_EXE_estop"))
-            .env("ESTOP_URL", &project.server.url)
-            .env("ESTOP_KEY", &project.key)
+            .env("ESTOP_URL", url)
+            .env("ESTOP_KEY", key)
             .env("ESTOP_ENVIRONMENT", "staging")
             .env("TERM", "xterm")
             .env_remove("NO_COLOR")
@@ -92,4 +99,50 @@ fn ctrl_c_reaches_the_command_whether_or_not_it_has_the_terminal() {
         terminal.shows("code 9");
         child.wait().expect("an end");
     }
+}
+
+/// Every request finds, or cancels, this many runs.
+fn matching(runs: i64) -> Proxy {
+    let run = |id| json!({"id": id, "state": "queued", "environment": "staging", "branch": "main", "actor": "ada", "age_seconds": 300});
+    let cancelled: Vec<_> = (1..=runs).map(run).collect();
+    let page = json!({"data": {
+        "dry_run": false, "cancelled": cancelled, "already_over": [], "not_found": [], "more": false, "next": null,
+    }});
+    Proxy::before("http://127.0.0.1:1", respond_with("200 OK", "", &page.to_string()))
+}
+
+#[test]
+fn a_cancel_of_many_runs_asks_first() {
+    for (typed, code, requests, says) in [
+        ("y\n", "code 0", 2, "42 test runs are cancelled."),
+        ("YES\n", "code 0", 2, "42 test runs are cancelled."),
+        ("\n", "code 122", 1, "nothing was cancelled"),
+        ("n\n", "code 122", 1, "nothing was cancelled"),
+        ("\u{4}", "code 122", 1, "nothing was cancelled"),
+        // Ctrl-C ends estop before it has sent anything.
+        ("\u{3}", "code 130", 1, "^C"),
+    ] {
+        let proxy = matching(42);
+        let script = "trap : INT; $ESTOP cancel --branch main; echo \"code $?\"";
+        let (mut terminal, mut child) = Terminal::running_at(&proxy.url, "a-key", script);
+        terminal.shows("and 22 more");
+        terminal.shows("Cancel 42 test runs? [y/N]");
+        terminal.types(typed);
+        terminal.shows(code);
+        terminal.shows(says);
+        child.wait().expect("an end");
+        assert_eq!(proxy.seen(), requests, "{typed:?}");
+    }
+}
+
+#[test]
+fn a_cancel_by_nothing_but_a_state_asks_first_and_a_yes_or_a_dry_run_does_not() {
+    let proxy = matching(2);
+    let script = "$ESTOP cancel --state started; $ESTOP cancel --state started --yes; $ESTOP cancel --state started --dry-run; echo \"code $?\"";
+    let (mut terminal, mut child) = Terminal::running_at(&proxy.url, "a-key", script);
+    terminal.shows("Cancel 2 test runs? [y/N]");
+    terminal.types("no\n");
+    terminal.shows("code 0");
+    child.wait().expect("an end");
+    assert_eq!((terminal.screen.lock().expect("a lock").matches("[y/N]").count(), proxy.seen()), (1, 3));
 }

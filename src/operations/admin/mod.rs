@@ -9,19 +9,20 @@ pub mod projects;
 use serde::Deserialize;
 
 use crate::http::error::ApiError;
+use crate::http::write_id::Mine;
 
 /// What a creation found under its slug.
 #[derive(Deserialize)]
 struct Found<T> {
-    /// 1 if this very request created it.
-    mine: u8,
+    /// Whether this very request created it.
+    mine: Mine,
     item: Option<T>,
 }
 
 impl<T> Found<T> {
     fn created(self, what: &str) -> Result<T, ApiError> {
-        match (self.mine, self.item) {
-            (1, Some(item)) => Ok(item),
+        match (self.mine.check()?, self.item) {
+            (true, Some(item)) => Ok(item),
             _ => Err(ApiError::Conflict(format!("The slug is taken: there is such {what} already. Choose another."))),
         }
     }

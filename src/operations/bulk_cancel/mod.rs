@@ -5,19 +5,22 @@
 mod selection;
 
 use estop_protocol::bulk_cancel::{BulkCancelRequest, BulkCancelled, BulkOver, BulkRun};
+use estop_protocol::run::State;
+use estop_protocol::time::Timestamp;
 use serde::Deserialize;
 
 use super::environments::unknown_environment;
 use super::over::Standing;
-use crate::http::caller::{Caller, KeyVerdict};
+use crate::http::caller::{Caller, Key};
 use crate::http::check;
 use crate::http::error::ApiError;
 use crate::http::json;
 use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::reply::Reply;
 use crate::http::request::Call;
+use crate::http::write_id::{Mine, WriteId};
 use crate::key::Scope;
-use crate::runtime::{Sql, Statement, Value};
+use crate::runtime::{DbError, Sql, Value};
 use selection::{Filter, Selection};
 
 pub const OPERATION: Operation = Operation {
@@ -29,27 +32,35 @@ pub const OPERATION: Operation = Operation {
 const CHOOSE_GIVEN: Sql = Sql { file: "bulk_cancel/choose_given.sql", text: include_str!("choose_given.sql") };
 const CHOOSE_MATCHING: Sql = Sql { file: "bulk_cancel/choose_matching.sql", text: include_str!("choose_matching.sql") };
 const CANCEL_CHOSEN: Sql = Sql { file: "bulk_cancel/cancel_chosen.sql", text: include_str!("cancel_chosen.sql") };
-const REPORT_CHOSEN: Sql = Sql { file: "bulk_cancel/report_chosen.sql", text: include_str!("report_chosen.sql") };
-const REPORT_GIVEN: Sql = Sql { file: "bulk_cancel/report_given.sql", text: include_str!("report_given.sql") };
-const REPORT_MATCHING: Sql = Sql { file: "bulk_cancel/report_matching.sql", text: include_str!("report_matching.sql") };
-const DIAGNOSE_GIVEN: Sql = Sql { file: "bulk_cancel/diagnose_given.sql", text: include_str!("diagnose_given.sql") };
-const DIAGNOSE_MATCHING: Sql =
-    Sql { file: "bulk_cancel/diagnose_matching.sql", text: include_str!("diagnose_matching.sql") };
+const REPORT: Sql = Sql { file: "bulk_cancel/report.sql", text: include_str!("report.sql") };
+const PREVIEW_GIVEN: Sql = Sql { file: "bulk_cancel/preview_given.sql", text: include_str!("preview_given.sql") };
+const PREVIEW_MATCHING: Sql =
+    Sql { file: "bulk_cancel/preview_matching.sql", text: include_str!("preview_matching.sql") };
 
-/// What came of a bulk cancel.
-enum BulkCancel {
-    /// The runs that were chosen, as they are now, and whether more match than the limit let through.
-    Done { runs: Vec<Reported>, more: bool },
-    /// The project has no such environment as the filter's, but these (at most 50).
-    UnknownEnvironment(Vec<String>),
+/// What a bulk cancel found: each row has the same key, choice and environments, and one of the runs, if there are any.
+#[derive(Deserialize)]
+struct Row {
+    key: Key,
+    mine: Mine,
+    #[serde(default)]
+    next: Option<String>,
+    #[serde(default)]
+    environments: Option<Vec<String>>,
+    run: Option<Chosen>,
 }
 
-/// A chosen run.
+/// A run that was chosen.
 #[derive(Deserialize)]
-struct Reported {
+struct Chosen {
     id: i64,
-    mine: u8,
-    run: Standing,
+    was: State,
+    environment: String,
+    branch: Option<String>,
+    actor: String,
+    created_at: Timestamp,
+    /// Whether this very request cancelled it.
+    cancelled: bool,
+    now: Standing,
 }
 
 async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
@@ -58,130 +69,122 @@ async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
     let reason = check::reason(request.reason.take())?;
     let dry_run = request.dry_run.unwrap_or(false);
     let selection = Selection::from_request(request, call.request.now)?;
-    let outcome = if dry_run {
-        report(call, caller, &write_id, &selection).await?
+    let rows = if dry_run {
+        preview(call, caller, &selection).await?
     } else {
         cancel(call, caller, &write_id, &selection, reason.as_deref()).await?
     };
-    match (outcome, &selection) {
-        (BulkCancel::Done { runs, more }, _) => Ok(reply(&runs, &selection, dry_run, more)),
-        (BulkCancel::UnknownEnvironment(known), Selection::Matching(Filter { environment: Some(asked), .. })) => {
-            Err(unknown_environment("filter.environment", asked, &known))
-        }
-        (BulkCancel::UnknownEnvironment(_), _) => Err(ApiError::NotFound("environment")),
-    }
-}
-
-fn reply(runs: &[Reported], selection: &Selection, dry_run: bool, more: bool) -> Reply {
-    let not_found = match selection {
-        Selection::Given(ids) => ids.iter().copied().filter(|id| runs.iter().all(|run| run.id != *id)).collect(),
-        Selection::Matching(_) => Vec::new(),
+    let mut answer = BulkCancelled {
+        dry_run,
+        cancelled: Vec::new(),
+        already_over: Vec::new(),
+        not_found: Vec::new(),
+        more: false,
+        next: None,
     };
-    let (mut cancelled, mut already_over) = (Vec::new(), Vec::new());
-    for Reported { id, mine, run } in runs {
-        if *mine == 1 || (dry_run && !run.state.is_over()) {
-            cancelled.push(BulkRun { id: *id });
-        } else {
-            already_over.push(BulkOver { id: *id, message: run.why_over(*id) });
+    for Row { key, mine, next, environments, run } in rows {
+        caller.check(key, Scope::Cancel)?;
+        mine.check()?;
+        if let (Some(known), Some(asked)) = (environments, selection.environment()) {
+            return Err(unknown_environment("filter.environment", asked, &known));
+        }
+        answer.more = next.is_some();
+        answer.next = next;
+        match run {
+            Some(run) if run.cancelled || (dry_run && !run.now.state.is_over()) => {
+                answer.cancelled.push(run.shown(call.request.now));
+            }
+            // The choice was not carried out.
+            Some(run) if !run.now.state.is_over() => return Err(DbError::Unreadable(CANCEL_CHOSEN.file).into()),
+            Some(run) => answer.already_over.push(BulkOver { id: run.id, message: run.now.why_over(run.id) }),
+            None => {}
         }
     }
-    let outcome = if dry_run { "dry_run" } else { "bulk_cancelled" };
-    Reply::data(outcome, BulkCancelled { dry_run, cancelled, already_over, not_found, more })
+    if let Selection::Given(ids) = &selection {
+        let seen =
+            |id: &i64| answer.cancelled.iter().any(|r| r.id == *id) || answer.already_over.iter().any(|r| r.id == *id);
+        answer.not_found = ids.iter().copied().filter(|id| !seen(id)).collect();
+    }
+    Ok(Reply::data(if dry_run { "dry_run" } else { "bulk_cancelled" }, answer))
 }
 
 async fn cancel(
     call: &Call<'_>,
     caller: &Caller<'_>,
-    write_id: &str,
+    WriteId { id, hash }: &WriteId,
     selection: &Selection,
     reason: Option<&str>,
-) -> Result<BulkCancel, ApiError> {
-    let ids = selection.ids();
-    let (choose, params) = match selection {
-        Selection::Given(_) => (CHOOSE_GIVEN, vec![write_id.into(), ids.as_str().into()]),
-        Selection::Matching(filter) => (CHOOSE_MATCHING, filter.params(write_id, filter.limit)),
+) -> Result<Vec<Row>, ApiError> {
+    let (id, hash) = (id.as_str(), hash.as_str());
+    let ids;
+    let choose = match selection {
+        Selection::Given(given) => {
+            ids = json(given);
+            caller.statement(CHOOSE_GIVEN, [id.into(), hash.into(), ids.as_str().into()])
+        }
+        Selection::Matching(filter) => caller.statement(CHOOSE_MATCHING, filter.params(id, hash)),
     };
     let rows = call
         .batch(vec![
-            caller.statement(choose, params),
-            caller.statement(CANCEL_CHOSEN, [write_id.into(), reason.into()]),
-            caller.statement(REPORT_CHOSEN, [write_id.into()]),
-            diagnose(caller, write_id, selection, 0),
+            choose,
+            caller.statement(CANCEL_CHOSEN, [id.into(), hash.into(), reason.into()]),
+            caller.statement(REPORT, [id.into(), hash.into(), selection.environment().into()]),
         ])
         .await?;
-    let found: Diagnosis = rows.only(3)?;
-    found.outcome(rows.all(2), 0)
+    Ok(rows.all(2)?)
 }
 
 /// A dry run.
-async fn report(
-    call: &Call<'_>,
-    caller: &Caller<'_>,
-    write_id: &str,
-    selection: &Selection,
-) -> Result<BulkCancel, ApiError> {
-    let ids = selection.ids();
-    let (report, params, limit) = match selection {
-        Selection::Given(_) => (REPORT_GIVEN, vec![write_id.into(), ids.as_str().into()], 0),
-        Selection::Matching(filter) => (REPORT_MATCHING, filter.params(write_id, filter.limit), filter.limit),
+async fn preview(call: &Call<'_>, caller: &Caller<'_>, selection: &Selection) -> Result<Vec<Row>, ApiError> {
+    let ids;
+    let preview = match selection {
+        Selection::Given(given) => {
+            ids = json(given);
+            caller.statement(PREVIEW_GIVEN, [ids.as_str().into()])
+        }
+        Selection::Matching(filter) => caller.statement(PREVIEW_MATCHING, filter.params("", "")),
     };
-    // Nothing is taken away, so one more than the limit tells whether there are more.
-    let rows = call.batch(vec![caller.statement(report, params), diagnose(caller, write_id, selection, 1)]).await?;
-    let found: Diagnosis = rows.only(1)?;
-    found.outcome(rows.all(0), limit)
+    Ok(call.batch(vec![preview]).await?.all(0)?)
 }
 
-/// The statement that says what is left; of a filter's matches it counts up to `beyond` more than the limit.
-fn diagnose<'a>(caller: &Caller<'a>, write_id: &'a str, selection: &'a Selection, beyond: i64) -> Statement<'a> {
-    match selection {
-        Selection::Given(_) => caller.statement(DIAGNOSE_GIVEN, []),
-        Selection::Matching(filter) => {
-            caller.statement(DIAGNOSE_MATCHING, filter.params(write_id, filter.limit + beyond))
+impl Chosen {
+    fn shown(self, now: Timestamp) -> BulkRun {
+        BulkRun {
+            id: self.id,
+            state: self.was,
+            environment: self.environment,
+            branch: self.branch,
+            actor: self.actor,
+            age_seconds: now.since(self.created_at).max(0) / 1000,
         }
-    }
-}
-
-#[derive(Deserialize)]
-struct Diagnosis {
-    key: KeyVerdict,
-    left: i64,
-    environments: Option<Vec<String>>,
-}
-
-impl Diagnosis {
-    fn outcome(
-        self,
-        runs: Result<Vec<Reported>, crate::runtime::DbError>,
-        expected_left: i64,
-    ) -> Result<BulkCancel, ApiError> {
-        self.key.check(Scope::Cancel)?;
-        if let Some(known) = self.environments {
-            return Ok(BulkCancel::UnknownEnvironment(known));
-        }
-        Ok(BulkCancel::Done { runs: runs?, more: self.left > expected_left })
     }
 }
 
 impl Selection {
-    /// The ids as JSON; empty for a filter.
-    fn ids(&self) -> String {
+    /// The environment that a filter names.
+    fn environment(&self) -> Option<&str> {
         match self {
-            Self::Given(ids) => json(ids),
-            Self::Matching(_) => String::new(),
+            Self::Given(_) => None,
+            Self::Matching(filter) => filter.environment.as_deref(),
         }
     }
 }
 
 impl Filter {
-    fn params<'a>(&'a self, write_id: &'a str, limit: i64) -> Vec<Value<'a>> {
-        vec![
+    /// `?3` to `?12` of choose_matching.sql.
+    fn params<'a>(&'a self, write_id: &'a str, hash: &'a str) -> [Value<'a>; 10] {
+        let (after_state, after_id) = self.after;
+        [
             write_id.into(),
+            hash.into(),
             self.environment.as_deref().into(),
             self.branch.as_deref().into(),
             self.state.into(),
             self.created_by.map(|at| at.0).into(),
             self.metadata.as_deref().into(),
-            limit.into(),
+            after_state.into(),
+            after_id.into(),
+            self.limit.into(),
         ]
     }
 }

@@ -1,7 +1,7 @@
 //! Which runs a bulk cancel is about.
 
 use estop_protocol::bulk_cancel::{BulkCancelRequest, BulkFilter};
-use estop_protocol::limits::{BULK_AGE_MINUTES, BULK_IDS, BULK_LIMIT, BULK_METADATA_NAMES, NAME_CHARS};
+use estop_protocol::limits::{BULK_AGE_MINUTES, BULK_IDS, BULK_LIMIT, BULK_METADATA_NAMES, MAX_ID, NAME_CHARS};
 use estop_protocol::run::State;
 use estop_protocol::time::Timestamp;
 use estop_protocol::whole::Whole;
@@ -33,6 +33,8 @@ pub struct Filter {
     pub created_by: Option<Timestamp>,
     /// An object as JSON.
     pub metadata: Option<String>,
+    /// The state and the id of the run to go on after.
+    pub after: (&'static str, i64),
     /// How many at most.
     pub limit: i64,
 }
@@ -48,12 +50,30 @@ impl Selection {
             (Some(_), None) if limit.is_some() => {
                 invalid("limit", "expected with `filter` only; all of `ids` are cancelled")
             }
+            (Some(_), None) if request.cursor.is_some() => {
+                invalid("cursor", "expected with `filter` only; `ids` have no more to go on to")
+            }
             (Some(ids), None) => given(ids),
             (None, Some(filter)) => {
-                Ok(Self::Matching(Filter::from_request(filter, now, limit.unwrap_or(DEFAULT_LIMIT))?))
+                let after = request.cursor.as_deref().map_or(Ok(("", 0)), after)?;
+                Ok(Self::Matching(Filter::from_request(filter, now, after, limit.unwrap_or(DEFAULT_LIMIT))?))
             }
             _ => invalid("ids", "expected either `ids` or `filter`, to say which runs"),
         }
+    }
+}
+
+/// Reads a cursor: the `next` of an earlier answer, like `queued:42`.
+fn after(cursor: &str) -> Result<(&'static str, i64), ApiError> {
+    let read = || {
+        let (state, id) = cursor.split_once(':')?;
+        let state = State::ALL.iter().find(|known| known.name() == state && !known.is_over())?;
+        let id = id.parse().ok().filter(|id| (1..=MAX_ID).contains(id) && !cursor.contains(['+', ' ']))?;
+        Some((state.name(), id))
+    };
+    match read() {
+        Some(after) => Ok(after),
+        None => invalid("cursor", "expected the `next` of an earlier answer, as it is"),
     }
 }
 
@@ -69,7 +89,12 @@ fn given(ids: Vec<Whole>) -> Result<Selection, ApiError> {
 }
 
 impl Filter {
-    fn from_request(filter: BulkFilter, now: Timestamp, limit: i64) -> Result<Self, ApiError> {
+    fn from_request(
+        filter: BulkFilter,
+        now: Timestamp,
+        after: (&'static str, i64),
+        limit: i64,
+    ) -> Result<Self, ApiError> {
         if let Some(environment) = &filter.environment {
             slug("filter.environment", environment)?;
         }
@@ -89,6 +114,7 @@ impl Filter {
             state: filter.state.map(State::name),
             created_by: minutes.map(|minutes| now.plus(-minutes * MINUTE)),
             metadata: (!metadata.is_empty()).then(|| json(&metadata)),
+            after,
             limit,
         };
         if filter.is_everything() {

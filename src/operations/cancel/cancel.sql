@@ -1,18 +1,14 @@
 -- The decision: cancels a run that is not over, or changes nothing.
 --
--- ?1 key's SHA-256   ?2 now (ms)   ?3 run   ?4 this write's id   ?5 reason or NULL
--- Plan: (hash=?), INTEGER PRIMARY KEY
--- Row, if it took: {cancelled_at, cancel_by}
+-- ?1 key's SHA-256   ?2 now (ms)   ?3 run   ?4 this write's id   ?5 this write's hash   ?6 reason or NULL
+-- Plan: INTEGER PRIMARY KEY, (hash=?)
 UPDATE runs
-   SET state             = 'cancelled',
-       cancelled_at      = ?2,
-       cancel_reason     = ?5,
-       cancel_cause      = 'user',
-       cancel_by         = k.user,
-       cancel_request_id = k.id || ':' || ?4,
-       stop_outcome      = CASE WHEN lease_token IS NULL THEN 'never_started' ELSE 'stopping' END
-  FROM keys k
- WHERE k.hash = ?1 AND k.can_cancel = 1 AND k.valid_until > ?2
-   AND runs.id = ?3 AND runs.project_id = k.project_id
-   AND runs.state IN ('pending', 'queued', 'started')
-RETURNING json_object('cancelled_at', cancelled_at, 'cancel_by', cancel_by) AS row;
+   SET state               = 'cancelled',
+       cancelled_at        = max(?2, waiting_since, coalesce(started_at, 0)), -- a late repeat must not go back in time
+       cancel_reason       = ?6,
+       cancel_cause        = 'user',
+       (cancel_by, cancel_request_id) = (SELECT k.user, k.id || ':' || ?4 FROM keys k WHERE k.hash = ?1),
+       cancel_request_hash = ?5,
+       stop_outcome        = iif(lease_token IS NULL, 'never_started', 'stopping')
+ WHERE runs.id = ?3 AND runs.open_state IS NOT NULL
+   AND runs.project_id = (SELECT k.project_id FROM keys k WHERE k.hash = ?1 AND k.can_cancel = 1 AND k.valid_until > ?2);

@@ -1,15 +1,30 @@
--- Why a cancel took or did not: the key, and the run as it is now. It decides nothing.
+-- What came of a cancel; it decides nothing. changes() is SQLite's: the rows that the statement before it in the batch
+-- changed. The runtime allows it (workerd's list of SQLite functions), which was tried locally and not on Cloudflare. After
+-- a cancel that took, nothing need be read but the run. It only saves a row: were it to give anything else, the write's id
+-- would still tell.
 --
--- ?1 key's SHA-256   ?2 now (ms)   ?3 run   ?4 this write's id
--- Plan: (hash=?), INTEGER PRIMARY KEY
--- Row: {key, run, mine}; run is null if the key may not see it; mine is 1 if this very request cancelled it
-SELECT json_object(
-           'key', CASE WHEN k.id IS NULL THEN 'unknown' WHEN k.revoked_at IS NOT NULL THEN 'revoked'
-                       WHEN k.valid_until <= ?2 THEN 'expired' WHEN k.can_cancel = 0 THEN 'unscoped' ELSE 'valid' END,
-           'run', json(CASE WHEN r.id IS NOT NULL THEN json_object(
-               'state', r.state, 'result', r.result, 'error_code', r.error_code, 'ended_at', r.ended_at,
-               'cancelled_at', r.cancelled_at, 'cancel_by', r.cancel_by) END),
-           'mine', r.cancel_request_id IS k.id || ':' || ?4) AS row
-  FROM (SELECT 1)
-  LEFT JOIN keys k ON k.hash = ?1
-  LEFT JOIN runs r ON k.can_cancel = 1 AND k.valid_until > ?2 AND r.id = ?3 AND r.project_id = k.project_id;
+-- ?1 key's SHA-256   ?2 now (ms)   ?3 run   ?4 this write's id   ?5 this write's hash
+-- Plan: INTEGER PRIMARY KEY, (hash=?)
+-- Row: {key, found: {run, mine}}; found is null if the key may not see the run; mine says whether this very request
+--      cancelled it
+SELECT coalesce(
+    (SELECT json_object(
+                'key', json_object('id', CAST(r.cancel_request_id AS INTEGER), 'is', 'valid'),
+                'found', json_object(
+                    'run', json_object('state', r.state, 'result', r.result, 'error_code', r.error_code,
+                                   'ended_at', r.ended_at, 'cancelled_at', r.cancelled_at, 'cancel_by', r.cancel_by),
+                    'mine', 'yes'))
+       FROM runs r
+      WHERE r.id = iif(changes() = 1, ?3, NULL) AND substr(r.cancel_request_id, instr(r.cancel_request_id, ':') + 1) = ?4),
+    (SELECT json_object(
+                'key', json_object('id', k.id, 'is', CASE WHEN k.revoked_at IS NOT NULL THEN 'revoked' WHEN k.valid_until <= ?2 THEN 'expired'
+                                                     WHEN k.can_cancel = 0 THEN 'unscoped' ELSE 'valid' END),
+                'found', json(CASE WHEN k.can_cancel = 1 AND k.valid_until > ?2 THEN (SELECT json_object(
+                    'run', json_object('state', r.state, 'result', r.result, 'error_code', r.error_code,
+                                   'ended_at', r.ended_at, 'cancelled_at', r.cancelled_at, 'cancel_by', r.cancel_by),
+                    'mine', CASE WHEN r.cancel_request_id IS NOT k.id || ':' || ?4 THEN 'no'
+                                 WHEN r.cancel_cause = 'user' AND coalesce(r.cancel_request_hash, ?5) = ?5 THEN 'yes'
+                                 ELSE 'reused' END)
+                      FROM runs r WHERE r.id = ?3 AND r.project_id = k.project_id) END))
+       FROM keys k WHERE k.hash = ?1),
+    '{"key":{"id":null,"is":"unknown"}}') AS row;

@@ -6,12 +6,13 @@ use estop_protocol::time::Timestamp;
 use serde::Deserialize;
 
 use super::over::Standing;
-use crate::http::caller::{Caller, KeyVerdict};
+use crate::http::caller::{Caller, Key};
 use crate::http::check;
 use crate::http::error::ApiError;
 use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::reply::Reply;
 use crate::http::request::Call;
+use crate::http::write_id::{Mine, WriteId};
 use crate::key::Scope;
 use crate::runtime::Sql;
 
@@ -36,7 +37,12 @@ async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
     let id = call.id()?;
     let write_id = call.write_id()?;
     let reason = check::reason(call.body::<CancelRequest>()?.reason)?;
-    Ok(match cancel(call, caller, id, &write_id, reason.as_deref()).await? {
+    let outcome = cancel(call, caller, id, &write_id, reason.as_deref()).await.map_err(|error| match error {
+        // The contract knows no 422.
+        ApiError::ReusedKey => ApiError::Invalid(error.message("")),
+        other => other,
+    })?;
+    Ok(match outcome {
         Cancel::Done { at, by } => {
             let message = format!("Test run {id} is cancelled: {by} stopped it at {at}.");
             Reply::ok("cancelled", &Message { message })
@@ -50,34 +56,31 @@ async fn cancel(
     call: &Call<'_>,
     caller: &Caller<'_>,
     id: i64,
-    write_id: &str,
+    write_id: &WriteId,
     reason: Option<&str>,
 ) -> Result<Cancel, ApiError> {
     #[derive(Deserialize)]
-    struct Cancelled {
-        cancelled_at: Timestamp,
-        cancel_by: String,
+    struct Diagnosis {
+        key: Key,
+        found: Option<Found>,
     }
     #[derive(Deserialize)]
-    struct Diagnosis {
-        key: KeyVerdict,
-        run: Option<Standing>,
-        mine: u8,
+    struct Found {
+        run: Standing,
+        mine: Mine,
     }
+    let WriteId { id: write, hash } = write_id;
     let rows = call
         .batch(vec![
-            caller.statement(CANCEL, [id.into(), write_id.into(), reason.into()]),
-            caller.statement(DIAGNOSE, [id.into(), write_id.into()]),
+            caller.statement(CANCEL, [id.into(), write.as_str().into(), hash.as_str().into(), reason.into()]),
+            caller.statement(DIAGNOSE, [id.into(), write.as_str().into(), hash.as_str().into()]),
         ])
         .await?;
-    if let Some(Cancelled { cancelled_at, cancel_by }) = rows.first(0)? {
-        return Ok(Cancel::Done { at: cancelled_at, by: cancel_by });
-    }
-    let Diagnosis { key, run, mine } = rows.only(1)?;
-    key.check(Scope::Cancel)?;
-    let run = run.ok_or(ApiError::NotFound("test run"))?;
-    Ok(match (mine, run.cancelled_at, &run.cancel_by) {
-        (1, Some(at), Some(by)) => Cancel::Done { at, by: by.clone() },
+    let Diagnosis { key, found } = rows.only(1)?;
+    caller.check(key, Scope::Cancel)?;
+    let Found { run, mine } = found.ok_or(ApiError::NotFound("test run"))?;
+    Ok(match (mine.check()?, run.cancelled_at, &run.cancel_by) {
+        (true, Some(at), Some(by)) => Cancel::Done { at, by: by.clone() },
         _ => Cancel::AlreadyOver(run),
     })
 }

@@ -9,12 +9,13 @@ use estop_protocol::time::Timestamp;
 use serde::Deserialize;
 
 use super::over::Standing;
-use crate::http::caller::{Caller, KeyVerdict};
+use crate::http::caller::{Caller, Key};
 use crate::http::check;
 use crate::http::error::ApiError;
 use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::reply::Reply;
 use crate::http::request::Call;
+use crate::http::write_id::{Mine, WriteId};
 use crate::key::Scope;
 use crate::runtime::{Sql, random_id};
 use wait::First;
@@ -64,7 +65,7 @@ async fn claim(
     call: &Call<'_>,
     caller: &Caller<'_>,
     id: i64,
-    write_id: &str,
+    write_id: &WriteId,
     runner: Option<&str>,
 ) -> Result<Claim, ApiError> {
     #[derive(Deserialize)]
@@ -74,24 +75,33 @@ async fn claim(
     }
     #[derive(Deserialize)]
     struct Diagnosis {
-        key: KeyVerdict,
-        run: Option<Standing>,
+        key: Key,
+        found: Option<Found>,
+    }
+    #[derive(Deserialize)]
+    struct Found {
+        run: Standing,
+        mine: Mine,
         started_at: Option<Timestamp>,
         lease: Option<Held>,
         first: Option<First>,
     }
     let token = random_id(call.runtime);
+    let (write, hash) = (write_id.id.as_str(), write_id.hash.as_str());
     let lease = call.config.lease;
+    let claim = [id.into(), write.into(), hash.into(), token.as_str().into(), lease.into(), runner.into()];
     let rows = call
         .batch(vec![
             caller.statement(CLOSE_LOST, [id.into()]),
-            caller.statement(CLAIM, [id.into(), write_id.into(), token.as_str().into(), lease.into(), runner.into()]),
-            caller.statement(DIAGNOSE, [id.into(), write_id.into()]),
+            caller.statement(CLAIM, claim),
+            caller.statement(DIAGNOSE, [id.into(), write.into(), hash.into()]),
         ])
         .await?;
-    let found: Diagnosis = rows.only(2)?;
-    found.key.check(Scope::Run)?;
-    let run = found.run.ok_or(ApiError::NotFound("test run"))?;
+    let Diagnosis { key, found } = rows.only(2)?;
+    caller.check(key, Scope::Run)?;
+    let found = found.ok_or(ApiError::NotFound("test run"))?;
+    found.mine.check()?;
+    let run = found.run;
     Ok(match (found.lease, found.first, run.state, found.started_at) {
         (Some(Held { token, expires_at }), ..) => Claim::Taken { state: run.state, token, expires_at },
         (None, Some(first), ..) => Claim::Waits(first),

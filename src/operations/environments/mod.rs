@@ -4,7 +4,7 @@ use estop_protocol::environments::{Environment, EnvironmentList, Environments};
 use serde::Deserialize;
 
 use super::page::Page;
-use crate::http::caller::{Caller, KeyVerdict};
+use crate::http::caller::{Caller, Key};
 use crate::http::error::ApiError;
 use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::reply::Reply;
@@ -23,13 +23,13 @@ const ENVIRONMENTS: Sql = Sql { file: "environments/environments.sql", text: inc
 async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
     #[derive(Deserialize)]
     struct Row {
-        key: KeyVerdict,
+        key: Key,
         environments: Vec<Environment>,
     }
     let page = Page::of(call.request.query)?;
     let rows = call.batch(vec![caller.statement(ENVIRONMENTS, [page.before.into(), page.per_page.into()])]).await?;
     let Row { key, environments } = rows.only(0)?;
-    key.check(Scope::Read)?;
+    caller.check(key, Scope::Read)?;
     Ok(Reply::ok("listed", &list(page, environments)))
 }
 

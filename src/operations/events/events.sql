@@ -4,8 +4,8 @@
 -- Plan: (hash=?), runs_by_project, (run_id=?)
 -- Row: {key, events}; events is null if the key may not see the run
 SELECT json_object(
-           'key', CASE WHEN k.id IS NULL THEN 'unknown' WHEN k.revoked_at IS NOT NULL THEN 'revoked'
-                       WHEN k.valid_until <= ?2 THEN 'expired' WHEN k.can_read = 0 THEN 'unscoped' ELSE 'valid' END,
+           'key', json_object('id', k.id, 'is', CASE WHEN k.id IS NULL THEN 'unknown' WHEN k.revoked_at IS NOT NULL THEN 'revoked'
+                       WHEN k.valid_until <= ?2 THEN 'expired' WHEN k.can_read = 0 THEN 'unscoped' ELSE 'valid' END),
            'events', json(CASE WHEN r.id IS NOT NULL THEN
                (SELECT json_group_array(json_object(
                            'at', strftime('%Y-%m-%dT%H:%M:%fZ', at / 1000.0, 'unixepoch'),
@@ -13,4 +13,4 @@ SELECT json_object(
                   FROM (SELECT * FROM run_events WHERE run_id = r.id ORDER BY step)) END)) AS row
   FROM (SELECT 1)
   LEFT JOIN keys k ON k.hash = ?1
-  LEFT JOIN runs r ON k.can_read = 1 AND k.valid_until > ?2 AND r.id = ?3 AND r.project_id = k.project_id;
+  LEFT JOIN runs r ON r.id = iif(k.can_read = 1 AND k.valid_until > ?2, ?3, NULL) AND r.project_id = k.project_id;

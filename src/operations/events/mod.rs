@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::http::caller::{Caller, KeyVerdict};
+use crate::http::caller::{Caller, Key};
 use crate::http::error::ApiError;
 use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::reply::Reply;
@@ -23,7 +23,7 @@ const EVENTS: Sql = Sql { file: "events/events.sql", text: include_str!("events.
 async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
     #[derive(Deserialize)]
     struct Row {
-        key: KeyVerdict,
+        key: Key,
         events: Option<Box<RawValue>>,
     }
     #[derive(Serialize)]
@@ -33,7 +33,7 @@ async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
     let id = call.id()?;
     let rows = call.batch(vec![caller.statement(EVENTS, [id.into()])]).await?;
     let Row { key, events } = rows.only(0)?;
-    key.check(Scope::Read)?;
+    caller.check(key, Scope::Read)?;
     let events = events.ok_or(ApiError::NotFound("test run"))?;
     Ok(Reply::data("shown", Events { events }).about(id))
 }

@@ -1,17 +1,13 @@
--- Why a finish took or did not: the key, and the run as it is now. It decides nothing.
+-- Why a finish took or did not: the run as it is now. It decides nothing.
 --
--- ?1 key's SHA-256   ?2 now (ms)   ?3 run   ?4 this write's id   ?5 lease token
--- Plan: (hash=?), INTEGER PRIMARY KEY
--- Row: {key, run, mine, holds}; run is null if the key may not see it; mine is 1 if this very request finished it; holds
---      is 1 if the lease is the runner's
+-- ?1 run   ?2 lease token   ?3 this write's id   ?4 this write's hash
+-- Plan: INTEGER PRIMARY KEY
+-- Row, if the lease is the run's: {run, mine}; mine says whether this very request finished it. Requests from before 0.2.0
+--      have a key's id where others have `lease`.
 SELECT json_object(
-           'key', CASE WHEN k.id IS NULL THEN 'unknown' WHEN k.revoked_at IS NOT NULL THEN 'revoked'
-                       WHEN k.valid_until <= ?2 THEN 'expired' WHEN k.can_run = 0 THEN 'unscoped' ELSE 'valid' END,
-           'run', json(CASE WHEN r.id IS NOT NULL THEN json_object(
-               'state', r.state, 'result', r.result, 'error_code', r.error_code, 'ended_at', r.ended_at,
-               'cancelled_at', r.cancelled_at, 'cancel_by', r.cancel_by) END),
-           'mine', r.finish_request_id IS k.id || ':' || ?4,
-           'holds', r.lease_token IS ?5) AS row
-  FROM (SELECT 1)
-  LEFT JOIN keys k ON k.hash = ?1
-  LEFT JOIN runs r ON k.can_run = 1 AND k.valid_until > ?2 AND r.id = ?3 AND r.project_id = k.project_id;
+           'run', json_object('state', state, 'result', result, 'error_code', error_code, 'ended_at', ended_at,
+                              'cancelled_at', cancelled_at, 'cancel_by', cancel_by),
+           'mine', CASE WHEN substr(finish_request_id, instr(finish_request_id, ':') + 1) IS NOT ?3 THEN 'no'
+                        WHEN coalesce(finish_request_hash, ?4) = ?4 THEN 'yes' ELSE 'reused' END) AS row
+  FROM runs
+ WHERE id = ?1 AND lease_token = ?2;

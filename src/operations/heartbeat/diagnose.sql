@@ -1,15 +1,10 @@
--- What a heartbeat answers: the key, whether the runner holds the run, and the order to stop. It decides nothing.
+-- What a heartbeat answers: the lease, and the order to stop. It decides nothing. (changes(): see cancel/diagnose.sql.)
 --
--- ?1 key's SHA-256   ?2 now (ms)   ?3 run   ?4 lease token
--- Plan: (hash=?), INTEGER PRIMARY KEY
--- Row: {key, run}; run is null if the key may not see it, and its `holds` is 1 if the lease is the runner's
-SELECT json_object(
-           'key', CASE WHEN k.id IS NULL THEN 'unknown' WHEN k.revoked_at IS NOT NULL THEN 'revoked'
-                       WHEN k.valid_until <= ?2 THEN 'expired' WHEN k.can_run = 0 THEN 'unscoped' ELSE 'valid' END,
-           'run', json(CASE WHEN r.id IS NOT NULL THEN json_object(
-               'state', r.state, 'holds', r.lease_token IS ?4, 'lease_expires_at', r.lease_expires_at,
-               'stop_outcome', r.stop_outcome, 'cancelled_at', r.cancelled_at, 'cancel_reason', r.cancel_reason,
-               'cancel_cause', r.cancel_cause, 'cancel_by', r.cancel_by) END)) AS row
-  FROM (SELECT 1)
-  LEFT JOIN keys k ON k.hash = ?1
-  LEFT JOIN runs r ON k.can_run = 1 AND k.valid_until > ?2 AND r.id = ?3 AND r.project_id = k.project_id;
+-- ?1 run   ?2 lease token
+-- Plan: INTEGER PRIMARY KEY
+-- Row, if the lease is the run's: its state, lease and cancel, and whether the lease was just renewed
+SELECT json_object('renewed', json(iif(changes() = 1, 'true', 'false')), 'state', state, 'lease_expires_at', lease_expires_at, 'stop_outcome', stop_outcome,
+                   'cancelled_at', cancelled_at, 'cancel_reason', cancel_reason, 'cancel_cause', cancel_cause,
+                   'cancel_by', cancel_by) AS row
+  FROM runs
+ WHERE id = ?1 AND lease_token = ?2;

@@ -1,25 +1,23 @@
 //! `POST /api/test-runs/{id}/heartbeat`: a runner's sign of life. The answer brings the order to stop.
+//!
+//! The lease's token is the credential: a key that was revoked since the claim must not leave tests that nobody can stop.
 
 use estop_protocol::heartbeat::{Beat, HeartbeatRequest, LeaseExpiry, StopOrder};
-use estop_protocol::limits::NAME_CHARS;
 use estop_protocol::run::{Cause, State, StopOutcome};
 use estop_protocol::time::Timestamp;
 use serde::Deserialize;
 
 use super::over::not_the_holder;
-use crate::http::caller::{Caller, KeyVerdict};
-use crate::http::check;
 use crate::http::error::ApiError;
 use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::reply::Reply;
 use crate::http::request::Call;
-use crate::key::Scope;
-use crate::runtime::Sql;
+use crate::runtime::{Sql, Statement};
 
 pub const OPERATION: Operation = Operation {
     method: Method::Post,
     pattern: "/api/test-runs/:id/heartbeat",
-    access: Access::Key(Scope::Run, |call, caller| Box::pin(answer(call, caller))),
+    access: Access::Lease(|call| Box::pin(answer(call))),
 };
 
 const RENEW: Sql = Sql { file: "heartbeat/renew.sql", text: include_str!("renew.sql") };
@@ -29,14 +27,15 @@ const DIAGNOSE: Sql = Sql { file: "heartbeat/diagnose.sql", text: include_str!("
 enum Heartbeat {
     /// The runner holds the lease; the run is `started` or `cancelled`.
     Held(Run),
-    /// The token is not the run's, or the run has finished. Nothing has changed.
-    NotHeld(State),
+    /// The run has finished. Nothing has changed.
+    Finished(State),
 }
 
 #[derive(Deserialize)]
 struct Run {
+    /// Whether this heartbeat renewed the lease.
+    renewed: bool,
     state: State,
-    holds: u8,
     lease_expires_at: Option<Timestamp>,
     stop_outcome: Option<StopOutcome>,
     cancelled_at: Option<Timestamp>,
@@ -45,41 +44,36 @@ struct Run {
     cancel_by: Option<String>,
 }
 
-async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
-    let id = call.id()?;
+async fn answer(call: &Call<'_>) -> Outcome {
+    let id = call.existing_id()?;
     let token = call.body::<HeartbeatRequest>()?.lease;
-    check::text("lease", Some(&token), NAME_CHARS)?;
-    match heartbeat(call, caller, id, &token).await? {
+    call.lease(&token).await?;
+    match heartbeat(call, id, &token).await? {
         Heartbeat::Held(run) => {
-            let state = run.state;
+            let (state, renewed) = (run.state, run.renewed);
             let expires_at = run.lease_expires_at.unwrap_or(call.request.now);
             let stop = run.stop_order(call.config.stop_grace_seconds);
-            let outcome = if stop.is_some() { "told_to_stop" } else { "alive" };
-            Ok(Reply::data(outcome, Beat { state, lease: LeaseExpiry { expires_at }, stop }).about(id))
+            let outcome = match (&stop, renewed) {
+                (Some(_), _) => "told_to_stop",
+                (None, true) => "renewed",
+                (None, false) => "alive",
+            };
+            let reply = Reply::data(outcome, Beat { state, lease: LeaseExpiry { expires_at }, stop }).about(id);
+            Ok(Reply { is_routine: outcome == "alive", ..reply })
         }
-        Heartbeat::NotHeld(state) => Err(not_the_holder(id, state)),
+        Heartbeat::Finished(state) => Err(not_the_holder(id, state)),
     }
 }
 
-async fn heartbeat(call: &Call<'_>, caller: &Caller<'_>, id: i64, token: &str) -> Result<Heartbeat, ApiError> {
-    #[derive(Deserialize)]
-    struct Diagnosis {
-        key: KeyVerdict,
-        run: Option<Run>,
-    }
+async fn heartbeat(call: &Call<'_>, id: i64, token: &str) -> Result<Heartbeat, ApiError> {
     let (lease, stop_limit) = (call.config.lease, call.config.stop_limit);
-    let rows = call
-        .batch(vec![
-            caller.statement(RENEW, [id.into(), token.into(), lease.into(), stop_limit.into()]),
-            caller.statement(DIAGNOSE, [id.into(), token.into()]),
-        ])
-        .await?;
-    let Diagnosis { key, run } = rows.only(1)?;
-    key.check(Scope::Run)?;
-    let run = run.ok_or(ApiError::NotFound("test run"))?;
+    let renew = vec![id.into(), token.into(), call.request.now.0.into(), lease.into(), stop_limit.into()];
+    let rows =
+        call.batch(vec![Statement::new(RENEW, renew), Statement::new(DIAGNOSE, vec![id.into(), token.into()])]).await?;
+    let run: Run = rows.first(1)?.ok_or(ApiError::UnknownLease(id))?;
     Ok(match run.state {
-        State::Started | State::Cancelled if run.holds == 1 => Heartbeat::Held(run),
-        state => Heartbeat::NotHeld(state),
+        State::Started | State::Cancelled => Heartbeat::Held(run),
+        state => Heartbeat::Finished(state),
     })
 }
 

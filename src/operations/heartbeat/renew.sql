@@ -2,14 +2,9 @@
 -- too, as long as nothing has ended the run: after an outage the tests that went on are believed. A runner that is
 -- stopping keeps its lease while it does, for a limited time, so that no stop record stays open for ever.
 --
--- ?1 key's SHA-256   ?2 now (ms)   ?3 run   ?4 lease token   ?5 lease (ms)   ?6 how long a stop may take (ms)
--- Plan: (hash=?), INTEGER PRIMARY KEY
--- Row, if it renewed: the run's id
+-- ?1 run   ?2 lease token   ?3 now (ms)   ?4 lease (ms)   ?5 how long a stop may take (ms)
+-- Plan: INTEGER PRIMARY KEY
 UPDATE runs
-   SET lease_renewed_at = ?2, lease_expires_at = ?2 + ?5
-  FROM keys k
- WHERE k.hash = ?1 AND k.can_run = 1 AND k.valid_until > ?2
-   AND runs.id = ?3 AND runs.project_id = k.project_id
-   AND runs.lease_token = ?4 AND runs.lease_expires_at < ?2 + ?5 / 2
-   AND (runs.state = 'started' OR (runs.stop_outcome = 'stopping' AND runs.cancelled_at > ?2 - ?6))
-RETURNING json(id) AS row;
+   SET lease_renewed_at = ?3, lease_expires_at = ?3 + ?4
+ WHERE id = ?1 AND lease_token = ?2 AND lease_expires_at < ?3 + ?4 / 2
+   AND (state = 'started' OR (stop_outcome = 'stopping' AND cancelled_at > ?3 - ?5));

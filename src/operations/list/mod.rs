@@ -7,14 +7,15 @@ use estop_protocol::list::Pagination;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::http::caller::{Caller, KeyVerdict};
+use crate::http::caller::{Caller, Key};
 use crate::http::error::ApiError;
 use crate::http::operation::{Access, Method, Operation, Outcome};
+use crate::http::query::invalid;
 use crate::http::reply::Reply;
 use crate::http::request::Call;
 use crate::key::Scope;
+use crate::runtime::DbError;
 use query::RunsQuery;
-use statement::WINDOW;
 
 pub const OPERATION: Operation = Operation {
     method: Method::Get,
@@ -42,30 +43,54 @@ struct Items<'a> {
 
 #[derive(Deserialize)]
 struct Head {
-    key: KeyVerdict,
+    key: Key,
     project: Option<Box<RawValue>>,
-    counted: Option<Counted>,
+    seen: Option<Seen>,
 }
 
+/// What the window holds.
 #[derive(Deserialize)]
-struct Counted {
+struct Seen {
     matched: i64,
-    scanned: i64,
+    /// Whether there are runs beyond it.
+    more: bool,
     last_id: Option<i64>,
 }
+
+/// The most that a page may be, in bytes of JSON. Longer ones, of runs that use their limits to the full, end early.
+const PAGE_BYTES: usize = 900_000;
 
 async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
     let query = RunsQuery::parse(call.request.query, call.request.now)?;
     let batch = statement::list(&query.filter, caller.key.as_str(), caller.now.0, query.offset(), query.per_page);
     let rows = call.batch(batch.into()).await?;
-    let Head { key, project, counted } = rows.only(0)?;
-    key.check(Scope::Read)?;
-    let project = project.ok_or(ApiError::NotFound("project"))?;
-    let items = rows.rows(1);
+    let Head { key, project, seen } = rows.only(0)?;
+    caller.check(key, Scope::Read)?;
+    let (Some(project), Some(seen)) = (project, seen) else { return Err(ApiError::NotFound("project")) };
+    if query.page > 1 && query.offset() >= seen.matched {
+        let expected = format!(
+            "expected a page among the {} runs that are counted; `before` with the last page's `next_before` goes on without end",
+            seen.matched
+        );
+        return Err(invalid("page", &expected));
+    }
+    let found = rows.rows(1);
+    let items = within(found, PAGE_BYTES);
     let last = items.last().map(|run| id_of(run)).transpose()?;
-    let pagination = pagination(&query, counted, items.len(), last);
+    let pagination = pagination(&query, &seen, items.len(), last, items.len() < found.len());
     let data = Data { project: &project, test_runs: Items { items } };
     Ok(Reply::ok("listed", &List { data, pagination }))
+}
+
+/// As many of the first rows as have at most `bytes` together, but one at least.
+fn within(rows: &[Box<RawValue>], bytes: usize) -> &[Box<RawValue>] {
+    let mut length = 0;
+    let fit = rows.iter().take_while(|row| {
+        length += row.get().len();
+        length <= bytes
+    });
+    let count = fit.count().max(1);
+    rows.get(..count).unwrap_or(rows)
 }
 
 fn id_of(run: &RawValue) -> Result<i64, ApiError> {
@@ -73,24 +98,26 @@ fn id_of(run: &RawValue) -> Result<i64, ApiError> {
     struct Id {
         id: i64,
     }
-    let id: Id =
-        serde_json::from_str(run.get()).map_err(|_| crate::runtime::DbError::Unreadable("list/statement.rs"))?;
+    let id: Id = serde_json::from_str(run.get()).map_err(|_| DbError::Unreadable(statement::FILE))?;
     Ok(id.id)
 }
 
-fn pagination(query: &RunsQuery, counted: Option<Counted>, items: usize, last: Option<i64>) -> Pagination {
-    let next_before = if i64::try_from(items) == Ok(query.per_page) {
+fn pagination(query: &RunsQuery, seen: &Seen, items: usize, last: Option<i64>, cut: bool) -> Pagination {
+    let shown = query.offset() + i64::try_from(items).unwrap_or(i64::MAX);
+    let next_before = if cut || shown < seen.matched {
         last
     } else {
-        // The window was full and this page ends it: what is older was not looked at.
-        counted.as_ref().filter(|c| c.scanned == WINDOW).and_then(|c| c.last_id)
+        // This page has the last match of the window: what is older was not looked at.
+        seen.last_id.filter(|_| seen.more)
     };
-    let total = counted.filter(|_| query.filter.before.is_none()).map(|c| c.matched);
+    let counted = query.filter.before.is_none();
     Pagination {
         page: query.page,
         per_page: query.per_page,
-        total,
-        total_pages: total.map(|n| n.div_euclid(query.per_page) + i64::from(n % query.per_page != 0)),
+        total: counted.then_some(seen.matched),
+        total_pages: counted
+            .then(|| seen.matched.div_euclid(query.per_page) + i64::from(seen.matched % query.per_page != 0)),
+        total_is_lower_bound: counted.then_some(seen.more),
         next_before,
     }
 }

@@ -4,7 +4,7 @@ use estop_protocol::limits::{MAX_ID, PER_PAGE};
 use estop_protocol::run::{RunResult, State};
 use estop_protocol::time::Timestamp;
 
-use super::statement::{Filter, WINDOW};
+use super::statement::Filter;
 use crate::http::error::ApiError;
 use crate::http::query::{Parameters, invalid};
 
@@ -50,9 +50,9 @@ impl RunsQuery {
         Ok(Self { filter, page, per_page })
     }
 
-    /// How many runs come before this page: past the window there are none to skip to.
+    /// How many runs come before this page.
     pub fn offset(&self) -> i64 {
-        (self.page - 1).saturating_mul(self.per_page).min(WINDOW)
+        (self.page - 1).saturating_mul(self.per_page).min(MAX_ID)
     }
 }
 
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_past_the_window_skips_no_further_than_the_window() {
-        assert_eq!(parse("page=9007199254740991&per_page=100").map(|q| q.offset()), Ok(WINDOW));
+    fn the_largest_page_still_has_an_offset() {
+        assert_eq!(parse("page=9007199254740991&per_page=100").map(|q| q.offset()), Ok(MAX_ID));
     }
 }

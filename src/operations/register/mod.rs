@@ -6,13 +6,14 @@ use estop_protocol::register::{RegisterRequest, Registered, RegisteredRun, Trigg
 use serde::Deserialize;
 
 use super::environments::unknown_environment;
-use crate::http::caller::{Caller, KeyVerdict};
+use crate::http::caller::{Caller, Key};
 use crate::http::error::ApiError;
 use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::reply::Reply;
 use crate::http::request::Call;
+use crate::http::write_id::{Mine, WriteId};
 use crate::key::Scope;
-use crate::runtime::Sql;
+use crate::runtime::{DbError, Sql};
 use new_run::NewRun;
 
 pub const OPERATION: Operation = Operation {
@@ -23,6 +24,9 @@ pub const OPERATION: Operation = Operation {
 
 const REGISTER: Sql = Sql { file: "register/register.sql", text: include_str!("register.sql") };
 const DIAGNOSE: Sql = Sql { file: "register/diagnose.sql", text: include_str!("diagnose.sql") };
+
+/// From how much of its allowed size on the database takes no more runs, in per cent.
+const FULL_PERCENT: i64 = 95;
 
 /// What came of a registration.
 enum Register {
@@ -50,17 +54,32 @@ async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
     }
 }
 
-async fn register(call: &Call<'_>, caller: &Caller<'_>, write_id: &str, run: &NewRun) -> Result<Register, ApiError> {
+async fn register(
+    call: &Call<'_>,
+    caller: &Caller<'_>,
+    write_id: &WriteId,
+    run: &NewRun,
+) -> Result<Register, ApiError> {
     #[derive(Deserialize)]
     struct Diagnosis {
-        key: KeyVerdict,
-        run: Option<RegisteredRun>,
+        key: Key,
+        found: Option<Found>,
         reserved_by: Option<i64>,
         environments: Option<Vec<String>>,
     }
+    #[derive(Deserialize)]
+    struct Found {
+        run: RegisteredRun,
+        mine: Mine,
+    }
+    // What is left of the database is for the runs that are there: a full one would take their stop button away.
+    let full =
+        call.runtime.database_bytes().is_some_and(|bytes| bytes >= call.config.database_bytes / 100 * FULL_PERCENT);
     let (environment, branch) = (run.environment.as_str(), run.branch.as_deref());
+    let (write, hash) = (write_id.id.as_str(), write_id.hash.as_str());
     let new = [
-        write_id.into(),
+        write.into(),
+        hash.into(),
         environment.into(),
         branch.into(),
         run.build.as_deref().into(),
@@ -69,18 +88,24 @@ async fn register(call: &Call<'_>, caller: &Caller<'_>, write_id: &str, run: &Ne
         run.github_actor.as_deref().into(),
         run.total_shards.into(),
         i64::from(run.protected).into(),
+        i64::from(full).into(),
     ];
     let rows = call
         .batch(vec![
             caller.statement(REGISTER, new),
-            caller.statement(DIAGNOSE, [write_id.into(), environment.into(), branch.into()]),
+            caller.statement(DIAGNOSE, [write.into(), hash.into(), environment.into(), branch.into()]),
         ])
-        .await?;
-    let found: Diagnosis = rows.only(1)?;
-    found.key.check(Scope::Run)?;
-    Ok(match (found.run, found.reserved_by) {
-        (Some(run), _) => Register::Done(run),
-        (None, Some(id)) => Register::Reserved(id),
-        (None, None) => Register::UnknownEnvironment(found.environments.unwrap_or_default()),
-    })
+        .await
+        .map_err(|error| if error == DbError::Full { ApiError::DatabaseFull } else { error.into() })?;
+    let Diagnosis { key, found, reserved_by, environments } = rows.only(1)?;
+    caller.check(key, Scope::Run)?;
+    if let Some(Found { run, mine }) = found {
+        mine.check()?;
+        return Ok(Register::Done(run));
+    }
+    match reserved_by {
+        _ if full => Err(ApiError::DatabaseFull),
+        Some(id) => Ok(Register::Reserved(id)),
+        None => Ok(Register::UnknownEnvironment(environments.unwrap_or_default())),
+    }
 }

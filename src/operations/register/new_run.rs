@@ -1,6 +1,6 @@
 //! A run as it is stored: texts within their limits, structures as JSON.
 
-use estop_protocol::limits::{METADATA_BYTES, METADATA_NAMES, NAME_CHARS, SHARDS, TAGS, URL_CHARS};
+use estop_protocol::limits::{EXTRAS_BYTES, METADATA_NAMES, NAME_CHARS, SHARDS, TAGS, URL_CHARS};
 use estop_protocol::register::{Build, RegisterRequest};
 use serde_json::{Map, Value};
 
@@ -48,13 +48,20 @@ impl NewRun {
             return invalid("tags", &format!("expected at most {TAGS}"));
         }
         tags.iter().try_for_each(|tag| text("tags", Some(tag), NAME_CHARS))?;
+        let build = request.build.as_ref().map(|build| json(&build));
+        let (metadata, tags) = ((!metadata.is_empty()).then(|| json(&metadata)), json(&tags));
+        let length = |json: &Option<String>| json.as_ref().map_or(0, String::len);
+        let bytes = length(&build) + length(&metadata) + tags.len();
+        if bytes > EXTRAS_BYTES {
+            return invalid("metadata", &format!("expected at most {EXTRAS_BYTES} bytes of JSON, with tags and build"));
+        }
         let total_shards = whole("total_shards", request.total_shards, 1, SHARDS)?;
         Ok(Self {
             environment: request.environment,
             branch: request.branch.or_else(|| request.build.as_ref().and_then(|build| build.branch.clone())),
-            build: request.build.map(|build| json(&build)),
-            metadata: (!metadata.is_empty()).then(|| json(&metadata)),
-            tags: json(&tags),
+            build,
+            metadata,
+            tags,
             github_actor: request.github_actor,
             total_shards,
             protected: request.protected.unwrap_or(false),
@@ -63,11 +70,25 @@ impl NewRun {
 }
 
 fn check_build(build: &Build) -> Result<(), ApiError> {
-    text("build.url", build.url.as_deref(), URL_CHARS)?;
+    url("build.url", build.url.as_deref())?;
     text("build.branch", build.branch.as_deref(), NAME_CHARS)?;
     text("build.commit", build.commit.as_deref(), NAME_CHARS)?;
-    text("build.commit_url", build.commit_url.as_deref(), URL_CHARS)?;
+    url("build.commit_url", build.commit_url.as_deref())?;
     text("build.version", build.version.as_deref(), NAME_CHARS)
+}
+
+/// A link that a person may follow: nothing that a browser would run.
+fn url(field: &str, value: Option<&str>) -> Result<(), ApiError> {
+    text(field, value, URL_CHARS)?;
+    let is_web = |url: &str| ["https://", "http://"].iter().any(|scheme| starts_with_ignoring_case(url, scheme));
+    match value {
+        Some(value) if !is_web(value) => invalid(field, "expected a URL that begins with `https://` or `http://`"),
+        _ => Ok(()),
+    }
+}
+
+fn starts_with_ignoring_case(text: &str, prefix: &str) -> bool {
+    text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
 fn check_metadata(metadata: &Map<String, Value>) -> Result<(), ApiError> {
@@ -84,9 +105,6 @@ fn check_metadata(metadata: &Map<String, Value>) -> Result<(), ApiError> {
             let expected = format!("expected a string of at most {METADATA_VALUE_CHARS} characters or a number");
             return invalid(&format!("metadata.{name}"), &expected);
         }
-    }
-    if json(metadata).len() > METADATA_BYTES {
-        return invalid("metadata", &format!("expected at most {METADATA_BYTES} bytes in all"));
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::http::caller::{Caller, KeyVerdict};
+use crate::http::caller::{Caller, Key};
 use crate::http::error::ApiError;
 use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::reply::Reply;
@@ -30,7 +30,7 @@ pub fn test_run() -> &'static str {
 async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
     #[derive(Deserialize)]
     struct Row {
-        key: KeyVerdict,
+        key: Key,
         test_run: Option<Box<RawValue>>,
     }
     #[derive(Serialize)]
@@ -40,7 +40,7 @@ async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
     let id = call.id()?;
     let rows = call.batch(vec![caller.statement(SHOW, [id.into()])]).await?;
     let Row { key, test_run } = rows.only(0)?;
-    key.check(Scope::Read)?;
+    caller.check(key, Scope::Read)?;
     let test_run = test_run.ok_or(ApiError::NotFound("test run"))?;
     Ok(Reply::data("shown", Shown { test_run }).about(id))
 }

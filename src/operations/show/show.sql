@@ -4,8 +4,8 @@
 -- Plan: (hash=?), INTEGER PRIMARY KEY
 -- Row: {key, test_run}; test_run is null if the key may not see it
 SELECT json_object(
-           'key', CASE WHEN k.id IS NULL THEN 'unknown' WHEN k.revoked_at IS NOT NULL THEN 'revoked'
-                       WHEN k.valid_until <= ?2 THEN 'expired' WHEN k.can_read = 0 THEN 'unscoped' ELSE 'valid' END,
+           'key', json_object('id', k.id, 'is', CASE WHEN k.id IS NULL THEN 'unknown' WHEN k.revoked_at IS NOT NULL THEN 'revoked'
+                       WHEN k.valid_until <= ?2 THEN 'expired' WHEN k.can_read = 0 THEN 'unscoped' ELSE 'valid' END),
            'test_run', json(CASE WHEN r.id IS NOT NULL THEN
     -- <test_run> D1 takes at most 32 arguments for a function, so json_set adds the rest. The list's text comes from here.
     json_set(json_object(
@@ -26,7 +26,7 @@ SELECT json_object(
             'reason', r.cancel_reason, 'cause', r.cancel_cause, 'by', r.cancel_by,
             'at', strftime('%Y-%m-%dT%H:%M:%fZ', r.cancelled_at / 1000.0, 'unixepoch')) END),
         '$.stop', json(CASE WHEN r.state = 'cancelled' THEN json_object(
-            'outcome', r.stop_outcome,
+            'outcome', iif(r.stop_terminated, 'terminated', r.stop_outcome),
             'confirmed_at', iif(r.stop_outcome = 'lost', NULL,
                 strftime('%Y-%m-%dT%H:%M:%fZ', r.stop_closed_at / 1000.0, 'unixepoch'))) END),
         '$.superseded_by', r.superseded_by,
@@ -35,5 +35,5 @@ SELECT json_object(
            END)) AS row
   FROM (SELECT 1)
   LEFT JOIN keys k ON k.hash = ?1
-  LEFT JOIN runs r ON k.can_read = 1 AND k.valid_until > ?2 AND r.id = ?3 AND r.project_id = k.project_id
+  LEFT JOIN runs r ON r.id = iif(k.can_read = 1 AND k.valid_until > ?2, ?3, NULL) AND r.project_id = k.project_id
   LEFT JOIN environments e ON e.id = r.environment_id;

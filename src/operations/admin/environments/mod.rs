@@ -38,12 +38,13 @@ async fn create(call: &Call<'_>) -> Outcome {
     let CreateEnvironmentRequest { name, slug: wanted } = call.body()?;
     text("name", Some(&name), NAME_CHARS)?;
     slug("slug", &wanted)?;
-    let (wanted, id, now) = (wanted.as_str(), write_id.as_str(), call.request.now.0);
-    let params = vec![project.into(), wanted.into(), name.as_str().into(), id.into(), now.into()];
+    let (wanted, id, hash) = (wanted.as_str(), write_id.id.as_str(), write_id.hash.as_str());
+    let (name, now) = (name.as_str(), call.request.now.0);
+    let params = vec![project.into(), wanted.into(), name.into(), id.into(), hash.into(), now.into()];
     let rows = call
         .batch(vec![
             Statement::new(CREATE_ENVIRONMENT, params),
-            Statement::new(DIAGNOSE_CREATE, vec![project.into(), wanted.into(), id.into()]),
+            Statement::new(DIAGNOSE_CREATE, vec![project.into(), wanted.into(), id.into(), hash.into()]),
         ])
         .await?;
     let found: Found<Environment> = rows.first(1)?.ok_or(ApiError::NotFound("project"))?;

@@ -11,9 +11,10 @@ use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::query::Parameters;
 use crate::http::reply::Reply;
 use crate::http::request::Call;
+use crate::http::write_id::{Mine, WriteId};
 use crate::key::{PlainKey, Scope};
 use crate::operations::page::Page;
-use crate::runtime::{Sql, Statement};
+use crate::runtime::{Sql, Statement, random_id};
 
 /// Creates a key.
 pub const CREATE: Operation =
@@ -41,16 +42,25 @@ const SHOW: Sql = Sql { file: "admin/keys/show.sql", text: include_str!("show.sq
 const DEFAULT_PER_PAGE: i64 = 50;
 
 async fn create(call: &Call<'_>) -> Outcome {
+    #[derive(Deserialize)]
+    struct Made {
+        mine: Mine,
+        hash: String,
+        salt: Option<String>,
+        key: KeyRow,
+    }
+    let write_id = call.write_id()?;
     let request: CreateKeyRequest = call.body()?;
-    let (project, expires_at) = check(&request)?;
-    let mut secret = [0; 32];
-    call.runtime.random(&mut secret);
-    let plain = PlainKey::from_random(secret);
+    let (project, user, expires_at) = check(&request, call.request.now)?;
+    let salt = call.request.idempotency_key.map(|_| random_id(call.runtime));
+    let plain = plain_key(call, &write_id, salt.as_deref());
     let hash = plain.hash();
     let may = |scope| i64::from(request.scopes.contains(&scope)).into();
+    // Without an Idempotency-Key a repeat is another key; only our own retries find it by its hash.
+    let id = salt.as_ref().map(|_| write_id.id.as_str());
     let params = vec![
         project.into(),
-        request.user.as_str().into(),
+        user.into(),
         request.name.as_str().into(),
         hash.as_str().into(),
         may(Scope::Read),
@@ -58,19 +68,44 @@ async fn create(call: &Call<'_>) -> Outcome {
         may(Scope::Run),
         expires_at.map(|at| at.0).into(),
         call.request.now.0.into(),
+        id.into(),
+        write_id.hash.as_str().into(),
+        salt.as_deref().into(),
     ];
-    let rows = call
-        .batch(vec![Statement::new(CREATE_KEY, params), Statement::new(DIAGNOSE_CREATE, vec![hash.as_str().into()])])
-        .await?;
-    let key = rows.first::<KeyRow>(1)?.ok_or(ApiError::NotFound("project"))?.into();
-    Ok(Reply::data("created", NewKey { key, token: plain.reveal() }))
+    let diagnosis = vec![hash.as_str().into(), id.into(), write_id.hash.as_str().into()];
+    let rows = call.batch(vec![Statement::new(CREATE_KEY, params), Statement::new(DIAGNOSE_CREATE, diagnosis)]).await?;
+    let made: Made = rows.first(1)?.ok_or(ApiError::NotFound("project"))?;
+    made.mine.check()?;
+    // A repeat finds the key that the first request made, with another salt than this one's.
+    let plain = if made.hash == hash.as_str() { plain } else { plain_key(call, &write_id, made.salt.as_deref()) };
+    if made.hash != plain.hash().as_str() {
+        return Err(ApiError::Conflict(format!(
+            "This Idempotency-Key made key {} under another admin token, and its text cannot be shown again. Revoke it and \
+             create another, with another Idempotency-Key.",
+            made.key.id
+        )));
+    }
+    Ok(Reply::data("created", NewKey { key: made.key.into(), token: plain.reveal() }))
 }
 
-/// Checks a request; gives the project and when the key expires.
-fn check(request: &CreateKeyRequest) -> Result<(i64, Option<Timestamp>), ApiError> {
+/// A new key: a random one or, with a salt, the one that belongs to this write.
+fn plain_key(call: &Call<'_>, write_id: &WriteId, salt: Option<&str>) -> PlainKey {
+    match (salt, call.config.admin_token.as_deref()) {
+        (Some(salt), Some(admin_token)) => PlainKey::derived(admin_token, salt, &write_id.id),
+        _ => {
+            let mut secret = [0; 32];
+            call.runtime.random(&mut secret);
+            PlainKey::from_random(secret)
+        }
+    }
+}
+
+/// Checks a request; gives the project, the user and when the key expires.
+fn check(request: &CreateKeyRequest, now: Timestamp) -> Result<(i64, &str, Option<Timestamp>), ApiError> {
     let project = check::id("project_id", request.project_id, "a project's id")?;
-    text("user", Some(&request.user), NAME_CHARS)?;
-    if request.user.starts_with("system:") {
+    let user = request.user.trim();
+    text("user", Some(user), NAME_CHARS)?;
+    if looks_like_system(user) {
         let expected = "expected a name that does not begin with `system:`, which estop's own parts sign with";
         return invalid("user", expected);
     }
@@ -80,9 +115,25 @@ fn check(request: &CreateKeyRequest) -> Result<(i64, Option<Timestamp>), ApiErro
     }
     match request.expires_at.as_deref().map(Timestamp::parse) {
         Some(None) => invalid("expires_at", "expected a date and time like 2026-11-22T09:30:00Z"),
-        Some(expires_at) => Ok((project, expires_at)),
-        None => Ok((project, None)),
+        Some(Some(at)) if at <= now => invalid("expires_at", "expected a moment that is still to come"),
+        Some(expires_at) => Ok((project, user, expires_at)),
+        None => Ok((project, user, None)),
     }
+}
+
+/// Whether a person reads this name as one of estop's own parts, however it is written: in capitals, with spaces, or with
+/// characters that nobody sees.
+fn looks_like_system(user: &str) -> bool {
+    let seen = user.chars().filter(|c| !c.is_whitespace() && !is_invisible(*c));
+    // Of the letters beyond ASCII, ſ alone is one of these in capitals; the tables of all of them would be 20 KB of upload.
+    seen.map(|c| if c == 'ſ' { 's' } else { c.to_ascii_lowercase() }).take(7).eq("system:".chars())
+}
+
+/// Characters without a glyph (Unicode, Default_Ignorable_Code_Point; those that can stand in a name).
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
+        | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 async fn list(call: &Call<'_>) -> Outcome {

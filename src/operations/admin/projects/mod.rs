@@ -1,8 +1,8 @@
 //! `POST /api/projects`, `GET /api/projects`, `PUT /api/projects/{id}/concurrency`.
 
-use estop_protocol::concurrency::Concurrency;
+use estop_protocol::concurrency::SetConcurrencyRequest;
 use estop_protocol::limits::NAME_CHARS;
-use estop_protocol::projects::{CreateProjectRequest, OneProject, Project, ProjectList, Projects};
+use estop_protocol::projects::{CreateProjectRequest, LimitedProject, OneProject, Project, ProjectList, Projects};
 
 use super::Found;
 use crate::http::check::{slug, text};
@@ -33,6 +33,8 @@ const DIAGNOSE_CREATE: Sql =
     Sql { file: "admin/projects/diagnose_create.sql", text: include_str!("diagnose_create.sql") };
 const LIST_PROJECTS: Sql = Sql { file: "admin/projects/list.sql", text: include_str!("list.sql") };
 const SET_LIMIT: Sql = Sql { file: "admin/projects/limit.sql", text: include_str!("limit.sql") };
+const UNDER_EARLIER_LIMIT: Sql =
+    Sql { file: "admin/projects/under_earlier_limit.sql", text: include_str!("under_earlier_limit.sql") };
 const SHOW: Sql = Sql { file: "admin/projects/show.sql", text: include_str!("show.sql") };
 
 async fn create(call: &Call<'_>) -> Outcome {
@@ -41,12 +43,13 @@ async fn create(call: &Call<'_>) -> Outcome {
     text("name", Some(&name), NAME_CHARS)?;
     slug("slug", &wanted)?;
     text("repo_name", repo_name.as_deref(), NAME_CHARS)?;
-    let (wanted, id, now) = (wanted.as_str(), write_id.as_str(), call.request.now.0);
-    let params = vec![wanted.into(), name.as_str().into(), repo_name.as_deref().into(), id.into(), now.into()];
+    let (wanted, id, hash) = (wanted.as_str(), write_id.id.as_str(), write_id.hash.as_str());
+    let (name, repo_name, now) = (name.as_str(), repo_name.as_deref(), call.request.now.0);
+    let params = vec![wanted.into(), name.into(), repo_name.into(), id.into(), hash.into(), now.into()];
     let rows = call
         .batch(vec![
             Statement::new(CREATE_PROJECT, params),
-            Statement::new(DIAGNOSE_CREATE, vec![wanted.into(), id.into()]),
+            Statement::new(DIAGNOSE_CREATE, vec![wanted.into(), id.into(), hash.into()]),
         ])
         .await?;
     let project = rows.only::<Found<Project>>(1)?.created("a project")?;
@@ -63,13 +66,14 @@ async fn list(call: &Call<'_>) -> Outcome {
 
 async fn limit(call: &Call<'_>) -> Outcome {
     let id = call.id()?;
-    let Concurrency { scope, behaviour } = call.body()?;
+    let SetConcurrencyRequest { scope, behaviour } = call.body()?;
     let rows = call
         .batch(vec![
             Statement::new(SET_LIMIT, vec![id.into(), scope.name().into(), behaviour.name().into()]),
             Statement::new(SHOW, vec![id.into()]),
+            Statement::new(UNDER_EARLIER_LIMIT, vec![id.into()]),
         ])
         .await?;
     let project = rows.first(1)?.ok_or(ApiError::NotFound("project"))?;
-    Ok(Reply::data("configured", OneProject { project }))
+    Ok(Reply::data("configured", LimitedProject { project, under_earlier_limit: rows.all(2)? }))
 }

@@ -1,0 +1,14 @@
+-- Whether a timeout has passed for any run. It costs next to nothing when none has, which is nearly every minute.
+--
+-- ?1 now (ms)   the timeouts (ms): ?2 unclaimed   ?3 lapsed   ?4 over-age   ?5 unconfirmed
+-- Plan: runs_open, runs_by_active_group, runs_unconfirmed
+-- Row: true or false
+SELECT iif(EXISTS (SELECT 1 FROM runs r INDEXED BY runs_open
+                    WHERE open_state = 'queued' AND waiting_since <= ?1 - ?2
+                      AND NOT EXISTS (SELECT 1 FROM runs o
+                                       WHERE o.project_id = r.project_id AND o.active_group = r.active_group
+                                         AND (o.state = 'started' OR o.stop_outcome = 'stopping')))
+        OR EXISTS (SELECT 1 FROM runs INDEXED BY runs_open
+                    WHERE open_state = 'started' AND (lease_expires_at <= ?1 - ?3 OR started_at <= ?1 - ?4))
+        OR EXISTS (SELECT 1 FROM runs INDEXED BY runs_unconfirmed
+                    WHERE stop_outcome = 'stopping' AND lease_expires_at <= ?1 - ?5), 'true', 'false') AS row;

@@ -1,0 +1,105 @@
+//! Set-up: what a key may be, and what a change of a limit says.
+
+use estop::operations::admin;
+use estop::operations::{cancel, claim, register};
+use serde_json::json;
+
+use crate::world::{ADMIN, Ask, World, data};
+
+#[test]
+fn nobody_signs_as_a_part_of_estop_however_it_is_written() {
+    let world = World::new();
+    let create = |user: &str| {
+        let body = json!({"project_id": 1, "user": user, "name": "n", "scopes": ["read"]});
+        world.send(&Ask::new(&admin::keys::CREATE).with_key(ADMIN).body(&body))
+    };
+    for user in [
+        "system:sweeper",
+        "SYSTEM:sweeper",
+        " system:x",
+        "sys\u{200b}tem:x",
+        "\u{feff}system:x",
+        "s y s t e m : x",
+        "system\u{2060}:x",
+        "\u{202e}system:x",
+        "ſystem:x",
+        "system\u{e0020}:x",
+    ] {
+        let reply = create(user);
+        assert!(reply.status == 400 && reply.body.contains("`user`"), "{user:?}: {reply:?}");
+    }
+    for user in ["systems@example.com", "the system: operator", "système: x"] {
+        assert_eq!(create(user).status, 200, "{user}");
+    }
+    assert_eq!(data(&create("  ada@example.com\u{a0}"))["key"]["user"], "ada@example.com");
+    assert_eq!(create("   ").status, 400);
+}
+
+#[test]
+fn a_key_expires_in_the_future_or_never() {
+    let world = World::new();
+    let now = world.now.get();
+    let create = |at: estop_protocol::time::Timestamp| {
+        let body = json!({"project_id": 1, "user": "u", "name": "n", "scopes": ["read"], "expires_at": at});
+        world.send(&Ask::new(&admin::keys::CREATE).with_key(ADMIN).body(&body))
+    };
+    for past in [now.plus(-1), now] {
+        let reply = create(past);
+        assert!(reply.status == 400 && reply.body.contains("`expires_at`"), "{reply:?}");
+    }
+    assert_eq!(create(now.plus(1)).status, 200);
+}
+
+#[test]
+fn a_change_of_the_limit_names_the_runs_that_an_earlier_one_holds() {
+    let world = World::new();
+    let limit = |scope: &str| {
+        let body = json!({"scope": scope, "behaviour": "queue_new"});
+        let reply = world.send(&Ask::new(&admin::projects::LIMIT).about(1).with_key(ADMIN).body(&body));
+        assert_eq!(reply.status, 200, "{reply:?}");
+        data(&reply)["under_earlier_limit"].clone()
+    };
+    let new = |branch: &str| world.register(&json!({"environment": "staging", "branch": branch}));
+    let free = new("main");
+    assert_eq!(limit("environment"), json!([free]), "it has no limit at all");
+    let first = new("main");
+    assert_eq!(limit("branch_environment"), json!([free, first]));
+    let second = new("main");
+    assert_eq!(limit("environment"), json!([free, second]), "back again: the first one is of this limit");
+    for id in [free, first, second] {
+        world.ask(&cancel::OPERATION, id, &json!({}));
+    }
+    assert_eq!(limit("project"), json!([]), "all of them are over");
+    // One that is cancelled and still stopping holds its limit.
+    let stopping = new("main");
+    assert_eq!(world.ask(&claim::OPERATION, stopping, &json!({})).status, 200);
+    assert_eq!(world.ask(&cancel::OPERATION, stopping, &json!({})).status, 200);
+    assert_eq!(limit("environment"), json!([stopping]));
+}
+
+#[test]
+fn what_a_run_brings_along_is_bounded_and_its_links_are_of_the_web() {
+    let world = World::new();
+    let send = |extra: serde_json::Value| {
+        let mut body = json!({"environment": "staging"});
+        body.as_object_mut().expect("an object").extend(extra.as_object().expect("an object").clone());
+        world.send(&Ask::new(&register::OPERATION).body(&body))
+    };
+    let tags: Vec<String> = (0..16).map(|n| format!("{n}").repeat(120)).collect();
+    let metadata = json!({"a": "x".repeat(1000), "b": "y".repeat(1000), "c": "z".repeat(1000), "d": "w".repeat(1000)});
+    assert_eq!(send(json!({"metadata": metadata, "tags": tags})).status, 200);
+    let build = json!({"url": format!("https://example.com/{}", "x".repeat(2000))});
+    let reply = send(json!({"metadata": metadata, "tags": tags, "build": build}));
+    assert!(reply.status == 400 && reply.body.contains("8192 bytes"), "{reply:?}");
+    for url in ["https://ci.example.com/1", "HTTP://x", "http://[::1]/"] {
+        assert_eq!(send(json!({"build": {"url": url, "commit_url": url}})).status, 200, "{url}");
+    }
+    for url in
+        ["javascript:alert(1)", "ftp://x", "//x", "data:text/html,x", "https:x", " https://x", "ht\u{200b}tps://x"]
+    {
+        for field in ["url", "commit_url"] {
+            let reply = send(json!({"build": {field: url}}));
+            assert!(reply.status == 400 && reply.body.contains(&format!("build.{field}")), "{url}: {reply:?}");
+        }
+    }
+}
