@@ -61,11 +61,12 @@ impl Op {
         } else {
             format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len())
         };
-        format!(
-            "{method} {path} HTTP/1.1\r\nHost: estop\r\nAuthorization: Bearer {}\r\n{content}\r\n{body}",
-            key(project).reveal()
-        )
-        .into_bytes()
+        // A runner beats without its key: the lease is the credential.
+        let authorization = match self {
+            Self::Heartbeat => String::new(),
+            _ => format!("Authorization: Bearer {}\r\n", key(project).reveal()),
+        };
+        format!("{method} {path} HTTP/1.1\r\nHost: estop\r\n{authorization}{content}\r\n{body}").into_bytes()
     }
 }
 

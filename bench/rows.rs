@@ -15,8 +15,10 @@ pub type Rows = (u64, u64);
 pub struct Counted {
     pub runs: i64,
     pub requests: BTreeMap<(Peer, Op), Rows>,
-    /// A tick that finds nothing.
+    /// A tick while every run is over.
     pub idle_tick: Rows,
+    /// A tick that finds nothing to do among [`SWEPT`] runs that go on.
+    pub busy_tick: Rows,
     /// A tick that cancels [`SWEPT`] runs.
     pub tick: Rows,
 }
@@ -95,11 +97,12 @@ pub fn count(built: &Built, sizes: &[i64]) -> Vec<Counted> {
                 }
             }
         }
+        let idle_tick = tick(THEN + 60_000);
         let stale = take(i64::try_from(SWEPT).expect("few"));
         script(&fixture::started(OLD, &stale, THEN + 60_000));
-        let idle_tick = tick(THEN + 60_000);
+        let busy_tick = tick(THEN + 60_000);
         let swept = tick(THEN + 3_600_000);
-        counted.push(Counted { runs: size, requests, idle_tick, tick: swept });
+        counted.push(Counted { runs: size, requests, idle_tick, busy_tick, tick: swept });
     }
     counted
 }

@@ -1,7 +1,7 @@
 // The best that TypeScript can do with our design: Hono around exactly our statements, one batch a request.
 
 import { Hono, type Context } from 'hono';
-import { beat, cancelled, error, over, page, sha256 } from './common';
+import { beat, cancelled, error, over, sha256, windowed } from './common';
 import sql from './statements.json';
 
 type App = { Bindings: { DB: any } };
@@ -22,6 +22,15 @@ const keyOf = async (c: Context<App>): Promise<string | null> => {
   return scheme === 'Bearer' && token ? sha256(token) : null;
 };
 
+/** What a body says, or nothing where it is no JSON. */
+const parsed = (text: string): any => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+};
+
 const batch = async (c: Context<App>, ...statements: Statement[]): Promise<string[][]> => {
   const answers = await c.env.DB.batch(statements.map(([text, ...params]) => c.env.DB.prepare(text).bind(...params)));
   return answers.map(({ results }: any) => results.map((result: any) => result.row));
@@ -31,37 +40,33 @@ app.post('/api/test-runs/:id{[1-9][0-9]*}/cancel', async (c) => {
   const key = await keyOf(c);
   if (!key) return c.json(error('Send an API key.'), 401);
   const id = Number(c.req.param('id'));
-  const body = await c.req.json().catch(() => null);
+  const text = await c.req.text();
+  const body = parsed(text);
   if (body === null || (body.reason != null && typeof body.reason !== 'string')) return c.json(error('Field `reason`: a text.'), 400);
-  const request = c.req.header('idempotency-key') ?? crypto.randomUUID();
+  const given = c.req.header('idempotency-key');
+  const request = given ? `key:${given}` : `own:${crypto.randomUUID()}`;
+  const hash = (await sha256(`POST /api/test-runs/:id/cancel ${id}\0${text}`)).slice(0, 32);
   const now = Date.now();
-  const [decided, explained] = await batch(c,
-    [sql.cancel, key, now, id, request, body.reason ?? null], [sql.diagnose_cancel, key, now, id, request]);
-  if (decided[0]) {
-    const { cancelled_at, cancel_by } = JSON.parse(decided[0]);
-    return c.json({ message: cancelled(id, cancel_by, cancelled_at) });
-  }
-  const found = JSON.parse(explained[0]);
-  if (found.key !== 'valid') return c.json(error(REFUSALS[found.key][1]), REFUSALS[found.key][0]);
-  if (!found.run) return c.json(error('There is no such test run.'), 404);
-  if (found.mine) return c.json({ message: cancelled(id, found.run.cancel_by, found.run.cancelled_at) });
+  const [, explained] = await batch(c,
+    [sql.cancel, key, now, id, request, hash, body.reason ?? null], [sql.diagnose_cancel, key, now, id, request, hash]);
+  const { key: { is }, found } = JSON.parse(explained[0]);
+  if (is !== 'valid') return c.json(error(REFUSALS[is][1]), REFUSALS[is][0]);
+  if (!found) return c.json(error('There is no such test run.'), 404);
+  if (found.mine === 'reused') return c.json(error('This Idempotency-Key came with another request.'), 400);
+  if (found.mine === 'yes') return c.json({ message: cancelled(id, found.run.cancel_by, found.run.cancelled_at) });
   return c.json({ message: over(id, found.run) }, 412);
 });
 
 app.post('/api/test-runs/:id{[1-9][0-9]*}/heartbeat', async (c) => {
-  const key = await keyOf(c);
-  if (!key) return c.json(error('Send an API key.'), 401);
   const id = Number(c.req.param('id'));
   const body = await c.req.json().catch(() => null);
   if (typeof body?.lease !== 'string') return c.json(error('Field `lease`: a text.'), 400);
   const now = Date.now();
   const [, explained] = await batch(c,
-    [sql.renew, key, now, id, body.lease, LEASE, STOP_LIMIT], [sql.diagnose_heartbeat, key, now, id, body.lease]);
-  const found = JSON.parse(explained[0]);
-  if (found.key !== 'valid') return c.json(error(REFUSALS[found.key][1]), REFUSALS[found.key][0]);
-  if (!found.run) return c.json(error('There is no such test run.'), 404);
-  if (!found.run.holds) return c.json(error('This lease does not hold the test run.'), 409);
-  return c.json(beat(found.run, GRACE_SECONDS));
+    [sql.renew, id, body.lease, now, LEASE, STOP_LIMIT], [sql.diagnose_heartbeat, id, body.lease]);
+  const run = explained[0] ? JSON.parse(explained[0]) : null;
+  if (run?.state !== 'started' && run?.state !== 'cancelled') return c.json(error('This lease does not hold the test run.'), 409);
+  return c.json(beat(run, GRACE_SECONDS));
 });
 
 app.get('/api/test-runs', async (c) => {
@@ -71,20 +76,19 @@ app.get('/api/test-runs', async (c) => {
   const perPage = Math.min(100, Math.max(1, Number(c.req.query('per_page') ?? 20)));
   const now = Date.now();
   const [heads, rows] = await batch(c, [sql.list_head, key, now], [sql.list_items, key, now, perPage, (number - 1) * perPage]);
-  const head = JSON.parse(heads[0]);
-  if (head.key !== 'valid') return c.json(error(REFUSALS[head.key][1]), REFUSALS[head.key][0]);
-  const items = rows.map((row) => JSON.parse(row));
-  const next = items.length === perPage ? items[perPage - 1].id : null;
-  return c.json(page(head.project, items, number, perPage, head.counted.matched, next));
+  const { key: { is }, project, seen } = JSON.parse(heads[0]);
+  if (is !== 'valid') return c.json(error(REFUSALS[is][1]), REFUSALS[is][0]);
+  if (number > 1 && (number - 1) * perPage >= seen.matched) return c.json(error(`\`page\`: one of the ${seen.matched} runs counted.`), 400);
+  return c.json(windowed(project, rows.map((row) => JSON.parse(row)), number, perPage, seen));
 });
 
 app.get('/api/test-runs/:id{[1-9][0-9]*}', async (c) => {
   const key = await keyOf(c);
   if (!key) return c.json(error('Send an API key.'), 401);
   const [shown] = await batch(c, [sql.show, key, Date.now(), Number(c.req.param('id'))]);
-  const found = JSON.parse(shown[0]);
-  if (found.key !== 'valid') return c.json(error(REFUSALS[found.key][1]), REFUSALS[found.key][0]);
-  return found.test_run ? c.json({ data: { test_run: found.test_run } }) : c.json(error('There is no such test run.'), 404);
+  const { key: { is }, test_run } = JSON.parse(shown[0]);
+  if (is !== 'valid') return c.json(error(REFUSALS[is][1]), REFUSALS[is][0]);
+  return test_run ? c.json({ data: { test_run } }) : c.json(error('There is no such test run.'), 404);
 });
 
 export default app;

@@ -13,9 +13,9 @@ export const cancelled = (id: number, by: string, at: number): string =>
   `Test run ${id} is cancelled: ${by} stopped it at ${iso(at)}.`;
 
 export const over = (id: number, run: any): string =>
-  run.state === 'cancelled'
-    ? `Test run ${id} is over: ${run.cancel_by} cancelled it at ${iso(run.cancelled_at)}.`
-    : `Test run ${id} is over: ${run.state} at ${iso(run.ended_at)}.`;
+  run.state === 'cancelled' ? `Test run ${id} is over: ${run.cancel_by} cancelled it at ${iso(run.cancelled_at)}.`
+    : run.state === 'ended' ? `Test run ${id} is over: it ended (${run.result}) at ${iso(run.ended_at)}.`
+    : `Test run ${id} is over: it broke (${run.error_code}) at ${iso(run.ended_at)}.`;
 
 /** The body of a heartbeat's answer. */
 export const beat = (run: any, graceSeconds: number): any => ({
@@ -29,10 +29,21 @@ export const beat = (run: any, graceSeconds: number): any => ({
   },
 });
 
+type Counted = { total: number; atLeast: boolean };
+
 /** The body of a list's answer. `total` is what the page is a part of. */
-export const page = (project: any, items: any[], page: number, perPage: number, total: number, nextBefore: number | null): any => ({
+export const page = (project: any, items: any[], page: number, perPage: number, { total, atLeast }: Counted, nextBefore: number | null): any => ({
   data: { project, test_runs: { items } },
-  pagination: { page, per_page: perPage, total, total_pages: Math.ceil(total / perPage), next_before: nextBefore },
+  pagination: {
+    page, per_page: perPage, total, total_pages: Math.ceil(total / perPage), total_is_lower_bound: atLeast, next_before: nextBefore,
+  },
 });
+
+/** The same of a window that our statements looked at. */
+export const windowed = (project: any, items: any[], number: number, perPage: number, seen: any): any => {
+  const shown = (number - 1) * perPage + items.length;
+  const next = shown < seen.matched ? items.at(-1).id : seen.more ? seen.last_id : null;
+  return page(project, items, number, perPage, { total: seen.matched, atLeast: seen.more }, next);
+};
 
 export const error = (message: string): any => ({ data: null, error: { message } });

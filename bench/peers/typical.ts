@@ -1,15 +1,30 @@
 // As a careful user of Hono and D1 would write it: each question to the database when it comes up, one after the other.
-// The UPDATE is guarded, the key is hashed, scopes and projects are checked.
+// The UPDATE is guarded, the key is hashed, scopes and projects are checked. Its total is exact: it counts all runs.
 
 import { Hono } from 'hono';
 import { beat, cancelled, error, iso, over, page, sha256 } from './common';
 
-type Key = { id: number; project_id: number; user: string; can_read: number; can_cancel: number; can_run: number };
+type Key = { id: number; project_id: number; user: string; can_read: number; can_cancel: number };
 type App = { Bindings: { DB: any }; Variables: { key: Key } };
 
 const LEASE = 120_000;
 const GRACE_SECONDS = 10;
 const app = new Hono<App>();
+
+// Before the key's check: the lease is the credential.
+app.post('/api/test-runs/:id{[1-9][0-9]*}/heartbeat', async (c) => {
+  const id = Number(c.req.param('id'));
+  const body = await c.req.json().catch(() => null);
+  if (typeof body?.lease !== 'string') return c.json(error('Field `lease`: a text.'), 400);
+  const run = await c.env.DB.prepare('SELECT * FROM runs WHERE id = ? AND lease_token = ?').bind(id, body.lease).first();
+  if (!run || !['started', 'cancelled'].includes(run.state)) return c.json(error('This lease does not hold the test run.'), 409);
+  const now = Date.now();
+  const renewed = await c.env.DB.prepare(
+    `UPDATE runs SET lease_renewed_at = ?, lease_expires_at = ? WHERE id = ? AND lease_token = ? AND state = 'started'
+      RETURNING lease_expires_at`,
+  ).bind(now, now + LEASE, id, body.lease).first();
+  return c.json(beat({ ...run, ...renewed }, GRACE_SECONDS));
+});
 
 app.use('/api/*', async (c, next) => {
   const [scheme, token] = (c.req.header('authorization') ?? '').split(' ');
@@ -29,7 +44,7 @@ app.post('/api/test-runs/:id{[1-9][0-9]*}/cancel', async (c) => {
   const body = await c.req.json().catch(() => null);
   if (body === null || (body.reason != null && typeof body.reason !== 'string')) return c.json(error('Field `reason`: a text.'), 400);
   const find = () => c.env.DB.prepare(
-    'SELECT state, ended_at, cancelled_at, cancel_by, lease_token FROM runs WHERE id = ? AND project_id = ?',
+    'SELECT state, result, error_code, ended_at, cancelled_at, cancel_by, lease_token FROM runs WHERE id = ? AND project_id = ?',
   ).bind(id, key.project_id).first();
   const run = await find();
   if (!run) return c.json(error('There is no such test run.'), 404);
@@ -42,29 +57,13 @@ app.post('/api/test-runs/:id{[1-9][0-9]*}/cancel', async (c) => {
       WHERE id = ? AND state IN ('pending', 'queued', 'started') RETURNING id`,
   ).bind(now, reason, key.user, crypto.randomUUID(), run.lease_token === null ? 'never_started' : 'stopping', id).first();
   if (!changed) return c.json({ message: over(id, await find()) }, 412);
-  // In this schema a trigger has written the event already. Without it a user would write it here: one more round trip.
+  // In this schema a trigger has written the event already, and another refuses a second one. Without them a user would
+  // write it here: one more round trip.
   await c.env.DB.prepare(
     `INSERT INTO run_events (run_id, step, at, from_state, to_state, cause, by, reason)
-      VALUES (?, 4, ?, ?, 'cancelled', 'user', ?, ?) ON CONFLICT DO NOTHING`,
+      SELECT ?1, 4, ?2, ?3, 'cancelled', 'user', ?4, ?5 WHERE NOT EXISTS (SELECT 1 FROM run_events WHERE run_id = ?1 AND step = 4)`,
   ).bind(id, now, run.state, key.user, reason).run();
   return c.json({ message: cancelled(id, key.user, now) });
-});
-
-app.post('/api/test-runs/:id{[1-9][0-9]*}/heartbeat', async (c) => {
-  const key = c.get('key');
-  if (!key.can_run) return c.json(error('This key lacks the scope run.'), 403);
-  const id = Number(c.req.param('id'));
-  const body = await c.req.json().catch(() => null);
-  if (typeof body?.lease !== 'string') return c.json(error('Field `lease`: a text.'), 400);
-  const run = await c.env.DB.prepare('SELECT * FROM runs WHERE id = ? AND project_id = ?').bind(id, key.project_id).first();
-  if (!run) return c.json(error('There is no such test run.'), 404);
-  if (run.lease_token !== body.lease) return c.json(error('This lease does not hold the test run.'), 409);
-  const now = Date.now();
-  const renewed = await c.env.DB.prepare(
-    `UPDATE runs SET lease_renewed_at = ?, lease_expires_at = ? WHERE id = ? AND lease_token = ? AND state = 'started'
-      RETURNING lease_expires_at`,
-  ).bind(now, now + LEASE, id, body.lease).first();
-  return c.json(beat({ ...run, ...renewed }, GRACE_SECONDS));
 });
 
 const COLUMNS = `r.*, e.slug AS environment_slug, e.name AS environment_name
@@ -83,7 +82,7 @@ function shaped(row: any): any {
     cancel: row.state === 'cancelled'
       ? { reason: row.cancel_reason, cause: row.cancel_cause, by: row.cancel_by, at: iso(row.cancelled_at) } : null,
     stop: row.state === 'cancelled'
-      ? { outcome: row.stop_outcome, confirmed_at: row.stop_outcome === 'lost' ? null : iso(row.stop_closed_at) } : null,
+      ? { outcome: row.stop_terminated ? 'terminated' : row.stop_outcome, confirmed_at: row.stop_outcome === 'lost' ? null : iso(row.stop_closed_at) } : null,
     superseded_by: row.superseded_by, protected: row.protected === 1,
   };
 }
@@ -99,7 +98,7 @@ app.get('/api/test-runs', async (c) => {
     .bind(key.project_id, perPage, (number - 1) * perPage).all();
   const { id, name, slug, repo_name, concurrency_scope: scope, concurrency_behaviour: behaviour } = project;
   const next = results.length === perPage ? results[perPage - 1].id : null;
-  return c.json(page({ id, name, slug, repo_name, concurrency: { scope, behaviour } }, results.map(shaped), number, perPage, total, next));
+  return c.json(page({ id, name, slug, repo_name, concurrency: { scope, behaviour } }, results.map(shaped), number, perPage, { total, atLeast: false }, next));
 });
 
 app.get('/api/test-runs/:id{[1-9][0-9]*}', async (c) => {

@@ -1,4 +1,5 @@
--- Whether a timeout has passed for any run. It costs next to nothing when none has, which is nearly every minute.
+-- Whether a timeout has passed for any run. When none has, which is nearly every minute, it reads a row for each run that is
+-- not over, and one if all are.
 --
 -- ?1 now (ms)   the timeouts (ms): ?2 unclaimed   ?3 lapsed   ?4 over-age   ?5 unconfirmed
 -- Plan: runs_open, runs_by_active_group, runs_unconfirmed
