@@ -53,7 +53,8 @@ CREATE UNIQUE INDEX keys_by_request ON keys (request_id) WHERE request_id IS NOT
 
 CREATE TRIGGER runs_registered AFTER INSERT ON runs
 BEGIN
-    SELECT RAISE(ABORT, 'a run begins pending or queued') WHERE NEW.state <> 'pending' AND NEW.state <> 'queued';
+    SELECT RAISE(ABORT, 'a run begins pending or queued')
+     WHERE (NEW.state <> 'pending' AND NEW.state <> 'queued') OR NEW.stop_terminated <> 0;
     -- INSERT OR REPLACE would take a run's place without deleting it; its events are still there.
     SELECT RAISE(ABORT, 'a run is registered once') WHERE EXISTS (SELECT 1 FROM run_events WHERE run_id = NEW.id);
     SELECT RAISE(ABORT, 'a run is of its project''s environments')
@@ -110,18 +111,26 @@ BEGIN
     SELECT RAISE(ABORT, 'a stop record closes once');
 END;
 
+-- An environment stays its project's: its runs could not follow it.
+CREATE TRIGGER environments_stay AFTER UPDATE OF id, project_id ON environments
+BEGIN
+    SELECT RAISE(ABORT, 'an environment stays in its project');
+END;
+
 -- A key opens one project, to one user, for good, and is revoked for good.
 CREATE TRIGGER keys_are_made_once BEFORE INSERT ON keys
 WHEN EXISTS (SELECT 1 FROM keys WHERE hash = NEW.hash) OR EXISTS (SELECT 1 FROM keys WHERE id = NEW.id)
+  OR EXISTS (SELECT 1 FROM keys WHERE request_id = NEW.request_id)
 BEGIN
     SELECT RAISE(ABORT, 'a key is made once');
 END;
 CREATE TRIGGER keys_stand AFTER UPDATE OF
-    id, project_id, user, hash, can_read, can_cancel, can_run, created_at, request_id, request_hash, salt ON keys
+    id, project_id, user, hash, can_read, can_cancel, can_run, created_at, expires_at, request_id, request_hash,
+    salt ON keys
 BEGIN
     SELECT RAISE(ABORT, 'a key never changes');
 END;
-CREATE TRIGGER keys_are_revoked_for_good AFTER UPDATE OF revoked_at, expires_at ON keys
+CREATE TRIGGER keys_are_revoked_for_good AFTER UPDATE OF revoked_at ON keys
 WHEN OLD.revoked_at IS NOT NULL
 BEGIN
     SELECT RAISE(ABORT, 'a revoked key stays revoked');
@@ -205,9 +214,9 @@ BEGIN
        AND NOT EXISTS (SELECT 1 FROM runs
                         WHERE project_id = NEW.project_id AND active_group = NEW.concurrency_group AND state <> 'pending');
     UPDATE runs
-       SET waiting_since = max(waiting_since, coalesce(NEW.stop_closed_at, NEW.ended_at, NEW.cancelled_at))
+       SET waiting_since = coalesce(NEW.stop_closed_at, NEW.ended_at, NEW.cancelled_at)
      WHERE project_id = NEW.project_id AND active_group = NEW.concurrency_group AND state = 'queued'
-       AND NEW.lease_token IS NOT NULL
+       AND waiting_since < coalesce(NEW.stop_closed_at, NEW.ended_at, NEW.cancelled_at) AND NEW.lease_token IS NOT NULL
        AND NOT EXISTS (SELECT 1 FROM runs
                         WHERE project_id = NEW.project_id AND active_group = NEW.concurrency_group
                           AND state <> 'pending' AND state <> 'queued');

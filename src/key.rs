@@ -52,19 +52,21 @@ impl PlainKey {
     }
 
     /// The key that a request with an Idempotency-Key makes: the same one again when the request is repeated, although only
-    /// its hash is stored. It is made of three things (HMAC-SHA256, RFC 2104): the admin token, a random salt that is
-    /// stored with it, and the request's id. Whoever has one or two of them has nothing.
+    /// its hash is stored. It is the HMAC-SHA256 (RFC 2104), under the admin token, of a random salt and the request's id,
+    /// which are stored with it. So a copy of the database gives no key without the admin token of that time, and tells
+    /// whether a guessed one is right: an admin token has to be random, as the one that `make deploy` makes is.
     pub fn derived(admin_token: &str, salt: &str, request_id: &str) -> Self {
-        // An HMAC takes a key of any length.
-        let mut bytes = [0; 32];
-        if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(admin_token.as_bytes()) {
-            for part in ["estop key", salt, request_id] {
-                mac.update(part.as_bytes());
-                mac.update(&[0]);
-            }
-            bytes = mac.finalize().into_bytes().into();
+        let mut mac_key = hmac::digest::Key::<Hmac<Sha256>>::default();
+        // A key longer or shorter than a block stands for its hash.
+        for (byte, hashed) in mac_key.iter_mut().zip(Sha256::digest(admin_token.as_bytes())) {
+            *byte = hashed;
         }
-        Self::from_random(bytes)
+        let mut mac = Hmac::<Sha256>::new(&mac_key);
+        for part in ["estop key", salt, request_id] {
+            mac.update(part.as_bytes());
+            mac.update(&[0]);
+        }
+        Self::from_random(mac.finalize().into_bytes().into())
     }
 
     /// What is stored of it.

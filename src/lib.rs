@@ -8,17 +8,17 @@
 //! | `estop_protocol` | what travels: requests, answers, states, limits |
 //! | [`run`], [`key`] | the rules, pure |
 //! | [`config`] | what an operator can set |
-//! | [`runtime`], [`database`], [`blocked`] | what an operation needs of its surroundings; retries, the schema's version; who is refused |
+//! | [`runtime`], [`database`], [`recent`] | what an operation needs of its surroundings; retries, the schema's version; who was refused or let in lately |
 //! | [`http`] | the corridor: request, reply, errors, checks |
 //! | [`operations`], [`sweeper`] | the rooms, and **the table** of all operations |
 //! | `edge` | the only place that knows of Workers |
 
-pub mod blocked;
 pub mod config;
 pub mod database;
 pub mod http;
 pub mod key;
 pub mod operations;
+pub mod recent;
 pub mod run;
 pub mod runtime;
 pub mod sweeper;

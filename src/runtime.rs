@@ -6,7 +6,7 @@ use std::pin::Pin;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::blocked::Blocked;
+use crate::recent::Recent;
 
 /// A future of a single-threaded runtime.
 pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
@@ -228,8 +228,11 @@ pub trait Runtime {
     /// Counts one request of `who` against a limit; `false` if there were too many.
     fn within_rate<'a>(&'a self, limit: Limit, who: &'a str) -> LocalFuture<'a, bool>;
 
-    /// The addresses that sent too many requests that were refused.
-    fn blocked(&self) -> &Blocked;
+    /// The networks that sent too many requests that were refused.
+    fn blocked(&self) -> &Recent;
+
+    /// The keys (with their ids) and leases that were let in.
+    fn accepted(&self) -> &Recent;
 
     /// The size of the database in bytes, as D1 told it last; `None` if it has not yet.
     fn database_bytes(&self) -> Option<i64>;

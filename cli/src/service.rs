@@ -31,8 +31,6 @@ pub struct Call {
     path: String,
     body: Option<String>,
     idempotency_key: Option<String>,
-    /// Whether to send the key.
-    with_key: bool,
 }
 
 /// A response that answers the request: success or refusal.
@@ -68,21 +66,13 @@ pub struct Failure {
 
 impl Call {
     pub fn new(method: &'static str, path: impl Into<String>) -> Self {
-        Self { method, path: path.into(), body: None, idempotency_key: None, with_key: true }
+        Self { method, path: path.into(), body: None, idempotency_key: None }
     }
 
     /// With a JSON body, which must be one of the protocol's requests.
     #[must_use]
     pub fn with_body(mut self, request: &impl Serialize) -> Self {
         self.body = Some(serde_json::to_string(request).expect("the protocol's requests always serialize"));
-        self
-    }
-
-    /// Without the key, for what the body's lease token authorises: a key that is revoked while the tests run must not
-    /// come between them and their stop button.
-    #[must_use]
-    pub fn without_key(mut self) -> Self {
-        self.with_key = false;
         self
     }
 
@@ -126,10 +116,8 @@ impl Service {
         let mut request = Request::builder()
             .method(call.method)
             .uri(format!("{}{}", self.url, call.path))
-            .header("Accept", "application/json");
-        if call.with_key {
-            request = request.header("Authorization", &self.bearer);
-        }
+            .header("Accept", "application/json")
+            .header("Authorization", &self.bearer);
         if let Some(key) = &call.idempotency_key {
             request = request.header("Idempotency-Key", key);
         }
@@ -151,8 +139,8 @@ impl Service {
             text.map_err(|error| TransportError::local(format!("incomplete response from {}: {error}", self.url)))?;
         let response = Response { status, retry_after, date, sent, address: self.url.clone(), text };
         match response.status {
-            // 408, 425 and 429 ask to try again.
-            200..300 | 400..=407 | 409..=424 | 426..=428 | 430..500 => Ok(response),
+            // 408, 425 and 429 ask to try again; 507, a full database, is none that passes.
+            200..300 | 400..=407 | 409..=424 | 426..=428 | 430..500 | 507 => Ok(response),
             status => {
                 let message = response.error();
                 let detail = message.as_ref().map(|m| format!(": {}", m.trim_end_matches('.'))).unwrap_or_default();
@@ -210,6 +198,11 @@ impl Response {
 }
 
 impl TransportError {
+    /// An answer that leaves no hope in trying again.
+    pub fn refused(response: &Response) -> Self {
+        Self { message: response.refusal().message, retry_after: None, from_service: true }
+    }
+
     fn local(message: impl fmt::Display) -> Self {
         Self { message: sanitize(&message.to_string()), retry_after: None, from_service: false }
     }

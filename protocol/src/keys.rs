@@ -14,7 +14,7 @@ words! {
         Read = "read",
         /// Cancel runs.
         Cancel = "cancel",
-        /// Register, claim, heartbeat and finish runs.
+        /// Register and claim runs.
         Run = "run",
     }
 }

@@ -17,8 +17,8 @@ use wasm_bindgen_futures::JsFuture;
 use worker::{Delay, Env};
 
 use super::now;
-use crate::blocked::Blocked;
 use crate::http::json;
+use crate::recent::Recent;
 use crate::runtime::{DbError, Limit, LocalFuture, Rows, Runtime, Statement, Value};
 
 #[wasm_bindgen(module = "/src/edge/glue.js")]
@@ -38,7 +38,9 @@ thread_local! {
     /// Whether this isolate has seen a schema that is recent enough.
     static SCHEMA_IS_CHECKED: Cell<bool> = const { Cell::new(false) };
     /// The addresses that this isolate refuses.
-    static BLOCKED: Rc<Blocked> = Rc::default();
+    static BLOCKED: Rc<Recent> = Rc::default();
+    /// The keys and leases that it has let in.
+    static ACCEPTED: Rc<Recent> = Rc::default();
     /// The size of the database, as D1 told it last.
     static DATABASE_BYTES: Cell<Option<i64>> = const { Cell::new(None) };
 }
@@ -58,7 +60,8 @@ pub struct Usage {
 pub struct EdgeRuntime<'e> {
     env: &'e Env,
     usage: Cell<Usage>,
-    blocked: Rc<Blocked>,
+    blocked: Rc<Recent>,
+    accepted: Rc<Recent>,
 }
 
 /// What `glue.js` gives for a batch.
@@ -73,7 +76,7 @@ struct Answer {
 impl<'e> EdgeRuntime<'e> {
     /// A runtime that has asked nothing yet.
     pub fn new(env: &'e Env) -> Self {
-        Self { env, usage: Cell::default(), blocked: BLOCKED.with(Rc::clone) }
+        Self { env, usage: Cell::default(), blocked: BLOCKED.with(Rc::clone), accepted: ACCEPTED.with(Rc::clone) }
     }
 
     /// What was asked so far.
@@ -134,8 +137,12 @@ impl Runtime for EdgeRuntime<'_> {
         Box::pin(async { asked.await.map_or(true, |within| within.is_truthy()) })
     }
 
-    fn blocked(&self) -> &Blocked {
+    fn blocked(&self) -> &Recent {
         &self.blocked
+    }
+
+    fn accepted(&self) -> &Recent {
+        &self.accepted
     }
 
     fn database_bytes(&self) -> Option<i64> {

@@ -1,4 +1,4 @@
-//! Who calls an operation: a key, or the lease of a run.
+//! Who calls a keyed operation.
 
 use std::cell::Cell;
 

@@ -61,8 +61,8 @@ impl From<DbError> for ApiError {
 }
 
 impl ApiError {
-    /// Whether it counts against the address that it was sent from: whoever asks so has no credential.
-    pub fn is_for_want_of_a_credential(&self) -> bool {
+    /// Whether the caller has shown no credential: then it counts against his address.
+    pub fn is_unauthenticated(&self) -> bool {
         self.status() == 401 || matches!(self, Self::UnknownLease(_))
     }
 
@@ -114,16 +114,19 @@ impl ApiError {
                                          `Retry-After` says."
                 .to_owned(),
             Self::DatabaseFull => "The database is nearly full, so no more runs can be registered; those that are there can be \
-                                   claimed, finished and cancelled. Whoever runs the service sets `DATABASE_BYTES` to what \
-                                   its plan allows, or makes room."
+                                   claimed, finished and cancelled. Whoever runs the service moves it to a plan with a \
+                                   larger database, if need be, and sets `DATABASE_BYTES` to what the plan allows."
                 .to_owned(),
             Self::TooManyRequests(who) => {
                 format!("This {who} sends more requests than it may. Wait as long as `Retry-After` says.")
             }
+            Self::Unavailable(DbError::Full) => {
+                "The database is full. Whoever runs the service has to give it a larger one; the request can be sent again then."
+                    .to_owned()
+            }
             Self::Unavailable(error) => {
                 let what = match error {
                     DbError::Overloaded => "The database is too busy.".to_owned(),
-                    DbError::Full => "The database is full, which whoever runs the service has to change.".to_owned(),
                     DbError::Deadline => "The database did not answer in time.".to_owned(),
                     DbError::Upgrading => "The service is being upgraded.".to_owned(),
                     DbError::SchemaTooOld(version) => format!(
@@ -154,6 +157,7 @@ impl ApiError {
             Self::TooManyRequests(_) => vec![("Retry-After", "60".to_owned())],
             Self::TooManyRefusals(left) => vec![("Retry-After", (left / 1000 + 1).to_string())],
             Self::Unavailable(DbError::Upgrading | DbError::SchemaTooOld(_)) => vec![("Retry-After", "5".to_owned())],
+            Self::Unavailable(DbError::Full) => vec![("Retry-After", "60".to_owned())],
             Self::Unavailable(_) => vec![("Retry-After", "2".to_owned())],
             _ => Vec::new(),
         }
@@ -248,7 +252,7 @@ mod tests {
             (429, "too_many_refusals", r#"[("Retry-After", "2")]"#),
             (507, "database_full", "[]"),
             (503, "d1_overloaded", r#"[("Retry-After", "2")]"#),
-            (503, "d1_full", r#"[("Retry-After", "2")]"#),
+            (503, "d1_full", r#"[("Retry-After", "60")]"#),
             (503, "d1_upgrading", r#"[("Retry-After", "5")]"#),
             (500, "d1_refused", "[]"),
             (500, "d1_unreadable", "[]"),

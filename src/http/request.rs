@@ -11,6 +11,7 @@ use super::{body, check};
 use crate::config::Config;
 use crate::database::{self, Answer};
 use crate::key::{self, KeyHash};
+use crate::recent::network;
 use crate::runtime::{DbError, Limit, Runtime, Statement, random_id};
 
 /// What an operation needs of an HTTP request.
@@ -114,14 +115,27 @@ impl<'a> Call<'a> {
     /// # Errors
     /// 401 or 429.
     pub async fn key(&self) -> Result<KeyHash, ApiError> {
+        let key = self.shown_key();
+        self.check_address(key.as_ref().map(KeyHash::as_str).ok())?;
+        let key = key?;
+        if !self.runtime.within_rate(Limit::Caller, key.as_str()).await {
+            return Err(ApiError::TooManyRequests("key"));
+        }
+        Ok(key)
+    }
+
+    /// The id of the caller's key, if it was let in a moment ago: for the log of what is refused without the database.
+    pub fn known_key_id(&self) -> Option<i64> {
+        let key = self.shown_key().ok()?;
+        self.runtime.accepted().get(key.as_str(), self.request.now.0).map(|(_, id)| id)
+    }
+
+    fn shown_key(&self) -> Result<KeyHash, ApiError> {
         let header = self.request.authorization.ok_or(ApiError::NoKey)?;
         let shown = key::bearer(header).ok_or(ApiError::NoKey)?;
         let key = key::api_key(header).ok_or(ApiError::UnknownKey)?;
         if !self.config.local && shown == key::LOCAL_DEMO {
             return Err(ApiError::UnknownKey);
-        }
-        if !self.runtime.within_rate(Limit::Caller, key.as_str()).await {
-            return Err(ApiError::TooManyRequests("key"));
         }
         Ok(key)
     }
@@ -132,27 +146,40 @@ impl<'a> Call<'a> {
     /// 400 or 429.
     pub async fn lease(&self, token: &str) -> Result<(), ApiError> {
         check::text("lease", Some(token), NAME_CHARS)?;
-        if !self.runtime.within_rate(Limit::Caller, token).await {
+        let lease = lease_name(token);
+        self.check_address(Some(&lease))?;
+        if !self.runtime.within_rate(Limit::Caller, &lease).await {
             return Err(ApiError::TooManyRequests("lease"));
         }
         Ok(())
     }
 
-    /// Lets no address in that sent too many requests which were refused.
+    /// The lease was let in.
+    pub fn accept_lease(&self, token: &str) {
+        self.runtime.accepted().add(&lease_name(token), 0, self.request.now.0);
+    }
+
+    /// Lets nobody in from a network that sent too many requests which were refused, but for a key or lease that was let
+    /// in a moment ago.
     ///
     /// # Errors
     /// 429.
-    pub fn check_address(&self) -> Result<(), ApiError> {
-        let left = self.request.client.and_then(|client| self.runtime.blocked().left(client, self.request.now.0));
-        left.map_or(Ok(()), |left| Err(ApiError::TooManyRefusals(left)))
+    pub fn check_address(&self, credential: Option<&str>) -> Result<(), ApiError> {
+        let now = self.request.now.0;
+        let blocked = self.request.client.and_then(|client| self.runtime.blocked().get(&network(client), now));
+        match (blocked, credential.and_then(|credential| self.runtime.accepted().get(credential, now))) {
+            (Some((left, _)), None) => Err(ApiError::TooManyRefusals(left)),
+            _ => Ok(()),
+        }
     }
 
     /// Counts this request against its address; `false` if that was one too many, and the address is refused from now on.
     pub async fn count_against_address(&self) -> bool {
         let Some(client) = self.request.client else { return true };
-        let within = self.runtime.within_rate(Limit::Refusals, client).await;
+        let network = network(client);
+        let within = self.runtime.within_rate(Limit::Refusals, &network).await;
         if !within {
-            self.runtime.blocked().add(client, self.request.now.0);
+            self.runtime.blocked().add(&network, 0, self.request.now.0);
         }
         within
     }
@@ -165,7 +192,12 @@ impl<'a> Call<'a> {
         let token = self.config.admin_token.as_deref().ok_or(ApiError::NoSuchRoute)?;
         match self.request.authorization {
             Some(header) if key::is_admin(header, token) => Ok(()),
-            _ => Err(ApiError::WrongAdminToken),
+            _ => self.check_address(None).and(Err(ApiError::WrongAdminToken)),
         }
     }
+}
+
+/// What a lease is called among keys.
+fn lease_name(token: &str) -> String {
+    format!("lease {token}")
 }

@@ -52,12 +52,8 @@ pub static OPERATIONS: &[Operation] = &[
 /// Answers a request. Every refusal is a [`Reply`] too: nothing that a client sends makes this fail.
 pub async fn answer(call: &Call<'_>) -> Reply {
     let key_id = Cell::new(None);
-    let outcome = match call.check_address() {
-        Ok(()) => admit(call, &key_id).await,
-        Err(refusal) => Err(refusal),
-    };
-    let blocks =
-        outcome.as_ref().is_err_and(ApiError::is_for_want_of_a_credential) && !call.count_against_address().await;
+    let outcome = admit(call, &key_id).await;
+    let blocks = outcome.as_ref().is_err_and(ApiError::is_unauthenticated) && !call.count_against_address().await;
     // Once an address is refused, a line for each of its requests would cost more than the requests.
     let is_blocked = matches!(outcome, Err(ApiError::TooManyRefusals(_)));
     let mut reply = outcome.unwrap_or_else(|error| {
@@ -75,14 +71,22 @@ pub async fn answer(call: &Call<'_>) -> Reply {
 
 async fn admit(call: &Call<'_>, key_id: &Cell<Option<i64>>) -> Outcome {
     match call.operation.access {
-        Access::Open(handle) | Access::Lease(handle) => handle(call).await,
+        Access::Open(handle) => {
+            call.check_address(None)?;
+            handle(call).await
+        }
+        Access::Lease(handle) => handle(call).await,
         Access::Admin(handle) => {
             call.check_admin()?;
             handle(call).await
         }
         Access::Key(_, handle) => {
-            let key = call.key().await?;
-            handle(call, &Caller { key: &key, now: call.request.now, key_id }).await
+            let key = call.key().await.inspect_err(|_| key_id.set(call.known_key_id()))?;
+            let outcome = handle(call, &Caller { key: &key, now: call.request.now, key_id }).await;
+            if let (Ok(_), Some(id)) = (&outcome, key_id.get()) {
+                call.runtime.accepted().add(key.as_str(), id, call.request.now.0);
+            }
+            outcome
         }
     }
 }

@@ -193,7 +193,7 @@ fn a_foreign_or_stale_lease_is_409_and_changes_nothing() {
 }
 
 #[test]
-fn what_never_was_is_404_on_every_route_of_a_run() {
+fn what_never_was_is_404_to_a_key_and_409_to_a_lease() {
     let project = Project::new();
     project.post(&format!("/api/test-runs/{NOBODYS}/claim"), &json!({})).is_error(404);
     // Without a credential nobody learns which runs there are.

@@ -32,7 +32,9 @@ fn nobody_signs_as_a_part_of_estop_however_it_is_written() {
         assert_eq!(create(user).status, 200, "{user}");
     }
     assert_eq!(data(&create("  ada@example.com\u{a0}"))["key"]["user"], "ada@example.com");
-    assert_eq!(create("   ").status, 400);
+    for nobody in ["   ", "\u{200b}\u{feff}"] {
+        assert_eq!(create(nobody).status, 400, "{nobody:?}");
+    }
 }
 
 #[test]
@@ -75,6 +77,21 @@ fn a_change_of_the_limit_names_the_runs_that_an_earlier_one_holds() {
     assert_eq!(world.ask(&claim::OPERATION, stopping, &json!({})).status, 200);
     assert_eq!(world.ask(&cancel::OPERATION, stopping, &json!({})).status, 200);
     assert_eq!(limit("environment"), json!([stopping]));
+}
+
+#[test]
+fn a_run_of_an_earlier_limit_is_named_however_many_stand_before_it() {
+    let world = World::new();
+    let free = world.register(&json!({"environment": "staging"}));
+    assert_eq!(world.ask(&claim::OPERATION, free, &json!({})).status, 200);
+    world.sql(
+        "INSERT INTO runs (project_id, environment_id, state, request_id, created_at, created_by, waiting_since, concurrency_group, protected) \
+           SELECT 1, 1, 'queued', 'h' || value, value, 'ada', value, 'project', 1 FROM (WITH RECURSIVE n(value) AS \
+           (VALUES (1) UNION ALL SELECT value + 1 FROM n WHERE value < 1050) SELECT value FROM n)",
+    );
+    let body = json!({"scope": "project", "behaviour": "queue_new"});
+    let reply = world.send(&Ask::new(&admin::projects::LIMIT).about(1).with_key(ADMIN).body(&body));
+    assert_eq!(data(&reply)["under_earlier_limit"], json!([free]));
 }
 
 #[test]

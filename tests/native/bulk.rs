@@ -187,6 +187,8 @@ fn nothing_misspelt_widens_a_bulk_cancel() {
         (json!({"ids": [run], "cursor": "queued:1"}), "cursor"),
         (json!({"filter": {"branch": "main"}, "cursor": "ended:1"}), "cursor"),
         (json!({"filter": {"branch": "main"}, "cursor": "queued:+1"}), "cursor"),
+        (json!({"filter": {"branch": "main"}, "cursor": "queued:01"}), "cursor"),
+        (json!({"filter": {"state": "queued"}, "cursor": "started:1"}), "cursor"),
         (json!({"filter": {"metadata": {"a": 1, "b": 1, "c": 1, "d": 1, "e": 1, "f": 1}}}), "filter.metadata"),
     ] {
         let reply = world.send(&Ask::new(&bulk_cancel::OPERATION).body(&body));

@@ -165,6 +165,39 @@ fn a_runner_speaks_with_its_lease_alone() {
 }
 
 #[test]
+fn a_lease_ends_with_its_stop() {
+    let world = World::new();
+    let mut run = world.run_in(State::Cancelled);
+    let beat = |token: &str| world.ask(&heartbeat::OPERATION, run.id, &json!({"lease": token}));
+    assert_eq!(beat(&run.token).outcome, "told_to_stop");
+    let token = run.token.clone();
+    world.apply(&mut run, Event::Finish(Finish::Ended));
+    let after = world.ask(&heartbeat::OPERATION, run.id, &json!({"lease": token}));
+    assert_eq!((after.status, after.outcome), (409, "not_the_holder"), "{after:?}");
+    // One that was given up hears it, however late.
+    let lost = world.run_in(State::Cancelled);
+    world.sql(&format!("UPDATE runs SET stop_outcome = 'lost', stop_closed_at = cancelled_at WHERE id = {}", lost.id));
+    let told = world.ask(&heartbeat::OPERATION, lost.id, &json!({"lease": lost.token}));
+    assert_eq!(data(&told)["stop"]["lease_lost"], true);
+}
+
+#[test]
+fn a_bulk_cancel_claims_no_other_write_for_its_own() {
+    let world = World::new();
+    world.sql("UPDATE projects SET concurrency_scope = 'project' WHERE id = 1");
+    let older = world.register(&json!({"environment": "staging"}));
+    let register = Ask::new(&register::OPERATION).idempotent("k").body(&json!({"environment": "staging"}));
+    assert_eq!(world.send(&register).status, 200);
+    let by_hand = world.run_in(State::Queued).id;
+    let cancel = Ask::new(&cancel::OPERATION).about(by_hand).idempotent("k").body(&json!({}));
+    assert_eq!(world.send(&cancel).status, 200);
+    let bulk = Ask::new(&bulk_cancel::OPERATION).idempotent("k").body(&json!({"ids": [older, by_hand]}));
+    let reply = data(&world.send(&bulk));
+    assert_eq!(reply["cancelled"], json!([]), "{reply}");
+    assert_eq!(reply["already_over"].as_array().map(Vec::len), Some(2), "{reply}");
+}
+
+#[test]
 fn a_stranger_learns_nothing_of_a_run_by_guessing_leases() {
     let world = World::new();
     let answer = |id: i64| world.send(&Ask::new(&heartbeat::OPERATION).about(id).body(&json!({"lease": "guess"})));

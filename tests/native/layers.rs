@@ -38,7 +38,7 @@ fn source_files() -> Vec<(String, String)> {
 
 /// From the bottom up. A module uses modules of lower rows only (and its own).
 const LAYERS: [&[&str]; 7] = [
-    &["run", "key", "blocked"],
+    &["run", "key", "recent"],
     &["config"],
     &["runtime", "database"],
     &["http"],

@@ -24,10 +24,12 @@ fn an_address_that_knocks_too_often_is_refused_for_a_minute_without_the_database
     assert!(knocks.iter().all(|reply| reply.status == 401 && !reply.is_routine));
     let told: Vec<bool> = knocks.iter().map(|reply| reply.detail.is_some()).collect();
     assert_eq!(told, [false, false, false, true], "the log says once that it is refused from now on");
+    // Nobody knows this one here: a key that was let in a moment ago would pass.
+    let stranger = world.add_key(&format!("estop_{}", "B".repeat(43)), 1, (1, 1, 1), None, None);
     let (batches, counted) = (world.runtime.batches.get(), refusals(&world));
     for operation in OPERATIONS {
         let body = body_of(operation, &run);
-        let reply = world.send(&Ask::new(operation).about(run.id).from("192.0.2.7").body(&body));
+        let reply = world.send(&Ask::new(operation).about(run.id).with_key(&stranger).from("192.0.2.7").body(&body));
         assert_eq!((reply.status, reply.outcome), (429, "too_many_refusals"), "{}", operation.name());
         assert_eq!(reply.headers, [("Retry-After", "61".to_owned())]);
         assert!(reply.is_routine, "and is not logged any more");
@@ -36,6 +38,41 @@ fn an_address_that_knocks_too_often_is_refused_for_a_minute_without_the_database
     assert_eq!(world.send(&knock("192.0.2.8")).status, 401, "others are not concerned");
     world.pass(60_000);
     assert_eq!(world.send(&Ask::new(&cancel::OPERATION).about(run.id).from("192.0.2.7")).status, 200);
+}
+
+#[test]
+fn who_was_let_in_a_moment_ago_keeps_the_stop_button_at_a_blocked_address() {
+    let world = World::new();
+    world.runtime.limits.set([usize::MAX, 1]);
+    let (run, other) = (world.run_in(State::Started), world.run_in(State::Started));
+    let stranger = world.add_key(&format!("estop_{}", "B".repeat(43)), 1, (1, 1, 1), None, None);
+    let at = |ask: Ask<'_>| world.send(&ask.from("2001:db8::1")).status;
+    let show = || Ask::new(&estop::operations::show::OPERATION).about(run.id);
+    let beat = |run: &Run| Ask::new(&heartbeat::OPERATION).about(run.id).body(&json!({"lease": run.token}));
+    assert_eq!([at(show()), at(beat(&run))], [200, 200]);
+    for _ in 0..2 {
+        assert_eq!(at(show().with_key("estop_nonsense")), 401);
+    }
+    // From the same network, if not the same address.
+    let from_there = |ask: Ask<'_>| world.send(&ask.from("2001:db8::9")).status;
+    assert_eq!(from_there(show().with_key(&stranger)), 429, "nobody knows this key here yet");
+    assert_eq!(from_there(beat(&other)), 429);
+    let known = [show(), beat(&run), Ask::new(&cancel::OPERATION).about(run.id), beat(&run)];
+    assert_eq!(known.map(from_there), [200; 4]);
+    assert_eq!(from_there(Ask::new(&admin::keys::LIST).with_key(ADMIN)), 200);
+    assert_eq!(world.send(&show().with_key(&stranger).from("2001:db8:0:1::1")).status, 200, "another network");
+}
+
+#[test]
+fn a_key_over_its_rate_is_named_in_the_log() {
+    let world = World::new();
+    // The first was the claim.
+    world.runtime.limits.set([2, usize::MAX]);
+    let run = world.run_in(State::Started);
+    let show = || world.send(&Ask::new(&estop::operations::show::OPERATION).about(run.id));
+    let (first, second) = (show(), show());
+    assert_eq!((first.status, second.status), (200, 429));
+    assert!(first.key_id.is_some() && first.key_id == second.key_id, "{second:?}");
 }
 
 #[test]
@@ -155,6 +192,12 @@ fn times_never_go_backwards() {
     let queued = world.run_in(State::Queued);
     late(&|| assert_eq!(world.ask(&claim::OPERATION, queued.id, &json!({})).status, 200));
     in_order(queued.id);
+    let lease = format!(
+        "SELECT lease_renewed_at >= started_at AND lease_expires_at > started_at FROM runs WHERE id = {}",
+        queued.id
+    );
+    let sane: bool = world.runtime.db.borrow().query_row(&lease, [], |row| row.get(0)).expect("a lease");
+    assert!(sane, "a lease begins with its claim");
     let cancelled = world.run_in(State::Cancelled);
     let body = World::finish_body(&cancelled.token, Finish::Ended);
     late(&|| assert_eq!(world.ask(&finish::OPERATION, cancelled.id, &body).status, 412));

@@ -217,6 +217,12 @@ fn a_run_is_of_its_projects_environments() {
          VALUES (1, 3, 'queued', 'x', 1, 'ada', 1)",
     );
     assert!(error.contains("a run is of its project's environments"), "{error}");
+    refuses(&world, "UPDATE environments SET project_id = 2 WHERE id = 1");
+    refuses(
+        &world,
+        "INSERT INTO runs (project_id, environment_id, state, request_id, created_at, created_by, waiting_since, stop_terminated) \
+         VALUES (1, 1, 'queued', 'x', 1, 'ada', 1, 1)",
+    );
 }
 
 #[test]
@@ -260,7 +266,12 @@ fn no_event_is_forged() {
 fn a_key_stays_what_it_is_and_is_revoked_for_good() {
     let world = World::new();
     let plain = format!("estop_{}", "R".repeat(43));
-    world.add_key(&plain, 1, (1, 1, 1), None, Some(5));
+    world.add_key(&plain, 1, (1, 1, 1), None, None);
+    world.sql(
+        "INSERT INTO keys (project_id, user, name, hash, can_read, can_cancel, can_run, created_at, request_id) \
+         SELECT 1, 'u', 'n', replace(hash, 'a', 'c'), 1, 1, 1, 1, 'key:r' FROM keys LIMIT 1",
+    );
+    world.sql(&format!("UPDATE keys SET revoked_at = 5 WHERE hash = '{}'", estop::key::KeyHash::of(&plain).as_str()));
     let hash = estop::key::KeyHash::of(&plain);
     let hash = hash.as_str();
     let own = format!("WHERE hash = '{hash}'");
@@ -277,6 +288,9 @@ fn a_key_stays_what_it_is_and_is_revoked_for_good() {
             "INSERT OR REPLACE INTO keys (project_id, user, name, hash, can_read, can_cancel, can_run, created_at) \
              VALUES (1, 'me', 'n', '{hash}', 1, 1, 1, 1)"
         ),
+        "INSERT OR REPLACE INTO keys (project_id, user, name, hash, can_read, can_cancel, can_run, created_at, request_id) \
+         SELECT 1, 'me', 'n', replace(hash, 'a', 'b'), 1, 1, 1, 1, 'key:r' FROM keys WHERE revoked_at = 5"
+            .to_owned(),
         "INSERT OR REPLACE INTO keys (id, project_id, user, name, hash, can_read, can_cancel, can_run, created_at) \
          SELECT id, 1, 'me', 'n', replace(hash, 'a', 'b'), 1, 1, 1, 1 FROM keys WHERE revoked_at = 5"
             .to_owned(),

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
-use estop::blocked::Blocked;
+use estop::recent::Recent;
 use estop::runtime::{DbError, Limit, LocalFuture, Rows, Runtime, Statement, Value};
 use rusqlite::Connection;
 use rusqlite::limits::Limit as SqliteLimit;
@@ -25,7 +25,8 @@ pub struct SqliteRuntime {
     elapsed: Cell<i64>,
     random: Cell<u64>,
     schema_is_checked: Cell<bool>,
-    blocked: Blocked,
+    blocked: Recent,
+    accepted: Recent,
     /// What was counted, and against which limit.
     pub counted: RefCell<Vec<(Limit, String)>>,
     /// How many requests pass each limit.
@@ -64,7 +65,8 @@ impl SqliteRuntime {
             random: Cell::new(0x9e37_79b9_7f4a_7c15),
             // Known, so that a batch has only its own statements; tests/native/migrations.rs has it unknown.
             schema_is_checked: Cell::new(true),
-            blocked: Blocked::default(),
+            blocked: Recent::default(),
+            accepted: Recent::default(),
             counted: RefCell::default(),
             limits: Cell::new([usize::MAX; 2]),
         }
@@ -156,8 +158,12 @@ impl Runtime for SqliteRuntime {
         Box::pin(async move { within })
     }
 
-    fn blocked(&self) -> &Blocked {
+    fn blocked(&self) -> &Recent {
         &self.blocked
+    }
+
+    fn accepted(&self) -> &Recent {
+        &self.accepted
     }
 
     fn database_bytes(&self) -> Option<i64> {

@@ -22,7 +22,7 @@ Examples:
         /// What it is for
         #[arg(long)]
         name: String,
-        /// What it may do; repeatable. read: list and inspect runs; cancel: cancel runs; run: register, claim, heartbeat and finish runs
+        /// What it may do; repeatable. read: list and inspect runs; cancel: cancel runs; run: register and claim runs
         #[arg(long = "scope", required = true, value_name = "SCOPE", value_parser = one_of(Scope::ALL, Scope::name))]
         scopes: Vec<Scope>,
         /// When it expires, e.g. 2026-11-22T09:30:00Z [default: never]

@@ -77,8 +77,7 @@ impl Finisher<'_> {
     pub fn finish(&self, ending: Ending, reason: Option<&StopReason>, stop: Option<ConfirmedStop>) -> Exit {
         let id = self.run.id;
         let request = ending.request(&self.run.token, stop);
-        let call =
-            Call::new("POST", format!("/api/test-runs/{id}/finish")).with_body(&request).idempotent().without_key();
+        let call = Call::new("POST", format!("/api/test-runs/{id}/finish")).with_body(&request).idempotent();
         let response = retry::send_with(self.service, &call, self.within, |retry| {
             if retry.attempt == 1 {
                 let seconds = self.within.as_secs();

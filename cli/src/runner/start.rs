@@ -61,6 +61,8 @@ impl Starter<'_> {
         let register = Call::new("PUT", "/api/test-runs").with_body(registration).idempotent();
         let sent = clock::now();
         let run = match self.send(&register, self.within) {
+            // A full database takes no more runs; that must not keep the tests from running.
+            Ok(response) if response.status == 507 => return self.without_service(&TransportError::refused(&response)),
             Ok(response) => response.read::<Data<Registered>>()?.data.test_run,
             Err(NoResponse::Error(error)) => return self.without_service(&error),
             Err(NoResponse::Interrupted(signal)) => return Ok(Start::Never(Exit::signal(signal.number()))),

@@ -1,7 +1,7 @@
 -- Chooses the runs of a filter that are not over, and writes the choice down: a repeat after a lost answer finds it and
 -- chooses no others. Looks at 1,000 open runs at most, state by state in the order of a run's life (so that one that moves
--- on meanwhile is met again, and not missed), oldest first in each; the CROSS JOINs keep to that order. `next` is the last
--- run that it looked at, if there may be more.
+-- on meanwhile is met again, and not missed; the states' names happen to sort in that order, too), oldest first in each;
+-- the CROSS JOINs keep to that order. `next` is the last run that it looked at, if there may be more.
 --
 -- ?1 key's SHA-256   ?2 now (ms)   ?3 this write's id   ?4 this write's hash   ?5 environment's slug   ?6 branch
 -- ?7 state   ?8 created at or before (ms)   ?9 metadata (JSON object)   ?10 state and   ?11 id of the run to go on after

@@ -8,9 +8,9 @@ SELECT json_object(
                        WHEN k.valid_until <= ?2 THEN 'expired' WHEN k.can_cancel = 0 THEN 'unscoped' ELSE 'valid' END),
            'mine', 'yes',
            'run', json(CASE WHEN r.id IS NOT NULL THEN json_object(
-               'id', r.id, 'was', coalesce(NULL, r.state), 'environment', n.slug, 'branch', r.branch,
+               'id', r.id, 'was', r.state, 'environment', n.slug, 'branch', r.branch,
                'actor', coalesce(r.github_actor, r.created_by), 'created_at', r.created_at,
-               'cancelled', json(iif(0, 'true', 'false')),
+               'cancelled', json('false'),
                'now', json_object('state', r.state, 'result', r.result, 'error_code', r.error_code, 'ended_at', r.ended_at,
                                   'cancelled_at', r.cancelled_at, 'cancel_by', r.cancel_by)) END)) AS row
   FROM (SELECT 1)

@@ -17,7 +17,8 @@ SELECT json_object(
            'run', json(CASE WHEN r.id IS NOT NULL THEN json_object(
                'id', r.id, 'was', coalesce(v.from_state, r.state), 'environment', n.slug, 'branch', r.branch,
                'actor', coalesce(r.github_actor, r.created_by), 'created_at', r.created_at,
-               'cancelled', json(iif(r.cancel_request_id IS k.id || ':' || ?3, 'true', 'false')),
+               'cancelled', json(iif(r.cancel_request_id IS k.id || ':' || ?3 AND r.cancel_cause = 'user'
+                                     AND coalesce(r.cancel_request_hash, ?4) = ?4, 'true', 'false')),
                'now', json_object('state', r.state, 'result', r.result, 'error_code', r.error_code, 'ended_at', r.ended_at,
                                   'cancelled_at', r.cancelled_at, 'cancel_by', r.cancel_by)) END)) AS row
   FROM (SELECT 1)

@@ -56,6 +56,9 @@ impl Selection {
             (Some(ids), None) => given(ids),
             (None, Some(filter)) => {
                 let after = request.cursor.as_deref().map_or(Ok(("", 0)), after)?;
+                if filter.state.is_some_and(|state| after.0 > state.name()) {
+                    return invalid("cursor", "expected the `next` of an answer to the same filter");
+                }
                 Ok(Self::Matching(Filter::from_request(filter, now, after, limit.unwrap_or(DEFAULT_LIMIT))?))
             }
             _ => invalid("ids", "expected either `ids` or `filter`, to say which runs"),
@@ -68,7 +71,10 @@ fn after(cursor: &str) -> Result<(&'static str, i64), ApiError> {
     let read = || {
         let (state, id) = cursor.split_once(':')?;
         let state = State::ALL.iter().find(|known| known.name() == state && !known.is_over())?;
-        let id = id.parse().ok().filter(|id| (1..=MAX_ID).contains(id) && !cursor.contains(['+', ' ']))?;
+        let id = id
+            .parse()
+            .ok()
+            .filter(|n| (1..=MAX_ID).contains(n) && id.starts_with(|c: char| ('1'..='9').contains(&c)))?;
         Some((state.name(), id))
     };
     match read() {

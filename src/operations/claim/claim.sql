@@ -6,8 +6,8 @@
 UPDATE runs
    SET state              = 'started',
        lease_token        = ?6,
-       lease_renewed_at   = ?2,
-       lease_expires_at   = ?2 + ?7,
+       lease_renewed_at   = max(?2, waiting_since),
+       lease_expires_at   = max(?2, waiting_since) + ?7,
        started_at         = max(?2, waiting_since),
        (started_by, claim_request_id) = (SELECT k.user, k.id || ':' || ?4 FROM keys k WHERE k.hash = ?1),
        claim_request_hash = ?5,

@@ -27,7 +27,7 @@ const DIAGNOSE: Sql = Sql { file: "heartbeat/diagnose.sql", text: include_str!("
 enum Heartbeat {
     /// The runner holds the lease; the run is `started` or `cancelled`.
     Held(Run),
-    /// The run has finished. Nothing has changed.
+    /// The run has finished, or its stop is confirmed. Nothing has changed.
     Finished(State),
 }
 
@@ -50,6 +50,7 @@ async fn answer(call: &Call<'_>) -> Outcome {
     call.lease(&token).await?;
     match heartbeat(call, id, &token).await? {
         Heartbeat::Held(run) => {
+            call.accept_lease(&token);
             let (state, renewed) = (run.state, run.renewed);
             let expires_at = run.lease_expires_at.unwrap_or(call.request.now);
             let stop = run.stop_order(call.config.stop_grace_seconds);
@@ -72,7 +73,11 @@ async fn heartbeat(call: &Call<'_>, id: i64, token: &str) -> Result<Heartbeat, A
         call.batch(vec![Statement::new(RENEW, renew), Statement::new(DIAGNOSE, vec![id.into(), token.into()])]).await?;
     let run: Run = rows.first(1)?.ok_or(ApiError::UnknownLease(id))?;
     Ok(match run.state {
-        State::Started | State::Cancelled => Heartbeat::Held(run),
+        State::Started => Heartbeat::Held(run),
+        // A runner that was given up learns it here, however late; one that has confirmed its stop has no more to ask.
+        State::Cancelled if matches!(run.stop_outcome, Some(StopOutcome::Stopping | StopOutcome::Lost)) => {
+            Heartbeat::Held(run)
+        }
         state => Heartbeat::Finished(state),
     })
 }

@@ -53,7 +53,10 @@ impl NewRun {
         let length = |json: &Option<String>| json.as_ref().map_or(0, String::len);
         let bytes = length(&build) + length(&metadata) + tags.len();
         if bytes > EXTRAS_BYTES {
-            return invalid("metadata", &format!("expected at most {EXTRAS_BYTES} bytes of JSON, with tags and build"));
+            let message = format!(
+                "Fields `metadata`, `tags` and `build`: expected at most {EXTRAS_BYTES} bytes of JSON together."
+            );
+            return Err(ApiError::Invalid(message));
         }
         let total_shards = whole("total_shards", request.total_shards, 1, SHARDS)?;
         Ok(Self {

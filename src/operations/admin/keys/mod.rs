@@ -105,6 +105,9 @@ fn check(request: &CreateKeyRequest, now: Timestamp) -> Result<(i64, &str, Optio
     let project = check::id("project_id", request.project_id, "a project's id")?;
     let user = request.user.trim();
     text("user", Some(user), NAME_CHARS)?;
+    if user.chars().all(|c| c.is_whitespace() || is_invisible(c)) {
+        return invalid("user", "expected a name that can be seen");
+    }
     if looks_like_system(user) {
         let expected = "expected a name that does not begin with `system:`, which estop's own parts sign with";
         return invalid("user", expected);

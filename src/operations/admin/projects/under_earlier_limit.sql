@@ -1,5 +1,5 @@
 -- The runs of a project that are not over, or whose runners are still stopping, and that another limit holds than the one
--- that it has now: a change is for runs registered from then on. Looks at 1,000 such runs at most.
+-- that it has now: a change is for runs registered from then on. Looks at 10,000 runs of each state at most.
 --
 -- ?1 project
 -- Plan: runs_open, runs_by_active_group, INTEGER PRIMARY KEY
@@ -7,11 +7,16 @@
 SELECT json(r.id) AS row
   FROM projects p
  CROSS JOIN (SELECT id FROM (SELECT id FROM runs INDEXED BY runs_open
-                              WHERE project_id = ?1
-                                AND (open_state = 'pending' OR open_state = 'queued' OR open_state = 'started') LIMIT 1000)
-             UNION
+                              WHERE open_state = 'started' AND project_id = ?1 LIMIT 10000)
+             UNION ALL
+             SELECT id FROM (SELECT id FROM runs INDEXED BY runs_open
+                              WHERE open_state = 'queued' AND project_id = ?1 LIMIT 10000)
+             UNION ALL
+             SELECT id FROM (SELECT id FROM runs INDEXED BY runs_open
+                              WHERE open_state = 'pending' AND project_id = ?1 LIMIT 10000)
+             UNION ALL
              SELECT id FROM (SELECT id FROM runs INDEXED BY runs_by_active_group
-                              WHERE project_id = ?1 AND active_group IS NOT NULL LIMIT 1000)) open
+                              WHERE project_id = ?1 AND active_group IS NOT NULL AND open_state IS NULL LIMIT 10000)) open
  CROSS JOIN runs r ON r.id = open.id
  WHERE p.id = ?1
    AND r.concurrency_group IS NOT CASE p.concurrency_scope
