@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::heartbeat::StopOrder;
 use crate::run::{ConfirmedStop, ErrorCode, Finish, RunResult, State};
 use crate::whole;
 
@@ -61,6 +62,16 @@ pub struct StopReport {
 pub struct Finished {
     /// The run.
     pub test_run: FinishedRun,
+}
+
+/// The 412 of a finish: the run was over already.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct FinishRefused {
+    /// Why nothing has changed, for a person.
+    pub message: String,
+    /// If it was cancelled: the order to stop, which this runner may not have heard yet.
+    #[serde(default)]
+    pub stop: Option<StopOrder>,
 }
 
 /// The run that was finished.

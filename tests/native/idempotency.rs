@@ -167,11 +167,13 @@ fn a_runner_speaks_with_its_lease_alone() {
 #[test]
 fn a_lease_ends_with_its_stop() {
     let world = World::new();
-    let mut run = world.run_in(State::Cancelled);
+    let run = world.run_in(State::Cancelled);
     let beat = |token: &str| world.ask(&heartbeat::OPERATION, run.id, &json!({"lease": token}));
     assert_eq!(beat(&run.token).outcome, "told_to_stop");
     let token = run.token.clone();
-    world.apply(&mut run, Event::Finish(Finish::Ended));
+    let finish = Ask::new(&finish::OPERATION).about(run.id).body(&World::finish_body(&token, Finish::Ended));
+    let refused: Value = serde_json::from_str(&world.send(&finish).body).expect("JSON");
+    assert_eq!((&refused["stop"]["reason"], &refused["stop"]["by"]), (&json!("why"), &json!("ada")), "{refused}");
     let after = world.ask(&heartbeat::OPERATION, run.id, &json!({"lease": token}));
     assert_eq!((after.status, after.outcome), (409, "not_the_holder"), "{after:?}");
     // One that was given up hears it, however late.

@@ -3,15 +3,15 @@
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use estop_protocol::finish::{FinishRequest, StopReport};
+use estop_protocol::finish::{FinishRefused, FinishRequest, StopReport};
 use estop_protocol::run::{ConfirmedStop, ErrorCode, Finish, RunResult};
 
 use super::heartbeat::{self, HeldRun};
 use super::messages;
-use super::supervisor::{Event, ExitStatus, HeartbeatOutcome, State, StopReason};
+use super::supervisor::{Event, ExitStatus, State, StopReason};
 use crate::exit::Exit;
 use crate::retry;
-use crate::service::{Call, Service};
+use crate::service::{Call, Response, Service};
 use crate::terminal;
 
 /// How COMMAND ended.
@@ -98,7 +98,7 @@ impl Finisher<'_> {
         };
         match (response.status, reason) {
             (200, _) | (412, Some(_)) => exit,
-            (412, None) => self.cancelled_meanwhile(&response.message().unwrap_or_default()),
+            (412, None) => self.cancelled_meanwhile(&response),
             _ => match (heartbeat::lease_lost(&response), reason) {
                 (Some(_), Some(_)) => exit,
                 (Some(message), None) => {
@@ -115,11 +115,10 @@ impl Finisher<'_> {
         }
     }
 
-    /// The cancel came between the last heartbeat and the finish. One more heartbeat tells who, when and why.
-    fn cancelled_meanwhile(&self, message: &str) -> Exit {
-        let outcome = heartbeat::send(self.service, self.run).or_else(|_| heartbeat::send(self.service, self.run));
-        match outcome {
-            Ok(HeartbeatOutcome::Stop(order)) => {
+    /// The cancel came between the last heartbeat and the finish, whose refusal tells who, when and why.
+    fn cancelled_meanwhile(&self, response: &Response) -> Exit {
+        match serde_json::from_str::<FinishRefused>(&response.text).ok().and_then(|refused| refused.stop) {
+            Some(order) => {
                 let reason = StopReason::Ordered(order);
                 terminal::info(format!(
                     "{} The command had already ended.",
@@ -127,8 +126,9 @@ impl Finisher<'_> {
                 ));
                 reason.exit()
             }
-            _ => {
-                terminal::info(message);
+            // A service before 0.2.0 says less.
+            None => {
+                terminal::info(response.message().unwrap_or_default());
                 Exit::Cancelled
             }
         }

@@ -1,8 +1,9 @@
 //! `POST /api/test-runs/{id}/finish`: how a run ended or, if it was cancelled, that its runner has stopped. As for a
 //! heartbeat, the lease's token is the credential.
 
-use estop_protocol::finish::{FinishRequest, Finished, FinishedRun};
-use estop_protocol::run::{ConfirmedStop, ErrorCode, Finish as State, RunResult};
+use estop_protocol::finish::{FinishRefused, FinishRequest, Finished, FinishedRun};
+use estop_protocol::heartbeat::StopOrder;
+use estop_protocol::run::{Cause, ConfirmedStop, ErrorCode, Finish as State, RunResult, StopOutcome};
 use serde::Deserialize;
 
 use super::over::Standing;
@@ -30,7 +31,7 @@ enum Finish {
     /// This request finished the run: now or, if it is a repeat, before.
     Done(Standing),
     /// The run was already over. If it was cancelled and its stop record open, that is now closed.
-    AlreadyOver(Standing),
+    AlreadyOver { run: Standing, stop: Option<StopOrder> },
 }
 
 async fn answer(call: &Call<'_>) -> Outcome {
@@ -44,7 +45,10 @@ async fn answer(call: &Call<'_>) -> Outcome {
             let test_run = FinishedRun { id, state: run.state, result: run.result };
             Ok(Reply::data("finished", Finished { test_run }).about(id))
         }
-        Finish::AlreadyOver(run) => Ok(Reply::refused("already_over", run.why_over(id)).about(id)),
+        Finish::AlreadyOver { run, stop } => {
+            let refused = FinishRefused { message: run.why_over(id), stop };
+            Ok(Reply::text(412, "already_over", json(&refused)).about(id))
+        }
     }
 }
 
@@ -62,6 +66,9 @@ async fn finish(call: &Call<'_>, id: i64, write_id: &WriteId, request: &FinishRe
     #[derive(Deserialize)]
     struct Diagnosis {
         run: Standing,
+        cancel_reason: Option<String>,
+        cancel_cause: Option<Cause>,
+        stop_outcome: Option<StopOutcome>,
         mine: Mine,
     }
     let (write, hash, now) = (write_id.id.as_str(), write_id.hash.as_str(), call.request.now.0);
@@ -89,6 +96,21 @@ async fn finish(call: &Call<'_>, id: i64, write_id: &WriteId, request: &FinishRe
             Statement::new(DIAGNOSE, vec![id.into(), token.into(), write.into(), hash.into()]),
         ])
         .await?;
-    let Diagnosis { run, mine } = rows.first(2)?.ok_or(ApiError::UnknownLease(id))?;
-    Ok(if mine.check()? { Finish::Done(run) } else { Finish::AlreadyOver(run) })
+    let found: Diagnosis = rows.first(2)?.ok_or(ApiError::UnknownLease(id))?;
+    let run = found.run;
+    if found.mine.check()? {
+        return Ok(Finish::Done(run));
+    }
+    let stop = match (found.cancel_cause, &run.cancel_by, run.cancelled_at) {
+        (Some(cause), Some(by), Some(at)) => Some(StopOrder {
+            reason: found.cancel_reason,
+            cause,
+            by: by.clone(),
+            at,
+            grace_seconds: call.config.stop_grace_seconds,
+            lease_lost: found.stop_outcome == Some(StopOutcome::Lost),
+        }),
+        _ => None,
+    };
+    Ok(Finish::AlreadyOver { run, stop })
 }
