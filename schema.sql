@@ -155,6 +155,10 @@ CREATE TABLE runs (
     active_group      TEXT
         GENERATED ALWAYS AS (CASE WHEN open_state IS NOT NULL OR stop_outcome = 'stopping' THEN concurrency_group END) VIRTUAL,
 
+    -- The concurrency group that its runner holds, so that no other run of it can be claimed.
+    held_group        TEXT
+        GENERATED ALWAYS AS (CASE WHEN state = 'started' OR stop_outcome = 'stopping' THEN concurrency_group END) VIRTUAL,
+
     -- Added to the table later, as the columns above cannot be.
     stop_terminated     INTEGER NOT NULL DEFAULT 0, -- 1: it took SIGTERM; the API's outcome `terminated`
     request_hash        TEXT,            -- of the registration
@@ -204,6 +208,7 @@ CREATE INDEX runs_unconfirmed ON runs (lease_expires_at) WHERE stop_outcome = 's
 
 -- The concurrency limits.
 CREATE INDEX runs_by_active_group ON runs (project_id, active_group) WHERE active_group IS NOT NULL;
+CREATE INDEX runs_by_held_group   ON runs (project_id, held_group)   WHERE held_group IS NOT NULL;
 
 -- A bulk cancel: which runs it chose, once, so that a repeat after a lost answer chooses no others.
 CREATE TABLE bulk_cancels (
@@ -293,6 +298,11 @@ BEGIN
 END;
 
 -- An environment stays its project's: its runs could not follow it.
+CREATE TRIGGER environments_are_made_once BEFORE INSERT ON environments
+WHEN EXISTS (SELECT 1 FROM environments WHERE id = NEW.id)
+BEGIN
+    SELECT RAISE(ABORT, 'an environment is made once');
+END;
 CREATE TRIGGER environments_stay AFTER UPDATE OF id, project_id ON environments
 BEGIN
     SELECT RAISE(ABORT, 'an environment stays in its project');
@@ -398,7 +408,5 @@ BEGIN
        SET waiting_since = coalesce(NEW.stop_closed_at, NEW.ended_at, NEW.cancelled_at)
      WHERE project_id = NEW.project_id AND active_group = NEW.concurrency_group AND state = 'queued'
        AND waiting_since < coalesce(NEW.stop_closed_at, NEW.ended_at, NEW.cancelled_at) AND NEW.lease_token IS NOT NULL
-       AND NOT EXISTS (SELECT 1 FROM runs
-                        WHERE project_id = NEW.project_id AND active_group = NEW.concurrency_group
-                          AND state <> 'pending' AND state <> 'queued');
+       AND NOT EXISTS (SELECT 1 FROM runs WHERE project_id = NEW.project_id AND held_group = NEW.concurrency_group);
 END;

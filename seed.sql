@@ -9,8 +9,8 @@ VALUES (1, 'demo', 'Demo', 'acme/shop', 'seed', unixepoch() * 1000) ON CONFLICT 
 
 INSERT INTO environments (id, project_id, slug, name, request_id, created_at)
 SELECT id, 1, slug, name, 'seed', unixepoch() * 1000
-  FROM (SELECT 1 AS id, 'staging' AS slug, 'Staging' AS name UNION ALL SELECT 2, 'production', 'Production')
- WHERE true ON CONFLICT (id) DO NOTHING;
+  FROM (SELECT 1 AS id, 'staging' AS slug, 'Staging' AS name UNION ALL SELECT 2, 'production', 'Production') new
+ WHERE NOT EXISTS (SELECT 1 FROM environments WHERE environments.id = new.id);
 
 -- The SHA-256 of estop_local-demo-key-for-your-own-laptop-only-000
 INSERT INTO keys (id, project_id, user, name, hash, can_read, can_cancel, can_run, created_at)

@@ -29,6 +29,8 @@ ALTER TABLE runs ADD COLUMN open_state TEXT
     GENERATED ALWAYS AS (CASE state WHEN 'pending' THEN state WHEN 'queued' THEN state WHEN 'started' THEN state END) VIRTUAL;
 ALTER TABLE runs ADD COLUMN active_group TEXT
     GENERATED ALWAYS AS (CASE WHEN open_state IS NOT NULL OR stop_outcome = 'stopping' THEN concurrency_group END) VIRTUAL;
+ALTER TABLE runs ADD COLUMN held_group TEXT
+    GENERATED ALWAYS AS (CASE WHEN state = 'started' OR stop_outcome = 'stopping' THEN concurrency_group END) VIRTUAL;
 ALTER TABLE runs ADD COLUMN stop_terminated INTEGER NOT NULL DEFAULT 0; -- a CHECK would read every run
 ALTER TABLE runs ADD COLUMN request_hash TEXT;
 ALTER TABLE runs ADD COLUMN claim_request_hash TEXT;
@@ -44,6 +46,7 @@ ALTER TABLE keys ADD COLUMN salt TEXT;
 
 CREATE INDEX runs_open ON runs (open_state, project_id) WHERE open_state IS NOT NULL;
 CREATE INDEX runs_by_active_group ON runs (project_id, active_group) WHERE active_group IS NOT NULL;
+CREATE INDEX runs_by_held_group ON runs (project_id, held_group) WHERE held_group IS NOT NULL;
 CREATE INDEX projects_by_request ON projects (request_id);
 CREATE INDEX environments_by_request ON environments (request_id);
 CREATE UNIQUE INDEX keys_by_request ON keys (request_id) WHERE request_id IS NOT NULL;
@@ -112,6 +115,11 @@ BEGIN
 END;
 
 -- An environment stays its project's: its runs could not follow it.
+CREATE TRIGGER environments_are_made_once BEFORE INSERT ON environments
+WHEN EXISTS (SELECT 1 FROM environments WHERE id = NEW.id)
+BEGIN
+    SELECT RAISE(ABORT, 'an environment is made once');
+END;
 CREATE TRIGGER environments_stay AFTER UPDATE OF id, project_id ON environments
 BEGIN
     SELECT RAISE(ABORT, 'an environment stays in its project');
@@ -217,9 +225,7 @@ BEGIN
        SET waiting_since = coalesce(NEW.stop_closed_at, NEW.ended_at, NEW.cancelled_at)
      WHERE project_id = NEW.project_id AND active_group = NEW.concurrency_group AND state = 'queued'
        AND waiting_since < coalesce(NEW.stop_closed_at, NEW.ended_at, NEW.cancelled_at) AND NEW.lease_token IS NOT NULL
-       AND NOT EXISTS (SELECT 1 FROM runs
-                        WHERE project_id = NEW.project_id AND active_group = NEW.concurrency_group
-                          AND state <> 'pending' AND state <> 'queued');
+       AND NOT EXISTS (SELECT 1 FROM runs WHERE project_id = NEW.project_id AND held_group = NEW.concurrency_group);
 END;
 
 UPDATE schema_version SET version = 5;

@@ -48,12 +48,14 @@ fn a_key_that_may_not_costs_three_rows_at_most() {
     let (revoked, revoked_id) = project.key("gone", &all, None);
     project.server.admin("DELETE", &format!("/api/keys/{revoked_id}"), None).ok();
     // Each lacks what one of the others has.
+    let waiting = project.queued();
     let narrow = all.map(|scope| project.key("narrow", &[scope], None).0);
     crate::client::eventually("the key's end", || {
         (project.server.call(&expired, "GET", "/api/environments", None).status == 401).then_some(())
     });
     let unknown = format!("estop_{}", "B".repeat(43));
-    for (method, path, body) in keyed(id) {
+    let by_id = ("GET", format!("/api/test-runs?id={waiting}"), None);
+    for (method, path, body) in keyed(id).into_iter().chain(keyed(waiting)).chain([by_id]) {
         for key in [&unknown, &expired, &revoked] {
             let answer = project.server.call(key, method, &path, body.as_ref());
             assert_eq!(answer.status, 401, "{method} {path}");
@@ -174,6 +176,10 @@ fn a_page_of_twenty_reads_no_more_than_250_rows_whatever_the_filters() {
             assert_eq!(answer.status, 200, "{query}: {answer:?}");
             costs.push((rows_read(&answer), query));
         }
+    }
+    costs.sort_unstable();
+    for page in 2..=5 {
+        costs.push((rows_read(&project.get(&format!("/api/test-runs?page={page}"))), format!("page={page}")));
     }
     costs.sort_unstable();
     let dearest = costs.last().expect("a list");

@@ -49,7 +49,10 @@ fn every_filter_walks_its_index_newest_first_without_a_sort() {
             assert!(plan.contains(index), "{query}\n{plan}");
             for line in plan.lines().filter(|line| line.contains("SCAN")) {
                 assert!(
-                    line.contains("SCAN CONSTANT ROW") || line.contains("SCAN (subquery") || line.contains("SCAN page"),
+                    line.contains("SCAN CONSTANT ROW")
+                        || line.contains("SCAN (subquery")
+                        || line.contains("SCAN page")
+                        || line.trim() == "SCAN r",
                     "{query}: {line}"
                 );
             }
@@ -123,10 +126,10 @@ fn a_list_counts_five_pages_beyond_the_first_and_before_goes_on_without_end() {
     let counted =
         |page: &RunList| (page.pagination.total, page.pagination.total_pages, page.pagination.total_is_lower_bound);
     let first = page(&world, "");
-    assert_eq!(counted(&first), (Some(121), Some(7), Some(true)));
+    assert_eq!(counted(&first), (Some(121), Some(5), Some(true)), "pages with a number end after 100");
     assert_eq!(counted(&page(&world, "per_page=100")), (Some(450), Some(5), Some(false)), "this reaches further");
-    assert_eq!(ids(&page(&world, "page=6")), (331..=350).rev().collect::<Vec<_>>());
-    assert_eq!(world.send(&Ask::new(&list::OPERATION).query("page=8")).status, 400);
+    assert_eq!(ids(&page(&world, "page=5")), (351..=370).rev().collect::<Vec<_>>());
+    assert_eq!(world.send(&Ask::new(&list::OPERATION).query("page=6")).status, 400);
     // By `before`, every run comes once.
     let (mut seen, mut query) = (Vec::new(), String::new());
     loop {

@@ -180,6 +180,7 @@ fn every_statement_guards_itself() {
             "project_id = k.project_id",
             "p.id = k.project_id",
             "project_id = (SELECT k.project_id FROM keys k WHERE",
+            "(runs.id, runs.project_id) = (SELECT ?3, k.project_id FROM keys k WHERE",
             "p.id = iif(k.can_run = 1 AND k.valid_until > ?2 AND r.id IS NULL, k.project_id, NULL)",
         ];
         if flat.contains(" runs") || flat.contains(" environments") {
@@ -271,7 +272,7 @@ fn what_a_statement_costs_does_not_grow_with_the_table() {
             cost("finish/confirm_stop.sql", &[&run.id, &run.token, &now, &"terminated"]),
             cost("finish/finish.sql", &finish),
             cost("finish/diagnose.sql", &[&other.id, &other.token, &"own:2", &"h"]),
-            cost("claim/close_lost.sql", &[&key, &now, &queued.id]),
+            cost("claim/close_lost.sql", &[&key, &now, &queued.id, &0]),
             cost("claim/claim.sql", &[&key, &now, &queued.id, &"own:3", &"h", &"token", &1, &Null]),
             cost("claim/diagnose.sql", &[&key, &now, &queued.id, &"own:3", &"h"]),
             cost("register/register.sql", &register),

@@ -208,3 +208,29 @@ fn spans_are_said_as_people_say_them() {
         assert_eq!(world.row(run.id).cancel_reason, Some(format!("no runner claimed it for {words}")));
     }
 }
+
+/// Each queued run asks whether a runner holds its group: one look, however many are in it.
+#[test]
+fn a_crowded_group_costs_a_tick_one_look_a_run() {
+    let steps = |runs: i64| {
+        let world = World::new();
+        world.sql(&format!(
+            "UPDATE projects SET concurrency_scope = 'project' WHERE id = 1;
+             INSERT INTO runs (project_id, environment_id, state, request_id, created_at, created_by, waiting_since,
+                               concurrency_group, protected)
+             SELECT 1, 1, 'queued', 'h' || value, 1, 'ada', 1, 'project', 1 FROM (WITH RECURSIVE n(value) AS
+               (VALUES (1) UNION ALL SELECT value + 1 FROM n WHERE value < {runs}) SELECT value FROM n)"
+        ));
+        let mut last = Run { id: runs, token: String::new() };
+        assert!(world.apply(&mut last, Event::Claim));
+        let db = world.runtime.db.borrow();
+        let text = include_str!("../../src/sweeper/due.sql");
+        let mut statement = db.prepare(text).expect("SQL");
+        let now = world.now.get().0;
+        let due: String = statement.query_row(rusqlite::params![now, 0, 9, now, 9], |row| row.get(0)).expect("a row");
+        assert_eq!(due, "false", "none of them could have been claimed");
+        statement.get_status(rusqlite::StatementStatus::VmStep)
+    };
+    let (few, many) = (steps(100), steps(1_000));
+    assert!(many < 15 * few, "{few} steps for 100 runs, {many} for 1,000");
+}

@@ -53,6 +53,7 @@ fn rows(db: &Connection, table: &str) -> Vec<BTreeMap<String, Value>> {
     let old_name = |name: &str| if name == "concurrency_group" { "slot".to_owned() } else { name.to_owned() };
     let added = [
         "active_group",
+        "held_group",
         "valid_until",
         "open_state",
         "stop_terminated",

@@ -92,7 +92,7 @@ async fn claim(
     let claim = [id.into(), write.into(), hash.into(), token.as_str().into(), lease.into(), runner.into()];
     let rows = call
         .batch(vec![
-            caller.statement(CLOSE_LOST, [id.into()]),
+            caller.statement(CLOSE_LOST, [id.into(), call.config.unconfirmed_after.into()]),
             caller.statement(CLAIM, claim),
             caller.statement(DIAGNOSE, [id.into(), write.into(), hash.into()]),
         ])

@@ -29,7 +29,8 @@ impl First {
             (State::Cancelled, Some(at), _) => {
                 // Heartbeats renew its lease for as long as a stop may take; then the lease runs out, or it has before.
                 let renewed = at.plus(config.stop_limit + config.lease);
-                let until = self.lease_expires_at.map_or(renewed, |expires_at| expires_at.max(renewed));
+                let expires_at = self.lease_expires_at.map_or(renewed, |expires_at| expires_at.max(renewed));
+                let until = expires_at.plus(config.unconfirmed_after);
                 (format!("{} cancelled it and its runner{runner} is still stopping", self.by), until)
             }
             (State::Started, _, Some(at)) => {

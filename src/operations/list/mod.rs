@@ -67,10 +67,10 @@ async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
     let Head { key, project, seen } = rows.only(0)?;
     caller.check(key, Scope::Read)?;
     let (Some(project), Some(seen)) = (project, seen) else { return Err(ApiError::NotFound("project")) };
-    if query.page > 1 && query.offset() >= seen.matched {
+    let reach = seen.matched.min(statement::reach(query.per_page));
+    if query.page > 1 && query.offset() >= reach {
         let expected = format!(
-            "expected a page among the {} runs that are counted; `before` with the last page's `next_before` goes on without end",
-            seen.matched
+            "expected one of the first {reach} runs' pages; `before` with the last page's `next_before` goes on without end"
         );
         return Err(invalid("page", &expected));
     }
@@ -115,8 +115,10 @@ fn pagination(query: &RunsQuery, seen: &Seen, items: usize, last: Option<i64>, c
         page: query.page,
         per_page: query.per_page,
         total: counted.then_some(seen.matched),
-        total_pages: counted
-            .then(|| seen.matched.div_euclid(query.per_page) + i64::from(seen.matched % query.per_page != 0)),
+        total_pages: counted.then(|| {
+            let reach = seen.matched.min(statement::reach(query.per_page));
+            reach.div_euclid(query.per_page) + i64::from(reach % query.per_page != 0)
+        }),
         total_is_lower_bound: counted.then_some(seen.more),
         next_before,
     }

@@ -29,6 +29,12 @@ pub struct Filter {
     pub before: Option<i64>,
 }
 
+/// How many runs the pages with a number reach: five pages or 100, whichever is more. What lies before a page is read again
+/// with it.
+pub fn reach(per_page: i64) -> i64 {
+    (5 * per_page).max(100)
+}
+
 /// The name of both statements in the log.
 pub const FILE: &str = "list/statement.rs";
 
@@ -52,18 +58,20 @@ fn head(seen: &str) -> String {
 }
 
 /// An item's row: a run as show has it.
-fn items(Window { runs, rest, .. }: &Window, limit: &str, offset: &str) -> String {
-    format!(
-        "SELECT {test_run} AS row
-           FROM (SELECT id FROM ({runs}) WHERE {rest} LIMIT {limit} OFFSET {offset}) page
-          CROSS JOIN runs r ON r.id = page.id
-          CROSS JOIN environments e ON e.id = r.environment_id",
-        test_run = test_run(),
-    )
+fn items(Window { source, runs, rest, .. }: &Window, limit: &str, offset: &str) -> String {
+    let page = if rest == EVERYTHING {
+        format!("(SELECT * {source} LIMIT {limit} OFFSET {offset}) r")
+    } else {
+        format!(
+            "(SELECT id FROM ({runs}) WHERE {rest} LIMIT {limit} OFFSET {offset}) page CROSS JOIN runs r ON r.id = page.id"
+        )
+    };
+    let test_run = test_run();
+    format!("SELECT {test_run} AS row FROM {page} CROSS JOIN environments e ON e.id = r.environment_id")
 }
 
 /// What the head says of the window: how many of its runs match, whether there are more than it has, and the last of them.
-fn seen(Window { runs, rest, size }: &Window) -> String {
+fn seen(Window { runs, rest, size, .. }: &Window) -> String {
     format!(
         "(SELECT json_object('matched', count(*) FILTER (WHERE {rest}), 'more', json(iif(count(*) > {size}, 'true', 'false')),
                              'last_id', min(id)) FROM ({runs}))"
@@ -106,6 +114,8 @@ struct Condition {
 
 /// The newest runs of one index, and what is left to filter among them.
 struct Window {
+    /// The index's runs, newest first: `FROM … ORDER BY …`.
+    source: String,
     /// One more than the window's, which tells whether that is all.
     runs: String,
     rest: String,
@@ -128,22 +138,23 @@ impl Window {
         let rest: Vec<String> = conditions.into_iter().map(|condition| condition.text).collect();
         let rest = if rest.is_empty() { EVERYTHING.to_owned() } else { rest.join(" AND ") };
         // Where the index alone answers the filter they all match, and cost less to count.
-        let size = (5 * per_page).max(100) + if rest == EVERYTHING { per_page } else { 0 };
-        let runs = format!(
-            "SELECT id{columns} FROM runs{index} WHERE project_id = {PROJECT}{walked}{before} ORDER BY id DESC LIMIT {size} + 1"
-        );
-        Self { runs, rest, size }
+        let size = reach(per_page) + if rest == EVERYTHING { per_page } else { 0 };
+        let source = format!("FROM runs{index} WHERE project_id = {PROJECT}{walked}{before} ORDER BY id DESC");
+        let runs = format!("SELECT id{columns} {source} LIMIT {size} + 1");
+        Self { source, runs, rest, size }
     }
 
     /// The filters that an index answers, the most selective first.
     fn indexed<'a>(filter: &'a Filter, params: &mut Params<'a>) -> Vec<Condition> {
         let mut conditions = Vec::new();
+        if let Some(id) = filter.id {
+            // So that the run is not read for a key that may not.
+            let text = format!("id = iif({PROJECT} IS NOT NULL, {}, NULL)", params.bind(id.into()));
+            conditions.push(Condition { index: None, column: "id", text });
+        }
         let mut add = |index, column: &'static str, value: Value<'a>| {
             conditions.push(Condition { index, column, text: format!("{column} = {}", params.bind(value)) });
         };
-        if let Some(id) = filter.id {
-            add(None, "id", id.into());
-        }
         if let Some(state) = filter.state.filter(|state| is_open(state)) {
             add(Some("runs_open"), "open_state", state.into());
         }
