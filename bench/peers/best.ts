@@ -1,7 +1,7 @@
 // The best that TypeScript can do with our design: Hono around exactly our statements, one batch a request.
 
 import { Hono, type Context } from 'hono';
-import { beat, cancelled, error, over, sha256, windowed } from './common';
+import { beat, cancelled, error, over, reach, sha256, windowed } from './common';
 import sql from './statements.json';
 
 type App = { Bindings: { DB: any } };
@@ -78,7 +78,8 @@ app.get('/api/test-runs', async (c) => {
   const [heads, rows] = await batch(c, [sql.list_head, key, now], [sql.list_items, key, now, perPage, (number - 1) * perPage]);
   const { key: { is }, project, seen } = JSON.parse(heads[0]);
   if (is !== 'valid') return c.json(error(REFUSALS[is][1]), REFUSALS[is][0]);
-  if (number > 1 && (number - 1) * perPage >= seen.matched) return c.json(error(`\`page\`: one of the ${seen.matched} runs counted.`), 400);
+  const reached = reach(seen.matched, perPage);
+  if (number > 1 && (number - 1) * perPage >= reached) return c.json(error(`\`page\`: one of the first ${reached} runs' pages.`), 400);
   return c.json(windowed(project, rows.map((row) => JSON.parse(row)), number, perPage, seen));
 });
 

@@ -31,11 +31,14 @@ export const beat = (run: any, graceSeconds: number): any => ({
 
 type Counted = { total: number; atLeast: boolean };
 
+/** How many of the counted runs the pages with a number reach. */
+export const reach = (matched: number, perPage: number): number => Math.min(matched, Math.max(5 * perPage, 100));
+
 /** The body of a list's answer. `total` is what the page is a part of. */
 export const page = (project: any, items: any[], page: number, perPage: number, { total, atLeast }: Counted, nextBefore: number | null): any => ({
   data: { project, test_runs: { items } },
   pagination: {
-    page, per_page: perPage, total, total_pages: Math.ceil(total / perPage), total_is_lower_bound: atLeast, next_before: nextBefore,
+    page, per_page: perPage, total, total_pages: Math.ceil(reach(total, perPage) / perPage), total_is_lower_bound: atLeast, next_before: nextBefore,
   },
 });
 
