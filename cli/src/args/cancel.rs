@@ -12,9 +12,11 @@ use super::values::{MetadataEntry, id, one_of};
 More than 20 runs, or runs selected by nothing but their state, are cancelled only after a question at the terminal, or with --yes.
 
 Exit codes: 0 cancelled, 123 already over, 122 refused or the answer was no, 124 service unreachable, 2 --yes is needed.
+With --wait: 0 cancelled and stopped, 121 the runner was lost, so that nobody knows whether the tests have stopped, 124 timed out.
 
 Examples:
   estop cancel 42 --reason 'wrong branch'
+  estop cancel 42 --wait --timeout 60
   estop cancel 42 43 44
   estop cancel --branch feat/x --environment staging --dry-run
   estop cancel --metadata ci_run_id=19283746 --reason 'pipeline cancelled'
@@ -50,6 +52,12 @@ pub struct CancelArgs {
     /// Cancel at most this many [default: all that match]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=limits::MAX_ID), conflicts_with = "ids", help_heading = "Select runs without ids")]
     pub limit: Option<i64>,
+    /// Wait until the run's runner has stopped; takes one id
+    #[arg(long, conflicts_with_all = ["dry_run", "branch", "environment", "state", "older_than_minutes", "metadata"])]
+    pub wait: bool,
+    /// With --wait: give up after this long
+    #[arg(long, value_name = "SECONDS", requires = "wait")]
+    pub timeout: Option<u64>,
     /// Do not ask, however many runs it is
     #[arg(long, short)]
     pub yes: bool,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use estop_protocol::heartbeat::StopOrder;
-use estop_protocol::run::{ConfirmedStop, RunResult};
+use estop_protocol::run::{ConfirmedStop, RunResult, StopOutcome};
 use estop_protocol::show::{Cancel, TestRun};
 use estop_protocol::time::Timestamp;
 
@@ -66,6 +66,30 @@ pub fn ended(run: &TestRun) -> String {
         (_, Some(code), _) => format!("test run {id} ended in an error: {}.", code.name()),
         _ => format!("test run {id} failed."),
     }
+}
+
+/// How the runner of a cancelled run stopped, and how long that took.
+pub fn how_it_stopped(run: &TestRun) -> String {
+    let id = run.id;
+    let Some(stop) = &run.stop else { return ended(run) };
+    let took = match (run.cancel.as_ref(), stop.confirmed_at) {
+        (Some(cancel), Some(at)) => format!(" in {}", seconds(at.since(cancel.at))),
+        _ => String::new(),
+    };
+    match stop.outcome {
+        StopOutcome::NeverStarted => format!("test run {id} never started."),
+        StopOutcome::Stopping => format!("test run {id} is still stopping."),
+        StopOutcome::Graceful => format!("test run {id} stopped gracefully{took}."),
+        StopOutcome::Terminated => format!("test run {id} stopped on SIGTERM{took}."),
+        StopOutcome::Killed => format!("test run {id} had to be killed, which took{}.", took.replace(" in", "")),
+        StopOutcome::Lost => format!("test run {id}'s runner was lost: whether its tests have stopped is not known."),
+    }
+}
+
+/// A span in ms, as a person says it.
+fn seconds(span: i64) -> String {
+    let tenths = (span.max(0) + 50) / 100;
+    format!("{}.{} s", tenths / 10, tenths % 10)
 }
 
 pub fn stopped(id: i64, stop: ConfirmedStop) -> String {

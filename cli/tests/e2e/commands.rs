@@ -96,3 +96,32 @@ fn completions_are_printed_for_shells() {
         assert!(call(&project, &["completions", shell]).expect_code(0).stdout.contains("estop"));
     }
 }
+
+#[test]
+fn a_stop_can_be_waited_for() {
+    let project = Project::new();
+    let (id, token) = project.started();
+    let (id, lease) = (id.to_string(), json!({"lease": token}));
+    let ended = call(&project, &["cancel", &id, "--wait", "--timeout", "1"]).expect_code(124);
+    assert!(
+        ended.stdout.contains("is cancelled") && ended.stderr.contains("its runner is still stopping"),
+        "{ended:?}"
+    );
+    let waiting = start(&project, &["wait", &id, "--stopped"]);
+    let again = start(&project, &["cancel", &id, "--wait"]);
+    let finish =
+        json!({"lease": lease["lease"], "state": "ended", "result": "passed", "stop": {"outcome": "terminated"}});
+    assert_eq!(project.post(&format!("/api/test-runs/{id}/finish"), &finish).status, 412);
+    let said = format!("test run {id} stopped on SIGTERM in ");
+    let ended = waiting.end().expect_code(120);
+    assert!(ended.stdout.contains(&said) && ended.stdout.contains(" s."), "{ended:?}");
+    let ended = again.end().expect_code(123);
+    assert!(ended.stdout.contains(&said), "{ended:?}");
+    let shown = call(&project, &["show", &id]).expect_code(0);
+    assert!(shown.stdout.contains("stopped on SIGTERM in ") && shown.stdout.contains("stop confirmed"), "{shown:?}");
+    // One that no runner held has stopped at once.
+    let queued = project.queued().to_string();
+    let ended = call(&project, &["cancel", &queued, "--wait"]).expect_code(0);
+    assert!(ended.stdout.contains(&format!("test run {queued} never started.")), "{ended:?}");
+    call(&project, &["cancel", &queued, "7", "--wait"]).expect_code(2);
+}

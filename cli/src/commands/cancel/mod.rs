@@ -9,7 +9,7 @@ use estop_protocol::bulk_cancel::{BulkCancelRequest, BulkCancelled, BulkRun};
 use estop_protocol::cancel::CancelRequest;
 use estop_protocol::envelope::Data;
 
-use super::RETRY_FOR;
+use super::{RETRY_FOR, wait};
 use crate::args::CancelArgs;
 use crate::clock;
 use crate::exit::Exit;
@@ -25,7 +25,11 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 pub fn cancel(args: &CancelArgs, service: &Service) -> Result<Exit, Failure> {
     match args.ids.as_slice() {
-        [id] if !args.dry_run => one(*id, args, service),
+        [id] if !args.dry_run => {
+            let exit = one(*id, args, service)?;
+            if args.wait { wait::until_stopped(*id, args.timeout, exit, service) } else { Ok(exit) }
+        }
+        [_, ..] if args.wait => Err(Failure::new(Exit::Usage, "--wait takes one id".to_owned())),
         _ => many(args, service),
     }
 }
