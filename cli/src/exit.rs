@@ -17,11 +17,12 @@ pub enum Exit {
     Usage,
     /// The run was cancelled.
     Cancelled,
-    /// The run's lease was lost or, with `--exclusive`, ran out: another runner may hold the environment.
+    /// The run's lease was lost or, with `--exclusive`, ran out: another runner may hold the environment. For those who
+    /// wait for a stop: its runner was lost.
     Fenced,
     /// The service refused the request, or is required and unavailable; or the user answered no.
     Refused,
-    /// The run to be cancelled was already over.
+    /// The run to be cancelled was already over; the run to be killed is not stopping.
     AlreadyOver,
     /// The service could not be reached, or time ran out.
     Timeout,
@@ -35,16 +36,17 @@ pub enum Exit {
 pub const TABLE: &str = "\
 Exit codes:
   any   `estop run`: COMMAND's own exit code; 128+N if signal N ended it
-  0     success; `estop wait`: the run passed
+  0     success; `estop wait`: the run passed; `estop finish`: recorded
   1     `estop wait`: the run failed or ended in an error
-  2     the command line is wrong, an environment variable is missing,
-        or `estop cancel` needs --yes
-  120   the run was cancelled
+  2     the command line is wrong, an environment variable or the file of
+        `estop finish` is missing, or `estop cancel` needs --yes
+  120   the run was cancelled (`estop wait --stopped`: and has stopped)
   121   the run's lease was lost or, with --exclusive, ran out: another runner
-        may hold the environment
+        may hold the environment; `estop cancel --wait`, `estop wait --stopped`:
+        the runner was lost, and nobody knows whether its tests have stopped
   122   the service refused (key, scope, request), or is required and
         unavailable; `estop cancel`: the answer was no
-  123   the run to be cancelled was already over
+  123   the run to be cancelled was already over; `estop kill`: nothing to stop
   124   the service could not be reached, or time ran out
   126   COMMAND cannot be executed
   127   COMMAND was not found";

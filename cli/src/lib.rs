@@ -31,9 +31,12 @@ pub fn dispatch(cli: &Cli) -> Result<Exit, Failure> {
     match &cli.command {
         Command::Run(args) => runner::run(args, &key(runner::REQUEST_TIMEOUT)?),
         Command::Cancel(args) => commands::cancel(args, &key(TIMEOUT)?),
+        Command::Kill(args) => commands::kill(args, &key(TIMEOUT)?),
         Command::List(args) => commands::list(args, &key(TIMEOUT)?),
         Command::Show(args) => commands::show(args, &key(TIMEOUT)?),
         Command::Wait(args) => commands::wait(args, &key(TIMEOUT)?),
+        // The lease in the file is the credential.
+        Command::Finish(args) => commands::finish(args, &Service::without_key(&cli.url, TIMEOUT)?),
         Command::Keys(command) => commands::keys(command, &admin()?),
         Command::Projects(command) => commands::projects(command, &admin()?),
         Command::Environments(command) => {

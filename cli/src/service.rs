@@ -20,12 +20,13 @@ const RESPONSE_LIMIT: u64 = 16 * 1024 * 1024;
 #[derive(Clone)]
 pub struct Service {
     url: String,
-    bearer: String,
+    /// The Authorization header, if there is a key.
+    bearer: Option<String>,
     agent: Agent,
 }
 
 /// A request. It can be sent several times, to retry.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
     method: &'static str,
     path: String,
@@ -78,10 +79,21 @@ impl Call {
 
     /// Makes it safe to retry: the service recognises it by a random Idempotency-Key.
     #[must_use]
-    pub fn idempotent(mut self) -> Self {
-        self.idempotency_key = Some(format!("estop-cli-{:032x}", fastrand::u128(..)));
+    pub fn idempotent(self) -> Self {
+        self.with_idempotency_key(&idempotency_key())
+    }
+
+    /// The same with a key that is known already, because the request may have been sent before.
+    #[must_use]
+    pub fn with_idempotency_key(mut self, key: &str) -> Self {
+        self.idempotency_key = Some(key.to_owned());
         self
     }
+}
+
+/// A random Idempotency-Key.
+pub fn idempotency_key() -> String {
+    format!("estop-cli-{:032x}", fastrand::u128(..))
 }
 
 impl Service {
@@ -90,14 +102,22 @@ impl Service {
     /// # Errors
     /// If the URL or the token is malformed.
     pub fn new(url: &str, token: &str, timeout: Duration) -> Result<Self, Failure> {
+        if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) {
+            let message = "the key is malformed: expected printable ASCII without spaces. Copy it again";
+            return Err(Failure::new(Exit::Usage, message));
+        }
+        Ok(Self { bearer: Some(format!("Bearer {token}")), ..Self::without_key(url, timeout)? })
+    }
+
+    /// For requests that carry a lease, which is all that the service asks for.
+    ///
+    /// # Errors
+    /// If the URL is malformed.
+    pub fn without_key(url: &str, timeout: Duration) -> Result<Self, Failure> {
         let url = url.trim().trim_end_matches('/').to_owned();
         let address = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
         if address.is_none_or(|address| address.is_empty() || address.contains(['?', '#', ' '])) {
             let message = "ESTOP_URL is not a valid URL. Set it to one like https://estop.example.com";
-            return Err(Failure::new(Exit::Usage, message));
-        }
-        if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) {
-            let message = "the key is malformed: expected printable ASCII without spaces. Copy it again";
             return Err(Failure::new(Exit::Usage, message));
         }
         let config = Agent::config_builder()
@@ -107,7 +127,7 @@ impl Service {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .user_agent(concat!("estop-cli/", env!("CARGO_PKG_VERSION")));
-        Ok(Self { url, bearer: format!("Bearer {token}"), agent: config.build().into() })
+        Ok(Self { url, bearer: None, agent: config.build().into() })
     }
 
     /// Sends a request once.
@@ -116,8 +136,10 @@ impl Service {
         let mut request = Request::builder()
             .method(call.method)
             .uri(format!("{}{}", self.url, call.path))
-            .header("Accept", "application/json")
-            .header("Authorization", &self.bearer);
+            .header("Accept", "application/json");
+        if let Some(bearer) = &self.bearer {
+            request = request.header("Authorization", bearer);
+        }
         if let Some(key) = &call.idempotency_key {
             request = request.header("Idempotency-Key", key);
         }

@@ -72,6 +72,9 @@ pub struct FinishRefused {
     /// If it was cancelled: the order to stop, which this runner may not have heard yet.
     #[serde(default)]
     pub stop: Option<StopOrder>,
+    /// Whether the result came too late and is kept in the record beside the cancel.
+    #[serde(default)]
+    pub late_result_kept: bool,
 }
 
 /// The run that was finished.

@@ -46,4 +46,7 @@ pub struct StopOrder {
     pub grace_seconds: i64,
     /// Whether the runner was given up: another may hold the environment by now.
     pub lease_lost: bool,
+    /// Whether to kill at once, without any more grace.
+    #[serde(default)]
+    pub kill: bool,
 }

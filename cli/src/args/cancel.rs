@@ -1,10 +1,12 @@
 //! `estop cancel`.
 
+use std::time::Duration;
+
 use clap::{ArgGroup, Args};
 use estop_protocol::limits;
 use estop_protocol::run::State;
 
-use super::values::{MetadataEntry, id, one_of};
+use super::values::{MetadataEntry, id, one_of, span};
 
 #[derive(Debug, Args)]
 #[command(
@@ -12,11 +14,11 @@ use super::values::{MetadataEntry, id, one_of};
 More than 20 runs, or runs selected by nothing but their state, are cancelled only after a question at the terminal, or with --yes.
 
 Exit codes: 0 cancelled, 123 already over, 122 refused or the answer was no, 124 service unreachable, 2 --yes is needed.
-With --wait: 0 cancelled and stopped, 121 the runner was lost, so that nobody knows whether the tests have stopped, 124 timed out.
+With --wait, once the stop record is closed: 0 cancelled and stopped, 123 already over and stopped, 121 the runner was lost: nobody knows whether its tests have stopped; 124 if that takes longer than --timeout.
 
 Examples:
   estop cancel 42 --reason 'wrong branch'
-  estop cancel 42 --wait --timeout 60
+  estop cancel 42 --wait --timeout 60s
   estop cancel 42 43 44
   estop cancel --branch feat/x --environment staging --dry-run
   estop cancel --metadata ci_run_id=19283746 --reason 'pipeline cancelled'
@@ -52,16 +54,17 @@ pub struct CancelArgs {
     /// Cancel at most this many [default: all that match]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=limits::MAX_ID), conflicts_with = "ids", help_heading = "Select runs without ids")]
     pub limit: Option<i64>,
-    /// Wait until the run's runner has stopped; takes one id
+    /// Wait until the stop record is closed, and say how long the stop took; takes one id, and a key that may also read
     #[arg(long, conflicts_with_all = ["dry_run", "branch", "environment", "state", "older_than_minutes", "metadata"])]
     pub wait: bool,
-    /// With --wait: give up after this long
-    #[arg(long, value_name = "SECONDS", requires = "wait")]
-    pub timeout: Option<u64>,
+    /// With --wait: give up after this long: seconds, or with a unit, as in 90s, 2m, 1h
+    // With the service's default settings a stop record is closed after 8.5 min at the latest.
+    #[arg(long, value_name = "DURATION", requires = "wait", default_value = "10m", value_parser = span)]
+    pub timeout: Duration,
     /// Do not ask, however many runs it is
     #[arg(long, short)]
     pub yes: bool,
-    /// Print JSON: the service's or, where it takes several requests, their sum in the same shape
+    /// Print JSON: the service's or, where it takes several requests, their sum in the same shape. With --wait, a second line has the run, as `show --json`
     #[arg(long)]
     pub json: bool,
 }

@@ -2,7 +2,9 @@
 
 mod cancel;
 mod environments;
+mod finish;
 mod keys;
+mod kill;
 mod list;
 mod projects;
 mod run;
@@ -12,7 +14,9 @@ mod wait;
 
 pub use cancel::CancelArgs;
 pub use environments::EnvironmentsCommand;
+pub use finish::FinishArgs;
 pub use keys::KeysCommand;
+pub use kill::KillArgs;
 pub use list::ListArgs;
 pub use projects::ProjectsCommand;
 pub use run::RunArgs;
@@ -46,12 +50,16 @@ pub enum Command {
     Run(RunArgs),
     /// Cancel test runs
     Cancel(CancelArgs),
+    /// Kill the tests of a cancelled run that is still stopping, at once
+    Kill(KillArgs),
     /// List test runs, newest first
     List(ListArgs),
     /// Show a test run and its history
     Show(ShowArgs),
     /// Wait until a test run is over; the exit code says how it ended
     Wait(WaitArgs),
+    /// Send a result that `estop run` could not record
+    Finish(FinishArgs),
     /// Create, list and revoke keys (admin token)
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -77,7 +85,8 @@ fn after_help() -> String {
     format!(
         "Environment:
   ESTOP_URL          the service's address
-  ESTOP_KEY          a key of the project; `run` needs scope run, `cancel` needs cancel, the others need read
+  ESTOP_KEY          a key of the project; `run` needs scope run, `cancel` and `kill` need cancel,
+                     the others and `cancel --wait` need read; `finish` needs no key
   ESTOP_ADMIN_TOKEN  for keys, projects, `environments create` and `environments list --project`
   ESTOP_ENVIRONMENT  the default for `estop run --environment`
   NO_COLOR           no colours, even on a terminal
@@ -86,7 +95,7 @@ Examples:
   estop run --environment staging -- npx playwright test
   estop cancel 42 --reason 'wrong branch'
   estop list --state started
-  estop wait 42 --timeout 600
+  estop wait 42 --timeout 10m
 
 {}",
         exit::TABLE
@@ -140,6 +149,7 @@ mod tests {
             "estop show ID",
             "estop wait ID",
             "estop cancel ID",
+            "estop kill ID",
             "estop list --before ID",
             "estop list --environment-id ID",
             "estop keys create --project ID --user a --name b --scope run",
@@ -179,5 +189,9 @@ mod tests {
         assert!(parse("estop cancel 7 --limit 3").is_err() && parse("estop cancel --limit 3").is_err());
         assert!(parse("estop cancel --branch main --limit 5000 --yes").is_ok());
         assert!(parse("estop cancel 0").is_err() && parse("estop cancel x").is_err());
+        assert!(parse("estop cancel 7 --wait --timeout 2m").is_ok() && parse("estop cancel 7 --timeout 60").is_err());
+        assert!(
+            parse("estop cancel --branch main --wait").is_err() && parse("estop cancel 7 --wait --dry-run").is_err()
+        );
     }
 }

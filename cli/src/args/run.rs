@@ -1,5 +1,7 @@
 //! `estop run`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use estop_protocol::limits;
 
@@ -71,9 +73,12 @@ pub struct RunArgs {
     /// How long to try to reach the service before COMMAND starts
     #[arg(long, value_name = "SECONDS", default_value_t = 12, value_parser = clap::value_parser!(u64).range(..=86_400), help_heading = "If the service is unavailable")]
     pub start_within: u64,
-    /// How long to try to record the result
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(..=86_400), help_heading = "If the service is unavailable")]
-    pub finish_within: u64,
+    /// How long to try to record the result [default: two leases of the service, at least 30]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=86_400), help_heading = "If the service is unavailable")]
+    pub finish_within: Option<u64>,
+    /// Where to leave a result that could not be recorded, as estop-finish-<run id>.json for `estop finish` [default: the current directory]
+    #[arg(long, value_name = "DIRECTORY", help_heading = "If the service is unavailable")]
+    pub finish_file: Option<PathBuf>,
     /// The test command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<String>,

@@ -1,6 +1,7 @@
-//! Values that several commands take: ids, the protocol's names, `NAME=VALUE` pairs.
+//! Values that several commands take: ids, spans of time, the protocol's names, `NAME=VALUE` pairs.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, RangedI64ValueParser, TypedValueParser};
 use estop_protocol::limits;
@@ -8,6 +9,15 @@ use serde_json::{Number, Value};
 
 pub fn id() -> RangedI64ValueParser<i64> {
     clap::value_parser!(i64).range(1..=limits::MAX_ID)
+}
+
+/// Reads a span of time: a whole number of seconds or, with a unit, of `s`, `m` or `h`.
+pub fn span(text: &str) -> Result<Duration, String> {
+    let units = [("s", 1), ("m", 60), ("h", 3600)];
+    let with_unit = units.into_iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)));
+    let (number, unit) = with_unit.unwrap_or((text, 1));
+    let seconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+    seconds.map(Duration::from_secs).ok_or_else(|| "expected seconds, or a unit such as in 90s, 2m or 1h".to_owned())
 }
 
 /// Accepts the names of these values, which are an enum's of the protocol, and lists them in the help.
@@ -71,6 +81,16 @@ mod tests {
             ["", "007", "12e4", "1.", "+1", "NaN", " 7", "0x1", "9007199254740992", "123456789012345678901", "1.10"]
         {
             assert_eq!(number_or_text(text), json!(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_span_is_in_seconds_unless_it_says_otherwise() {
+        for (text, seconds) in [("0", 0), ("60", 60), ("60s", 60), ("2m", 120), ("1h", 3600)] {
+            assert_eq!(span(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "s", "-1", "1.5", "1m30s", "2 m", "2M", "1d", "18446744073709551615h"] {
+            assert!(span(text).is_err(), "{text}");
         }
     }
 

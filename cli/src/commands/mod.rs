@@ -3,7 +3,9 @@
 mod cancel;
 mod completions;
 mod environments;
+mod finish;
 mod keys;
+mod kill;
 mod list;
 mod projects;
 mod show;
@@ -12,7 +14,9 @@ mod wait;
 pub use cancel::cancel;
 pub use completions::completions;
 pub use environments::environments;
+pub use finish::finish;
 pub use keys::keys;
+pub use kill::kill;
 pub use list::list;
 pub use projects::projects;
 pub use show::show;
@@ -22,7 +26,8 @@ use std::time::Duration;
 
 use estop_protocol::envelope::CursorPagination;
 
-use crate::service::Response;
+use crate::exit::Exit;
+use crate::service::{Failure, Response};
 use crate::terminal::{self, sanitize_json};
 
 /// How long a request that is safe to repeat is retried while the service is unavailable.
@@ -46,10 +51,45 @@ fn print_result(json: bool, response: &Response, sentence: impl FnOnce() -> Stri
     terminal::print(if json { sanitize_json(&response.text) } else { sentence() });
 }
 
+/// Prints what became of a request that the service decides with a message: 200 if it is done, 412 if it is too late.
+fn print_decision(json: bool, response: &Response) -> Result<Exit, Failure> {
+    let exit = match response.status {
+        200 => Exit::Done,
+        412 => Exit::AlreadyOver,
+        _ => return Err(response.refusal()),
+    };
+    let message = response.message().ok_or_else(|| response.refusal())?;
+    match (json, exit) {
+        (true, _) => terminal::print(sanitize_json(&response.text)),
+        (false, Exit::Done) => terminal::print(message),
+        (false, _) => terminal::error(message),
+    }
+    Ok(exit)
+}
+
 /// Prints the command that shows the next page, if there may be one.
 fn print_next_page(command: &str, project: Option<i64>, pagination: &CursorPagination) {
     if let Some(before) = pagination.next_before {
         let project = project.map(|id| format!(" --project {id}")).unwrap_or_default();
         terminal::info(format!("next page: {command}{project} --before {before}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decision_is_done_or_too_late_and_anything_else_is_refused() {
+        let decided = |status, text: &str| {
+            print_decision(false, &Response::of(status, text)).map_err(|failure| (failure.exit, failure.message))
+        };
+        assert_eq!(decided(200, r#"{"message":"Done."}"#), Ok(Exit::Done));
+        assert_eq!(decided(412, r#"{"message":"Over."}"#), Ok(Exit::AlreadyOver));
+        let missing = r#"{"data":null,"error":{"message":"No such run."}}"#;
+        assert_eq!(decided(404, missing), Err((Exit::Refused, "No such run. Check the id.".to_owned())));
+        for (status, text) in [(200, "<html>"), (412, "<html>"), (403, "")] {
+            assert!(decided(status, text).is_err_and(|(exit, _)| exit == Exit::Refused), "{status} {text}");
+        }
     }
 }

@@ -72,10 +72,7 @@ fn print_details(run: &TestRun) {
         row("cancelled by", Some(format!("{} at {}", cancel.by, cancel.at)));
         row("reason", Some(cancel.reason.clone().unwrap_or_else(|| "none given".to_owned())));
     }
-    if run.stop.is_some() {
-        row("stop", Some(messages::how_it_stopped(run)));
-    }
-    row("stop confirmed", run.stop.as_ref().and_then(|stop| stop.confirmed_at).map(|at| at.to_string()));
+    row("stop confirmed", messages::stop_confirmed(run));
     row("superseded by", run.superseded_by.map(|id| id.to_string()));
     table.add_row([table::name("state"), table::state(run)]);
     table::print(&table);

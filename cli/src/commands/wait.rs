@@ -1,4 +1,4 @@
-//! `estop wait`.
+//! `estop wait`, and the wait of `estop cancel --wait`.
 
 use std::thread;
 use std::time::Duration;
@@ -12,43 +12,49 @@ use crate::clock;
 use crate::exit::Exit;
 use crate::retry;
 use crate::runner::messages;
-use crate::service::{Call, Failure, Service};
-use crate::terminal;
+use crate::service::{Call, Failure, Response, Service};
+use crate::terminal::{self, sanitize_json};
 
-const POLL_INTERVAL: Duration = Duration::from_secs(2);
+/// How long to go without asking, at first and in the long run; jitter adds up to as much again.
+const POLL_DELAYS: (Duration, Duration) = (Duration::from_millis(500), Duration::from_millis(1500));
 
 pub fn wait(args: &WaitArgs, service: &Service) -> Result<Exit, Failure> {
-    let timeout = args.timeout.map(Duration::from_secs);
-    let run = poll(args.id, timeout, service, |run| {
-        exit_once_over(run)?;
-        (!args.stopped || !is_stopping(run)).then_some(())
-    })?;
+    let enough = |run: &TestRun| exit_once_over(run).is_some() && !(args.stopped && is_stopping(run));
+    let (_, run) = poll(args.id, args.timeout.unwrap_or(Duration::MAX), service, enough)?;
     terminal::print(messages::ended(&run));
-    if args.stopped && run.stop.is_some() {
-        return Ok(stopped(&run, Exit::Cancelled));
+    let exit = exit_once_over(&run).unwrap_or(Exit::Failed);
+    if !args.stopped || run.stop.is_none() {
+        return Ok(exit);
     }
-    Ok(exit_once_over(&run).unwrap_or(Exit::Failed))
+    terminal::print(messages::how_it_stopped(&run));
+    Ok(unless_lost(&run, exit))
 }
 
-/// Waits until a cancelled run's runner has stopped, and says how that went; `done` is the exit code if it has.
-pub fn until_stopped(id: i64, timeout: Option<u64>, done: Exit, service: &Service) -> Result<Exit, Failure> {
-    let run = poll(id, timeout.map(Duration::from_secs), service, |run| (!is_stopping(run)).then_some(()))?;
-    Ok(if run.stop.is_some() { stopped(&run, done) } else { done })
+/// Waits until a run that is over is not stopping any more, and says how its stop went. `exit` is how estop ends unless
+/// nobody knows whether the tests have stopped.
+pub fn until_stopped(id: i64, timeout: Duration, json: bool, exit: Exit, service: &Service) -> Result<Exit, Failure> {
+    let (response, run) = poll(id, timeout, service, |run| !is_stopping(run))?;
+    if json {
+        terminal::print(sanitize_json(&response.text));
+    } else if run.stop.is_some() {
+        terminal::print(messages::how_it_stopped(&run));
+    }
+    Ok(unless_lost(&run, exit))
 }
 
-/// Asks for a run again and again, until `enough` of it has come to pass or the time is up.
+/// Asks for a run again and again, until that is `enough` or the time is up.
 fn poll(
     id: i64,
-    timeout: Option<Duration>,
+    timeout: Duration,
     service: &Service,
-    enough: impl Fn(&TestRun) -> Option<()>,
-) -> Result<TestRun, Failure> {
+    enough: impl Fn(&TestRun) -> bool,
+) -> Result<(Response, TestRun), Failure> {
     let started = clock::now();
-    let timeout = timeout.unwrap_or(Duration::MAX);
+    let left = || timeout.saturating_sub(clock::since(started));
     let call = Call::new("GET", format!("/api/test-runs/{id}"));
+    let mut delays = retry::backoff(POLL_DELAYS.0, POLL_DELAYS.1);
     loop {
-        let left = timeout.saturating_sub(clock::since(started));
-        let response = retry::send_with(service, &call, left, |retry| {
+        let response = retry::send_with(service, &call, left(), |retry| {
             if retry.attempt == 1 {
                 terminal::warn(format!("{}; still waiting", retry.error));
             }
@@ -56,27 +62,26 @@ fn poll(
             true
         })?;
         let run = response.read::<Data<Shown>>()?.data.test_run;
-        if enough(&run).is_some() {
-            return Ok(run);
+        if enough(&run) {
+            return Ok((response, run));
         }
-        let left = timeout.saturating_sub(clock::since(started));
-        if left.is_zero() {
-            let state =
-                if is_stopping(&run) { "cancelled, and its runner is still stopping" } else { run.state.name() };
-            return Err(Failure::new(Exit::Timeout, format!("timed out: test run {id} is {state}")));
+        if left().is_zero() {
+            return Err(Failure::new(Exit::Timeout, messages::timed_out(&run)));
         }
-        thread::sleep(POLL_INTERVAL.min(left));
+        thread::sleep(delays.next().unwrap_or(POLL_DELAYS.1).min(left()));
     }
 }
 
 fn is_stopping(run: &TestRun) -> bool {
-    run.stop.as_ref().is_some_and(|stop| stop.outcome == StopOutcome::Stopping)
+    outcome(run) == Some(StopOutcome::Stopping)
 }
 
-/// Says how a stop went; `done` is the exit code unless nobody knows.
-fn stopped(run: &TestRun, done: Exit) -> Exit {
-    terminal::print(messages::how_it_stopped(run));
-    if run.stop.as_ref().is_some_and(|stop| stop.outcome == StopOutcome::Lost) { Exit::Fenced } else { done }
+fn unless_lost(run: &TestRun, exit: Exit) -> Exit {
+    if outcome(run) == Some(StopOutcome::Lost) { Exit::Fenced } else { exit }
+}
+
+fn outcome(run: &TestRun) -> Option<StopOutcome> {
+    run.stop.as_ref().map(|stop| stop.outcome)
 }
 
 fn exit_once_over(run: &TestRun) -> Option<Exit> {

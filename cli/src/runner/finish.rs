@@ -1,17 +1,20 @@
 //! After COMMAND has ended: reports how, and makes the exit code agree with the record.
 
+use std::path::Path;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use estop_protocol::finish::{FinishRefused, FinishRequest, StopReport};
+use estop_protocol::finish::{FinishRequest, StopReport};
 use estop_protocol::run::{ConfirmedStop, ErrorCode, Finish, RunResult};
 
-use super::heartbeat::{self, HeldRun};
+use super::delivery::{Answer, Delivery};
+use super::heartbeat::HeldRun;
+use super::lease::Lease;
 use super::messages;
 use super::supervisor::{Event, ExitStatus, State, StopReason};
 use crate::exit::Exit;
 use crate::retry;
-use crate::service::{Call, Response, Service};
+use crate::service::Service;
 use crate::terminal;
 
 /// How COMMAND ended.
@@ -67,8 +70,17 @@ pub struct Finisher<'a> {
     pub run: &'a HeldRun,
     /// Signals arrive here. One ends the retries.
     pub inbox: &'a Receiver<Event>,
-    /// How long to retry.
-    pub within: Duration,
+    /// How long to retry, if not for two leases.
+    pub within: Option<Duration>,
+    /// Where to leave what could not be recorded, if not in the current directory.
+    pub keep_in: Option<&'a Path>,
+}
+
+/// How long the end of a run is worth waiting for: until its lease would have run out twice. After the first time the
+/// sweeper has cancelled the run, and the service keeps the late result beside that.
+fn two_leases(lease: Lease) -> Duration {
+    const AT_LEAST: Duration = Duration::from_secs(30);
+    lease.length().saturating_mul(2).max(AT_LEAST)
 }
 
 impl Finisher<'_> {
@@ -76,12 +88,11 @@ impl Finisher<'_> {
     /// even though COMMAND passed.
     pub fn finish(&self, ending: Ending, reason: Option<&StopReason>, stop: Option<ConfirmedStop>) -> Exit {
         let id = self.run.id;
-        let request = ending.request(&self.run.token, stop);
-        let call = Call::new("POST", format!("/api/test-runs/{id}/finish")).with_body(&request).idempotent();
-        let response = retry::send_with(self.service, &call, self.within, |retry| {
+        let within = self.within.unwrap_or_else(|| two_leases(self.run.lease));
+        let delivery = Delivery::new(id, ending.request(&self.run.token, stop));
+        let response = retry::send_with(self.service, &delivery.call(), within, |retry| {
             if retry.attempt == 1 {
-                let seconds = self.within.as_secs();
-                terminal::warn(format!("{}; retrying for up to {seconds} s to record the result", retry.error));
+                terminal::warn(messages::finish_retries(&retry.error.message, within));
             }
             !matches!(self.inbox.recv_timeout(retry.delay), Ok(Event::Signal(_)))
         });
@@ -89,49 +100,52 @@ impl Finisher<'_> {
             terminal::info(messages::stopped(id, stop));
         }
         let exit = reason.map_or_else(|| ending.exit(), StopReason::exit);
-        let response = match response {
-            Ok(response) => response,
+        let answer = match response {
+            Ok(response) => delivery.answer(&response),
             Err(error) => {
-                terminal::warn(format!("{error}. The result of test run {id} could not be recorded"));
+                self.keep(&delivery, &error.message);
                 return exit;
             }
         };
-        match (response.status, reason) {
-            (200, _) | (412, Some(_)) => exit,
-            (412, None) => self.cancelled_meanwhile(&response),
-            _ => match (heartbeat::lease_lost(&response), reason) {
-                (Some(_), Some(_)) => exit,
-                (Some(message), None) => {
-                    let reason = StopReason::LeaseLost(message);
-                    terminal::info(messages::stop_reason(id, &reason));
-                    reason.exit()
+        match (answer, reason) {
+            (Answer::Cancelled { reason: order, message, result_kept }, _) => {
+                let exit = if reason.is_some() { exit } else { self.cancelled_meanwhile(order, &message) };
+                if result_kept {
+                    terminal::info(messages::late_result_kept(id, &delivery.result()));
                 }
-                (None, _) => {
-                    let refusal = response.refusal().message;
-                    terminal::warn(format!("the result of test run {id} could not be recorded: {refusal}"));
-                    exit
-                }
-            },
+                exit
+            }
+            (Answer::LeaseLost(message), None) => {
+                let reason = StopReason::LeaseLost(message);
+                terminal::info(messages::stop_reason(id, &reason));
+                reason.exit()
+            }
+            (Answer::Recorded | Answer::LeaseLost(_), _) => exit,
+            (Answer::Refused(failure), _) => {
+                self.keep(&delivery, &failure.message);
+                exit
+            }
+        }
+    }
+
+    /// Leaves the result in a file for `estop finish`.
+    fn keep(&self, delivery: &Delivery, why: &str) {
+        let (id, result) = (self.run.id, delivery.result());
+        match delivery.keep(self.keep_in.unwrap_or(Path::new("."))) {
+            Ok(path) => terminal::warn(messages::finish_kept(id, &result, why, &path)),
+            Err(error) => terminal::error(messages::finish_not_kept(id, &result, why, &error.to_string())),
         }
     }
 
     /// The cancel came between the last heartbeat and the finish, whose refusal tells who, when and why.
-    fn cancelled_meanwhile(&self, response: &Response) -> Exit {
-        match serde_json::from_str::<FinishRefused>(&response.text).ok().and_then(|refused| refused.stop) {
-            Some(order) => {
-                let reason = StopReason::Ordered(order);
-                terminal::info(format!(
-                    "{} The command had already ended.",
-                    messages::stop_reason(self.run.id, &reason)
-                ));
-                reason.exit()
-            }
-            // A service before 0.2.0 says less.
-            None => {
-                terminal::info(response.message().unwrap_or_default());
-                Exit::Cancelled
-            }
-        }
+    fn cancelled_meanwhile(&self, order: Option<StopReason>, message: &str) -> Exit {
+        // A service before 0.2.0 says less.
+        let Some(reason) = order else {
+            terminal::info(message);
+            return Exit::Cancelled;
+        };
+        terminal::info(format!("{} The command had already ended.", messages::stop_reason(self.run.id, &reason)));
+        reason.exit()
     }
 }
 

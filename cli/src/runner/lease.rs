@@ -57,6 +57,10 @@ impl Lease {
     pub fn until(self) -> Duration {
         self.until
     }
+
+    pub fn length(self) -> Duration {
+        self.length
+    }
 }
 
 /// None of it if it is negative.

@@ -1,9 +1,10 @@
-//! What `estop run` and `estop wait` say about a run. Text from the service is sanitized here.
+//! What estop says about a run. Text from the service is sanitized here.
 
+use std::path::Path;
 use std::time::Duration;
 
 use estop_protocol::heartbeat::StopOrder;
-use estop_protocol::run::{ConfirmedStop, RunResult, StopOutcome};
+use estop_protocol::run::{ConfirmedStop, RunResult, State, StopOutcome};
 use estop_protocol::show::{Cancel, TestRun};
 use estop_protocol::time::Timestamp;
 
@@ -72,24 +73,82 @@ pub fn ended(run: &TestRun) -> String {
 pub fn how_it_stopped(run: &TestRun) -> String {
     let id = run.id;
     let Some(stop) = &run.stop else { return ended(run) };
-    let took = match (run.cancel.as_ref(), stop.confirmed_at) {
-        (Some(cancel), Some(at)) => format!(" in {}", seconds(at.since(cancel.at))),
-        _ => String::new(),
-    };
+    let took = stop_duration(run).map(|took| format!(" in {took}")).unwrap_or_default();
     match stop.outcome {
         StopOutcome::NeverStarted => format!("test run {id} never started."),
         StopOutcome::Stopping => format!("test run {id} is still stopping."),
         StopOutcome::Graceful => format!("test run {id} stopped gracefully{took}."),
         StopOutcome::Terminated => format!("test run {id} stopped on SIGTERM{took}."),
-        StopOutcome::Killed => format!("test run {id} had to be killed, which took{}.", took.replace(" in", "")),
-        StopOutcome::Lost => format!("test run {id}'s runner was lost: whether its tests have stopped is not known."),
+        StopOutcome::Killed => format!("test run {id} stopped on SIGKILL{took}."),
+        StopOutcome::Lost => format!(
+            "the runner of test run {id} was lost: nobody knows whether its tests have stopped. Check the machine{}.",
+            run.runner.as_ref().map(|runner| format!(" {}", sanitize(runner))).unwrap_or_default()
+        ),
     }
 }
 
-/// A span in ms, as a person says it.
-fn seconds(span: i64) -> String {
-    let tenths = (span.max(0) + 50) / 100;
-    format!("{}.{} s", tenths / 10, tenths % 10)
+/// When the runner confirmed that it has stopped, and how long it took, if there was anything to stop.
+pub fn stop_confirmed(run: &TestRun) -> Option<String> {
+    let at = run.stop.as_ref()?.confirmed_at?;
+    Some(stop_duration(run).map_or_else(|| at.to_string(), |took| format!("{at}, {took} after the cancel")))
+}
+
+/// From the cancel to the confirmed stop, by the service's clock.
+fn stop_duration(run: &TestRun) -> Option<String> {
+    let stop = run.stop.as_ref().filter(|stop| stop.outcome != StopOutcome::NeverStarted)?;
+    let tenths = stop.confirmed_at?.since(run.cancel.as_ref()?.at).max(0).saturating_add(50) / 100;
+    Some(format!("{}.{} s", tenths / 10, tenths % 10))
+}
+
+/// A wait came to its end before the run did.
+pub fn timed_out(run: &TestRun) -> String {
+    let id = run.id;
+    match run.state {
+        State::Cancelled => format!(
+            "timed out: test run {id} is cancelled, and its runner is still stopping. Wait on with `estop wait {id} \
+             --stopped`, or kill its tests with `estop kill {id}`"
+        ),
+        state => format!(
+            "timed out: test run {id} is {}. Wait on with a longer --timeout, or cancel it with `estop cancel {id}`",
+            state.name()
+        ),
+    }
+}
+
+/// The sweeper had taken the runner for lost, and then it reported after all.
+pub fn late_result_kept(id: i64, result: &str) -> String {
+    format!("test run {id}: its result ({result}) is kept in the record beside the cancel.")
+}
+
+/// The service does not answer the finish.
+pub fn finish_retries(error: &str, within: Duration) -> String {
+    format!("{error}; retrying for up to {} s to record the result. Ctrl-C ends that", within.as_secs())
+}
+
+/// The result could not be recorded, and is in a file.
+pub fn finish_kept(id: i64, result: &str, why: &str, path: &Path) -> String {
+    format!(
+        "{}. The result of test run {id} ({result}) could not be recorded. Send it later with: estop finish --from {}",
+        why.trim_end_matches('.'),
+        sanitize(&shell_word(&path.display().to_string()))
+    )
+}
+
+/// The result could not be recorded, and not even be kept.
+pub fn finish_not_kept(id: i64, result: &str, why: &str, error: &str) -> String {
+    format!(
+        "{}. The result of test run {id} ({result}) could not be recorded, nor kept in a file: {error}. Give --finish-file \
+         a directory that estop can write to",
+        why.trim_end_matches('.')
+    )
+}
+
+/// A text as one word of a command to paste.
+fn shell_word(text: &str) -> String {
+    if text.chars().all(|c| c.is_alphanumeric() || "/._-+:@,".contains(c)) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 pub fn stopped(id: i64, stop: ConfirmedStop) -> String {
@@ -131,6 +190,7 @@ mod tests {
                 at: Timestamp(0),
                 grace_seconds: 10,
                 lease_lost,
+                kill: false,
             };
             stop_reason(7, &StopReason::Ordered(order))
         };

@@ -2,6 +2,7 @@
 //! out what it decides.
 
 mod ci;
+pub mod delivery;
 mod finish;
 mod heartbeat;
 mod lease;
@@ -59,7 +60,8 @@ fn run_claimed(
     events: Sender<Event>,
     inbox: &Receiver<Event>,
 ) -> Exit {
-    let finisher = Finisher { service, run, inbox, within: Duration::from_secs(args.finish_within) };
+    let (within, keep_in) = (args.finish_within.map(Duration::from_secs), args.finish_file.as_deref());
+    let finisher = Finisher { service, run, inbox, within, keep_in };
     // The answer to the claim was long in coming, or the machine was asleep.
     if args.exclusive && run.lease.until() <= clock::now() {
         terminal::error(messages::ran_out_before_start(run.id));

@@ -11,6 +11,8 @@
 //!     │ COMMAND exits               ▼                   ▼                       ▼
 //!  finished                      graceful           terminated               killed
 //! ```
+//!
+//! An order to kill, first or later, goes to SIGKILL at once.
 
 use std::time::Duration;
 
@@ -83,7 +85,7 @@ pub enum HeartbeatOutcome {
         /// When the heartbeat was sent.
         sent: Duration,
     },
-    /// The run is cancelled.
+    /// The run is cancelled: COMMAND is to be stopped or, if the order says so, killed at once.
     Stop(StopOrder),
     /// The lease is no longer ours; with the service's message.
     LeaseLost(String),
@@ -240,10 +242,20 @@ impl State {
             StopReason::LeaseLost(_) | StopReason::LeaseRanOut => None,
         };
         let grace = self.timeouts.grace.or(ordered).unwrap_or(self.timeouts.default_grace);
+        let at_once = matches!(&reason, StopReason::Ordered(order) if order.kill);
         self.stop = Some(Stop { reason, step: Signal::Interrupt, deadline: now.saturating_add(grace) });
         actions.push(Action::Report(Notice::Stopping));
-        if !self.interrupted {
+        if !self.interrupted && !at_once {
             self.send(Signal::Interrupt, actions);
+        }
+    }
+
+    /// The first order begins the stop. Of those after it, only one to kill changes anything.
+    fn on_order(&mut self, order: StopOrder, now: Duration, actions: &mut Vec<Action>) {
+        let kill = order.kill;
+        self.begin_stop(StopReason::Ordered(order), now, actions);
+        if kill && self.stop.as_ref().is_some_and(|stop| stop.step != Signal::Kill) {
+            self.escalate(Signal::Kill, now, actions);
         }
     }
 
@@ -273,7 +285,7 @@ impl State {
             actions.push(Action::Report(Notice::ServiceBack));
         }
         match outcome {
-            HeartbeatOutcome::Stop(order) => self.begin_stop(StopReason::Ordered(order), now, actions),
+            HeartbeatOutcome::Stop(order) => self.on_order(order, now, actions),
             HeartbeatOutcome::LeaseLost(message) => self.begin_stop(StopReason::LeaseLost(message), now, actions),
             HeartbeatOutcome::Continue { expires_at, sent } => {
                 self.lease = self.lease.map(|lease| lease.after_heartbeat(expires_at, sent));

@@ -15,11 +15,17 @@ fn order(cause: Cause, grace_seconds: i64) -> StopOrder {
         at: Timestamp(0),
         grace_seconds,
         lease_lost: false,
+        kill: false,
     }
 }
 
 fn stop() -> Event {
     Event::Heartbeat(HeartbeatOutcome::Stop(order(Cause::User, 10)))
+}
+
+/// An order to kill at once.
+fn kill() -> Event {
+    Event::Heartbeat(HeartbeatOutcome::Stop(StopOrder { kill: true, ..order(Cause::User, 10) }))
 }
 
 fn failed() -> Event {
@@ -121,6 +127,40 @@ fn a_command_that_ignores_signals_gets_sigterm_after_the_grace_and_sigkill_after
     ];
     assert_eq!(actions, expected);
     assert_eq!((state.confirmed_stop(), state.died_of_our_signal()), (Some(ConfirmedStop::Killed), true));
+}
+
+#[test]
+fn an_order_to_kill_goes_to_sigkill_at_once_however_far_the_stop_is() {
+    let (state, actions) = play(TIMEOUTS, vec![(1, kill())]);
+    let expected = vec![Action::Report(Notice::Stopping), Action::Report(Notice::Killing), Action::Send(Signal::Kill)];
+    assert_eq!(actions, [expected]);
+    assert_eq!(state.confirmed_stop(), Some(ConfirmedStop::Killed));
+    let tick = |at| (at, Event::Tick(Remaining::Group));
+    for before in [
+        vec![(1, stop())],
+        vec![(1, stop()), tick(11)],
+        vec![(1, stop()), (2, Event::Exited(ExitStatus::Code(0)))],
+        vec![(1, stop()), (2, stop())],
+        vec![(1, Event::Heartbeat(HeartbeatOutcome::LeaseLost(String::new())))],
+    ] {
+        let title = format!("{before:?}");
+        let (state, actions) = play(TIMEOUTS, before.into_iter().chain([(12, kill())]).collect());
+        let last = actions.last().map(Vec::as_slice);
+        assert_eq!(last, Some(&[Action::Report(Notice::Killing), Action::Send(Signal::Kill)][..]), "{title}");
+        assert_eq!(state.confirmed_stop(), Some(ConfirmedStop::Killed), "{title}");
+    }
+}
+
+#[test]
+fn a_stop_is_neither_begun_nor_reported_again() {
+    for events in [vec![(1, kill()), (2, kill())], vec![(1, kill()), (2, stop())], vec![(1, stop()), (2, stop())]] {
+        assert_eq!(last(events), []);
+    }
+    // The second order does not put off the end of the grace.
+    let events = vec![(1, stop()), (9, stop()), (11, Event::Tick(Remaining::Group))];
+    assert_eq!(last(events), [Action::Report(Notice::Terminating), Action::Send(Signal::Terminate)]);
+    // Nor does it count for a command that has ended by itself.
+    assert_eq!(last(vec![(1, Event::Exited(ExitStatus::Code(0))), (2, kill())]), []);
 }
 
 #[test]
@@ -322,6 +362,7 @@ fn alphabet() -> Vec<fn() -> (u64, Event)> {
     vec![
         || (1, succeeded()),
         || (1, stop()),
+        || (1, kill()),
         || (1, Event::Heartbeat(HeartbeatOutcome::LeaseLost(String::new()))),
         || (1, failed()),
         || (1, Event::Signal(Signal::Interrupt)),
@@ -337,7 +378,7 @@ fn alphabet() -> Vec<fn() -> (u64, Event)> {
 #[test]
 fn the_invariants_hold_in_every_order_of_five_events() {
     let orders = alphabet().len().pow(5);
-    assert_eq!(orders, 161_051);
+    assert_eq!(orders, 248_832);
     for code in 0..orders {
         check_invariants(code, None);
         check_invariants(code, Some(lease()));

@@ -46,7 +46,7 @@ async fn answer(call: &Call<'_>) -> Outcome {
             Ok(Reply::data("finished", Finished { test_run }).about(id))
         }
         Finish::AlreadyOver { run, stop } => {
-            let refused = FinishRefused { message: run.why_over(id), stop };
+            let refused = FinishRefused { message: run.why_over(id), stop, late_result_kept: false };
             Ok(Reply::text(412, "already_over", json(&refused)).about(id))
         }
     }
@@ -109,6 +109,7 @@ async fn finish(call: &Call<'_>, id: i64, write_id: &WriteId, request: &FinishRe
             at,
             grace_seconds: call.config.stop_grace_seconds,
             lease_lost: found.stop_outcome == Some(StopOutcome::Lost),
+            kill: false,
         }),
         _ => None,
     };

@@ -91,6 +91,7 @@ impl Run {
             at: self.cancelled_at?,
             grace_seconds,
             lease_lost: self.stop_outcome == Some(StopOutcome::Lost),
+            kill: false,
         })
     }
 }

@@ -27,9 +27,12 @@ pub fn cancel(args: &CancelArgs, service: &Service) -> Result<Exit, Failure> {
     match args.ids.as_slice() {
         [id] if !args.dry_run => {
             let exit = one(*id, args, service)?;
-            if args.wait { wait::until_stopped(*id, args.timeout, exit, service) } else { Ok(exit) }
+            if args.wait { wait::until_stopped(*id, args.timeout, args.json, exit, service) } else { Ok(exit) }
         }
-        [_, ..] if args.wait => Err(Failure::new(Exit::Usage, "--wait takes one id".to_owned())),
+        [_, ..] if args.wait => Err(Failure::new(
+            Exit::Usage,
+            "nothing was cancelled: --wait takes one id. Cancel them without it, then use `estop wait ID --stopped` for each",
+        )),
         _ => many(args, service),
     }
 }
@@ -37,19 +40,7 @@ pub fn cancel(args: &CancelArgs, service: &Service) -> Result<Exit, Failure> {
 fn one(id: i64, args: &CancelArgs, service: &Service) -> Result<Exit, Failure> {
     let request = CancelRequest { reason: args.reason.clone() };
     let call = Call::new("POST", format!("/api/test-runs/{id}/cancel")).with_body(&request).idempotent();
-    let response = retry::send(service, &call, RETRY_FOR)?;
-    let exit = match response.status {
-        200 => Exit::Done,
-        412 => Exit::AlreadyOver,
-        _ => return Err(response.refusal()),
-    };
-    let message = response.message().ok_or_else(|| response.refusal())?;
-    match (args.json, exit) {
-        (true, _) => terminal::print(sanitize_json(&response.text)),
-        (false, Exit::Done) => terminal::print(message),
-        (false, _) => terminal::error(message),
-    }
-    Ok(exit)
+    super::print_decision(args.json, &retry::send(service, &call, RETRY_FOR)?)
 }
 
 fn many(args: &CancelArgs, service: &Service) -> Result<Exit, Failure> {
