@@ -51,14 +51,18 @@ fn print_result(json: bool, response: &Response, sentence: impl FnOnce() -> Stri
     terminal::print(if json { sanitize_json(&response.text) } else { sentence() });
 }
 
-/// Prints what became of a request that the service decides with a message: 200 if it is done, 412 if it is too late.
-fn print_decision(json: bool, response: &Response) -> Result<Exit, Failure> {
+/// What became of a request that the service decides with a message: 200 if it is done, 412 if it is too late.
+fn decision(response: &Response) -> Result<(Exit, String), Failure> {
     let exit = match response.status {
         200 => Exit::Done,
         412 => Exit::AlreadyOver,
         _ => return Err(response.refusal()),
     };
-    let message = response.message().ok_or_else(|| response.refusal())?;
+    Ok((exit, response.message().ok_or_else(|| response.refusal())?))
+}
+
+fn print_decision(json: bool, response: &Response) -> Result<Exit, Failure> {
+    let (exit, message) = decision(response)?;
     match (json, exit) {
         (true, _) => terminal::print(sanitize_json(&response.text)),
         (false, Exit::Done) => terminal::print(message),
@@ -82,10 +86,10 @@ mod tests {
     #[test]
     fn a_decision_is_done_or_too_late_and_anything_else_is_refused() {
         let decided = |status, text: &str| {
-            print_decision(false, &Response::of(status, text)).map_err(|failure| (failure.exit, failure.message))
+            decision(&Response::of(status, text)).map_err(|failure| (failure.exit, failure.message))
         };
-        assert_eq!(decided(200, r#"{"message":"Done."}"#), Ok(Exit::Done));
-        assert_eq!(decided(412, r#"{"message":"Over."}"#), Ok(Exit::AlreadyOver));
+        assert_eq!(decided(200, r#"{"message":"Done."}"#), Ok((Exit::Done, "Done.".to_owned())));
+        assert_eq!(decided(412, r#"{"message":"Over."}"#), Ok((Exit::AlreadyOver, "Over.".to_owned())));
         let missing = r#"{"data":null,"error":{"message":"No such run."}}"#;
         assert_eq!(decided(404, missing), Err((Exit::Refused, "No such run. Check the id.".to_owned())));
         for (status, text) in [(200, "<html>"), (412, "<html>"), (403, "")] {

@@ -151,7 +151,10 @@ impl Finisher<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::lease::ServiceTime;
+    use super::super::supervisor::{Remaining, StopTimeouts, next};
     use super::*;
+    use estop_protocol::time::Timestamp;
     use serde_json::{Value, json};
 
     fn body(ending: Ending, stop: Option<ConfirmedStop>) -> Value {
@@ -184,16 +187,27 @@ mod tests {
         }
     }
 
+    /// A lease of so many seconds, claimed at 0 s.
+    fn lease(seconds: i64) -> Lease {
+        let service = ServiceTime { date: None, counted: Timestamp(0) };
+        Lease::claimed(Timestamp(seconds * 1000), Duration::ZERO, service)
+    }
+
+    #[test]
+    fn a_result_is_sent_for_two_leases_and_at_least_thirty_seconds() {
+        for (length, within) in [(120, 240), (16, 32), (2, 30), (-5, 30)] {
+            assert_eq!(two_leases(lease(length)), Duration::from_secs(within), "{length}");
+        }
+        // Not for less because it was renewed lately, or for more.
+        let renewed = lease(120).after_heartbeat(Timestamp(181_000), Duration::from_secs(61));
+        assert_eq!(two_leases(renewed), Duration::from_secs(240));
+    }
+
     #[test]
     fn tests_that_a_lease_cut_short_have_no_result() {
-        use super::super::lease::{Lease, ServiceTime};
-        use super::super::supervisor::{Remaining, StopTimeouts, next};
-        use estop_protocol::time::Timestamp;
         let timeouts = StopTimeouts { grace: None, default_grace: Duration::ZERO, kill_after: Duration::ZERO };
-        let service = ServiceTime { date: None, counted: Timestamp(0) };
-        let lease = Lease::claimed(Timestamp(1000), Duration::ZERO, service);
         let at = Duration::from_secs;
-        let (state, _) = next(State::new(timeouts, Some(lease)), Event::Tick(Remaining::Group), at(1));
+        let (state, _) = next(State::new(timeouts, Some(lease(1))), Event::Tick(Remaining::Group), at(1));
         let (state, _) = next(state, Event::Exited(ExitStatus::Code(0)), at(2));
         assert_eq!(Ending::of(&state), Ending::Interrupted(ExitStatus::Code(0)));
     }

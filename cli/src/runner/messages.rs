@@ -163,6 +163,7 @@ pub fn stopped(id: i64, stop: ConfirmedStop) -> String {
 mod tests {
     use super::*;
     use estop_protocol::run::Cause;
+    use serde_json::json;
 
     fn cancel(reason: Option<&str>) -> Cancel {
         Cancel { reason: reason.map(str::to_owned), cause: Cause::User, by: "ada".into(), at: Timestamp(0) }
@@ -218,6 +219,62 @@ mod tests {
         ] {
             assert_eq!(stopped(7, stop), message);
         }
+    }
+
+    /// Cancelled at 09:30:00.
+    fn run(state: &str, outcome: &str, confirmed_at: Option<&str>) -> TestRun {
+        let run = json!({
+            "id": 7, "state": state, "environment": {"id": 1, "name": "Staging", "slug": "staging"}, "tags": [],
+            "created_at": "2026-11-24T09:29:00.000Z", "created_by": "ci", "runner": "r1", "protected": false,
+            "cancel": {"reason": null, "cause": "user", "by": "ada", "at": "2026-11-24T09:30:00.000Z"},
+            "stop": {"outcome": outcome, "confirmed_at": confirmed_at},
+        });
+        serde_json::from_value(run).expect("a run")
+    }
+
+    #[test]
+    fn a_closed_stop_record_says_how_the_stop_went_and_how_long_it_took() {
+        let at = |time: &str| Some(format!("2026-11-24T09:{time}Z"));
+        for (outcome, confirmed_at, message) in [
+            ("graceful", at("30:02.149"), "test run 7 stopped gracefully in 2.1 s."),
+            ("graceful", at("30:00.000"), "test run 7 stopped gracefully in 0.0 s."),
+            ("terminated", at("30:09.951"), "test run 7 stopped on SIGTERM in 10.0 s."),
+            ("killed", at("31:15.000"), "test run 7 stopped on SIGKILL in 75.0 s."),
+            ("killed", None, "test run 7 stopped on SIGKILL."),
+            ("never_started", at("30:00.000"), "test run 7 never started."),
+            (
+                "lost",
+                None,
+                "the runner of test run 7 was lost: nobody knows whether its tests have stopped. Check the machine r1.",
+            ),
+        ] {
+            assert_eq!(how_it_stopped(&run("cancelled", outcome, confirmed_at.as_deref())), message);
+        }
+        let confirmed = |outcome: &str, at: Option<&str>| stop_confirmed(&run("cancelled", outcome, at));
+        let at = "2026-11-24T09:30:02.149Z";
+        assert_eq!(confirmed("graceful", Some(at)), Some(format!("{at}, 2.1 s after the cancel")));
+        assert_eq!(confirmed("never_started", Some(at)).as_deref(), Some(at));
+        assert_eq!(confirmed("stopping", None), None);
+    }
+
+    #[test]
+    fn a_wait_that_times_out_says_what_can_be_done() {
+        let message = timed_out(&run("cancelled", "stopping", None));
+        assert!(message.contains("`estop wait 7 --stopped`") && message.contains("`estop kill 7`"), "{message}");
+        let message = timed_out(&run("started", "stopping", None));
+        assert!(message.contains("is started") && message.contains("`estop cancel 7`"), "{message}");
+    }
+
+    #[test]
+    fn a_result_that_is_kept_in_a_file_comes_with_the_command_that_sends_it() {
+        let message = |path: &str| finish_kept(7, "passed", "no response.", Path::new(path));
+        assert_eq!(
+            message("/a/estop-finish-7.json"),
+            "no response. The result of test run 7 (passed) could not be recorded. Send it later with: \
+             estop finish --from /a/estop-finish-7.json"
+        );
+        assert!(message("/it's here/f").ends_with(r" --from '/it'\''s here/f'"));
+        assert!(message("/$(true)/f").ends_with(" --from '/$(true)/f'"));
     }
 
     #[test]

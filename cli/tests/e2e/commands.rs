@@ -1,8 +1,9 @@
-//! `estop cancel`, `list`, `show`, `wait` and the commands that take the admin token.
+//! `estop cancel`, `kill`, `list`, `show`, `wait` and the commands that take the admin token.
 
 use serde_json::{Value, json};
 
-use crate::client::{ADMIN, Project, unique};
+use crate::client::{ADMIN, Project, Server, eventually, unique};
+use crate::proxy::{Mode, Proxy, respond_with};
 use crate::support::{Ended, Running, estop, start};
 
 fn call(project: &Project, arguments: &[&str]) -> Ended {
@@ -102,11 +103,8 @@ fn a_stop_can_be_waited_for() {
     let project = Project::new();
     let (id, token) = project.started();
     let (id, lease) = (id.to_string(), json!({"lease": token}));
-    let ended = call(&project, &["cancel", &id, "--wait", "--timeout", "1"]).expect_code(124);
-    assert!(
-        ended.stdout.contains("is cancelled") && ended.stderr.contains("its runner is still stopping"),
-        "{ended:?}"
-    );
+    let ended = call(&project, &["cancel", &id, "--wait", "--timeout", "1s"]).expect_code(124);
+    assert!(ended.stdout.contains("is cancelled") && ended.stderr.contains(&format!("`estop kill {id}`")), "{ended:?}");
     let waiting = start(&project, &["wait", &id, "--stopped"]);
     let again = start(&project, &["cancel", &id, "--wait"]);
     let finish =
@@ -118,10 +116,56 @@ fn a_stop_can_be_waited_for() {
     let ended = again.end().expect_code(123);
     assert!(ended.stdout.contains(&said), "{ended:?}");
     let shown = call(&project, &["show", &id]).expect_code(0);
-    assert!(shown.stdout.contains("stopped on SIGTERM in ") && shown.stdout.contains("stop confirmed"), "{shown:?}");
+    assert!(shown.stdout.contains("stop confirmed") && shown.stdout.contains(" s after the cancel"), "{shown:?}");
     // One that no runner held has stopped at once.
     let queued = project.queued().to_string();
     let ended = call(&project, &["cancel", &queued, "--wait"]).expect_code(0);
     assert!(ended.stdout.contains(&format!("test run {queued} never started.")), "{ended:?}");
     call(&project, &["cancel", &queued, "7", "--wait"]).expect_code(2);
+    // Programs get the cancel's answer and the run.
+    let queued = project.queued().to_string();
+    let ended = call(&project, &["cancel", &queued, "--wait", "--json"]).expect_code(0);
+    let lines: Vec<Value> = ended.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert!(lines[0]["message"].is_string(), "{lines:?}");
+    assert_eq!((lines.len(), &lines[1]["data"]["test_run"]["stop"]["outcome"]), (2, &json!("never_started")));
+    // A run that ended by itself has no stop to wait for.
+    let (passed, token) = project.started();
+    project.finish(passed, &token).ok();
+    let ended = call(&project, &["cancel", &passed.to_string(), "--wait"]).expect_code(123);
+    assert!(ended.stdout.is_empty(), "{ended:?}");
+    call(&project, &["wait", &passed.to_string(), "--stopped"]).expect_code(0);
+}
+
+#[test]
+fn a_stop_that_nobody_confirms_is_not_taken_for_one() {
+    let project = Project::on(Server::short());
+    let (id, _) = project.started();
+    let id = id.to_string();
+    let waiting = [
+        start(&project, &["cancel", &id, "--wait", "--timeout", "60s"]),
+        start(&project, &["wait", &id, "--stopped", "--timeout", "1m"]),
+    ];
+    eventually("a lost runner", || {
+        project.server.tick();
+        (project.show(id.parse().expect("an id"))["stop"]["outcome"] == "lost").then_some(())
+    });
+    for waiting in waiting {
+        let ended = waiting.end().expect_code(121);
+        assert!(ended.stdout.contains("was lost") && ended.stdout.contains("Check the machine r1."), "{ended:?}");
+    }
+}
+
+#[test]
+fn a_wait_outlasts_an_outage_and_does_what_the_service_asks() {
+    let project = Project::new();
+    let id = project.queued();
+    project.cancel(id);
+    let busy = r#"{"data":null,"error":{"message":"Too many requests."}}"#;
+    let proxy = Proxy::before(&project.server.url, respond_with("429 Too Many Requests", "Retry-After: 2\r\n", busy));
+    let arguments = ["wait", &id.to_string(), "--stopped", "--timeout", "30"];
+    let mut waiting = Running::of(estop(&proxy.url, &project.key).args(arguments));
+    waiting.says("still waiting");
+    assert_eq!(proxy.seen(), 1);
+    proxy.switch(Mode::Through);
+    waiting.end().expect_code(120);
 }

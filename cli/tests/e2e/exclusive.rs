@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::proxy::{Mode, Proxy, http};
-use crate::support::{Running, estop, lives};
+use crate::support::{Running, Scratch, estop, lives};
 
 /// Registers and claims a run whose lease lasts two seconds, answers heartbeats and finishes with these.
 fn service(heartbeat: (&'static str, Value), finish: (&'static str, Value)) -> Proxy {
@@ -66,7 +66,9 @@ fn an_exclusive_run_stops_when_its_lease_runs_out() {
 fn an_exclusive_run_that_ignores_signals_is_killed() {
     let proxy = service(unavailable(), unavailable());
     let script = "trap '' INT TERM; echo pid=$$; while :; do sleep 0.05; done";
-    let mut running = run(&proxy, &["--exclusive", "--grace", "0", "--kill-after", "0"], script);
+    let scratch = Scratch::new();
+    let options = ["--exclusive", "--grace", "0", "--kill-after", "0", "--finish-file", scratch.path()];
+    let mut running = run(&proxy, &options, script);
     let pid = running.word_after("pid=");
     let ended = running.end().expect_code(121);
     assert!(ended.stderr.contains("had to be killed") && !lives(&pid), "{ended:?}");

@@ -12,6 +12,7 @@ mod bulk;
 mod commands;
 mod concurrency;
 mod exclusive;
+mod late;
 mod lists;
 mod outage;
 mod playwright;

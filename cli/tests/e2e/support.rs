@@ -1,13 +1,14 @@
 //! Starts the binary, watches its output, signals it and waits for it.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-use crate::client::{Project, eventually};
+use crate::client::{Project, eventually, unique};
 
 /// A process that has ended.
 #[derive(Debug)]
@@ -63,6 +64,27 @@ pub fn estop(url: &str, key: &str) -> Command {
     }
     command.env("ESTOP_URL", url).env("ESTOP_KEY", key);
     command
+}
+
+/// A folder for files that estop leaves, gone with the test.
+pub struct Scratch(pub PathBuf);
+
+impl Scratch {
+    pub fn new() -> Self {
+        let folder = std::env::temp_dir().join(format!("estop-{}", unique()));
+        std::fs::create_dir(&folder).expect("a folder");
+        Self(folder)
+    }
+
+    pub fn path(&self) -> &str {
+        self.0.to_str().expect("a path")
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// Starts `estop ARGUMENTS` with a project's key.
