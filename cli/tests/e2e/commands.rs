@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::client::{ADMIN, Project, Server, eventually, unique};
-use crate::proxy::{Mode, Proxy, respond_with};
+use crate::proxy::{Mode, Proxy, http, respond_with};
 use crate::support::{Ended, Running, estop, start};
 
 fn call(project: &Project, arguments: &[&str]) -> Ended {
@@ -153,6 +153,26 @@ fn a_stop_that_nobody_confirms_is_not_taken_for_one() {
         let ended = waiting.end().expect_code(121);
         assert!(ended.stdout.contains("was lost") && ended.stdout.contains("Check the machine r1."), "{ended:?}");
     }
+}
+
+#[test]
+fn a_kill_reports_its_outcome() {
+    // The service is a stand-in: a run that is still stopping is at hand for a moment only.
+    let error = r#"{"data":null,"error":{"message":"There is no such test run."}}"#;
+    let proxy = Proxy::before(
+        "http://127.0.0.1:1",
+        Mode::Responds(vec![
+            ("POST /api/test-runs/7/kill ", http("200 OK", "", r#"{"message":"Test run 7 is being killed."}"#)),
+            ("POST /api/test-runs/8/kill ", http("412 Precondition Failed", "", r#"{"message":"It has stopped."}"#)),
+            ("POST /api/test-runs/9/kill ", http("404 Not Found", "", error)),
+        ]),
+    );
+    let kill = |id: &str| Running::of(estop(&proxy.url, "a-key").args(["kill", id])).end();
+    assert_eq!(kill("7").expect_code(0).stdout, "Test run 7 is being killed.\n");
+    let ended = kill("8").expect_code(123);
+    assert!(ended.stderr.contains("It has stopped.") && ended.stdout.is_empty(), "{ended:?}");
+    let ended = kill("9").expect_code(122);
+    assert!(ended.stderr.contains("no such test run. Check the id."), "{ended:?}");
 }
 
 #[test]

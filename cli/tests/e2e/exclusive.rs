@@ -6,7 +6,7 @@ use crate::proxy::{Mode, Proxy, http};
 use crate::support::{Running, Scratch, estop, lives};
 
 /// Registers and claims a run whose lease lasts two seconds, answers heartbeats and finishes with these.
-fn service(heartbeat: (&'static str, Value), finish: (&'static str, Value)) -> Proxy {
+pub fn service(heartbeat: (&'static str, Value), finish: (&'static str, Value)) -> Proxy {
     service_with_lease("2026-11-22T09:30:02.000Z", heartbeat, finish)
 }
 

@@ -6,7 +6,8 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::client::{Project, Server, eventually};
-use crate::support::{Ended, Running, lives, run, start};
+use crate::exclusive::service;
+use crate::support::{Ended, Running, estop, lives, run, start};
 
 /// Whether the cancel that `Project::cancel` makes was reported.
 fn says_who_and_why(ended: &Ended) -> bool {
@@ -83,6 +84,25 @@ fn processes_that_left_the_group_die_too() {
     let script = "setsid sh -c 'echo pid=$$; exec sleep 1000' & trap 'exit 0' INT; while :; do sleep 0.1; done";
     let running = run(&project, &[], script);
     cancel_and_check(&project, running, "terminated");
+}
+
+#[test]
+fn an_order_to_kill_leaves_no_grace() {
+    let order = json!({
+        "reason": null, "cause": "user", "by": "ada", "at": "2026-11-22T09:30:01.000Z", "grace_seconds": 1000,
+        "lease_lost": false, "kill": true,
+    });
+    let beat = json!({"data": {
+        "state": "cancelled", "lease": {"expires_at": "2026-11-22T09:40:00.000Z"}, "stop": order,
+    }});
+    let proxy = service(("200 OK", beat), ("412 Precondition Failed", json!({"message": "over", "stop": order})));
+    let script = "trap 'echo heard' INT TERM; echo pid=$$; while :; do sleep 0.1; done";
+    let mut command = estop(&proxy.url, "a-key");
+    let mut running = Running::of(command.args(["run", "-e", "staging", "--", "sh", "-c", script]));
+    let pid = running.word_after("pid=");
+    let ended = running.end().expect_code(120);
+    assert!(!lives(&pid) && !ended.stdout.contains("heard"), "{ended:?}");
+    assert!(ended.stderr.contains("sending SIGKILL") && ended.stderr.contains("had to be killed"), "{ended:?}");
 }
 
 #[test]
