@@ -90,7 +90,9 @@ impl Finisher<'_> {
         let id = self.run.id;
         let within = self.within.unwrap_or_else(|| two_leases(self.run.lease));
         let delivery = Delivery::new(id, ending.request(&self.run.token, stop));
+        let mut retried = false;
         let response = retry::send_with(self.service, &delivery.call(), within, |retry| {
+            retried = true;
             if retry.attempt == 1 {
                 terminal::warn(messages::finish_retries(&retry.error.message, within));
             }
@@ -120,7 +122,13 @@ impl Finisher<'_> {
                 terminal::info(messages::stop_reason(id, &reason));
                 reason.exit()
             }
-            (Answer::Recorded | Answer::LeaseLost(_), _) => exit,
+            (Answer::Recorded, _) => {
+                if retried {
+                    terminal::info(format!("the result of test run {id} is recorded"));
+                }
+                exit
+            }
+            (Answer::LeaseLost(_), Some(_)) => exit,
             (Answer::Refused(failure), _) => {
                 self.keep(&delivery, &failure.message);
                 exit

@@ -82,7 +82,8 @@ fn a_result_is_recorded_once_the_service_is_back() {
     running.type_in("go\n");
     running.says("to record the result. Ctrl-C ends that");
     proxy.switch(Mode::Through);
-    running.end().expect_code(5);
+    let ended = running.end().expect_code(5);
+    assert!(ended.stderr.ends_with(&format!("the result of test run {id} is recorded\n")), "{ended:?}");
     assert_eq!(project.show(id)["result"], "failed");
 }
 
