@@ -10,7 +10,7 @@ CREATE TABLE schema_version (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1), -- there is one row
     version  INTEGER NOT NULL
 ) STRICT;
-INSERT INTO schema_version (only_row, version) VALUES (1, 5);
+INSERT INTO schema_version (only_row, version) VALUES (1, 6);
 
 -- A project: the wall between keys. No key sees a run of another project.
 CREATE TABLE projects (
@@ -81,25 +81,28 @@ CREATE UNIQUE INDEX keys_by_request ON keys (request_id) WHERE request_id IS NOT
 -- caller's Idempotency-Key or, without one, the Worker's own, so that a repeated write is recognised as ours and two keys
 -- can never collide. With it goes the hash of that request's route and body (SHA-256, the first half, in hex): the same
 -- Idempotency-Key with another hash is another request and not a repeat. NULL: from before 0.2.0, and taken for a repeat.
+--
+-- Which values a column takes is said by the triggers below and not by a CHECK, so that a new one needs no new table.
+-- There are no foreign keys: each would read a row for what a trigger has checked already.
 CREATE TABLE runs (
     id                INTEGER PRIMARY KEY, -- the {id} of every route of a run
-    project_id        INTEGER NOT NULL REFERENCES projects (id),     -- the project that it belongs to: the key's project
-    environment_id    INTEGER NOT NULL REFERENCES environments (id), -- what it runs against
+    project_id        INTEGER NOT NULL,    -- the project that it belongs to: the key's project
+    environment_id    INTEGER NOT NULL,    -- what it runs against: one of its project's environments
+    version           INTEGER NOT NULL DEFAULT 1, -- grows by 1 with each change: of two copies, the higher one is newer
 
     -- pending    waits behind another run (concurrency limit)
-    -- queued     may start; no runner has it yet
-    -- started    a runner holds its lease
-    -- ended      over: finished, `result` says how
-    -- error      over: broke, `error_code` says how
+    -- queued     may start; no runner has any of it yet
+    -- started    a runner has claimed a shard of it
+    -- ended      over: every shard is finished, `result` says how
+    -- error      over: every shard is finished and one broke, `error_code` says how
     -- cancelled  over: stopped by someone or something, the cancel_ columns say by whom and why
-    state             TEXT    NOT NULL CHECK (state IN ('pending', 'queued', 'started', 'ended', 'error', 'cancelled')),
-    result            TEXT    CHECK (result IN ('passed', 'failed')), -- how it ended; with `ended` only
-    -- how it broke; with `error` only
-    error_code        TEXT    CHECK (error_code IN ('merge_conflict', 'dispatch_failed', 'report_not_generated',
-                                                    'run_failed_with_error', 'worker_interrupted', 'merge_reports_failed')),
+    state             TEXT    NOT NULL,
+    result            TEXT,              -- passed or failed; with `ended` only
+    error_code        TEXT,              -- how it broke; with `error` only
 
     -- What was registered.
     request_id        TEXT    NOT NULL,  -- the request that registered it
+    request_hash      TEXT,              -- and its hash
     created_at        INTEGER NOT NULL,  -- when
     created_by        TEXT    NOT NULL,  -- the key's user
     -- For the unclaimed timeout: since when it could have been claimed, which it cannot while another run holds its group.
@@ -109,78 +112,74 @@ CREATE TABLE runs (
     metadata          TEXT    CHECK (metadata IS NULL OR json_valid(metadata)), -- string and number values
     tags              TEXT    NOT NULL DEFAULT '[]' CHECK (json_valid(tags)), -- words to find it by
     github_actor      TEXT,              -- who set off the CI job, if given
-    total_shards      INTEGER CHECK (total_shards >= 1), -- how many shards report, if given
+    total_shards      INTEGER NOT NULL DEFAULT 1 CHECK (total_shards >= 1), -- how many shards it has, numbered from 1
+    fail_fast         INTEGER CHECK (fail_fast >= 1), -- cancelled once so many tests have failed; NULL: never
+    run_group         TEXT,              -- jobs that give the same one join this run (`group` in the API); NULL: nobody joins
+    -- Which attempt of the CI's this is: the latest that claimed a shard. A later one, once the run is over, makes a new run.
+    attempt           INTEGER NOT NULL DEFAULT 1 CHECK (attempt >= 1),
     concurrency_group TEXT,              -- what may have one active run, e.g. "environment 3"; NULL: no limit when it was registered
-    protected         INTEGER NOT NULL DEFAULT 0 CHECK (protected IN (0, 1)), -- 1: never superseded
+    protected         INTEGER NOT NULL DEFAULT 0 CHECK (protected = 0 OR protected = 1), -- 1: never superseded
 
-    -- The lease: who runs it, and until when we believe that without hearing more. Only its token can renew or finish.
-    runner            TEXT,              -- the runner's name, if given
-    lease_token       TEXT,              -- the fence: heartbeat and finish must carry it
-    lease_renewed_at  INTEGER,           -- the claim, or the last heartbeat that renewed
-    lease_expires_at  INTEGER,           -- from then on the runner is silent for too long
-    started_at        INTEGER,           -- the claim
+    -- What its shards add up to, as the triggers count it.
+    open_shards       INTEGER NOT NULL DEFAULT 0 CHECK (open_shards >= 0), -- that a runner holds, or whose runner has not stopped
+    finished_shards   INTEGER NOT NULL DEFAULT 0 CHECK (finished_shards >= 0), -- that have ended or broken, carried ones included
+    failed_tests      INTEGER NOT NULL DEFAULT 0 CHECK (failed_tests >= 0), -- that have failed so far, over all shards
+    started_at        INTEGER,           -- the first claim
     started_by        TEXT,              -- the key's user
-    claim_request_id  TEXT,              -- the request that claimed it
-
-    -- How it finished.
-    ended_at          INTEGER,           -- when it ended or broke
-    ended_by          TEXT,              -- the user whose key claimed it: a finish needs no key
-    finish_request_id TEXT,              -- the request that said so
+    ended_at          INTEGER,           -- when the last shard ended or broke
+    ended_by          TEXT,              -- the user whose key claimed that shard: a finish needs no key
     counts            TEXT    CHECK (counts IS NULL OR json_valid(counts)),     -- {total, success, failed, skipped, flaky}
 
     -- Who stopped it, why and when. Written once, by the UPDATE that decides, and never again.
     cancelled_at      INTEGER,           -- when
     cancel_reason     TEXT,              -- what the caller said, or what the system says; NULL: nothing was said
-    cancel_cause      TEXT    CHECK (cancel_cause IN ('user', 'stale', 'superseded')), -- what brought it about
+    cancel_cause      TEXT,              -- what brought it about: user, stale, superseded or fail_fast
     cancel_by         TEXT,              -- the key's user, or "system:sweeper" and the like
-    cancel_request_id TEXT,              -- the request, tick or registration that cancelled it
-    superseded_by     INTEGER REFERENCES runs (id), -- the newer run that took its place
+    cancel_request_id TEXT,              -- the request, tick, registration or shard that cancelled it
+    cancel_request_hash TEXT,            -- its hash
+    superseded_by     INTEGER,           -- the newer run that took its place
 
-    -- The stop record: whether the runner has really stopped. Apart from `state`, so that no run hangs in "cancelling".
-    -- never_started  no runner ever held the run
-    -- stopping       the runner was told, or will be at its next heartbeat
-    -- graceful       the runner confirmed: the tests ended by themselves, on SIGINT or, if `stop_terminated`, on SIGTERM
-    -- killed         the runner confirmed: it had to kill them
-    -- lost           the lease ran out without a word
-    stop_outcome      TEXT    CHECK (stop_outcome IN ('never_started', 'stopping', 'graceful', 'killed', 'lost')),
-    stop_closed_at    INTEGER,           -- when the runner confirmed, or was given up as lost; NULL: neither
+    -- The stop record: whether the runners have really stopped. Apart from `state`, so that no run hangs in "cancelling".
+    -- It is the worst of its shards', and closes when all of them have.
+    -- never_started  no runner held any of it when it was cancelled
+    -- stopping       a runner was told, or will be at its next heartbeat
+    -- graceful       the runners confirmed: the tests ended by themselves, on SIGINT
+    -- terminated     one took SIGTERM
+    -- killed         one had to be killed
+    -- lost           a lease ran out without a word
+    stop_outcome      TEXT,
+    stop_closed_at    INTEGER,           -- when the last runner confirmed, or was given up as lost; NULL: neither
+    kill_at           INTEGER,           -- when someone ordered SIGKILL at once
+    kill_by           TEXT,              -- the key's user
+    kill_request_id   TEXT,              -- the request
+    late_at           INTEGER,           -- when a runner that was taken for lost said how its tests had ended (run_shards.late_result)
 
     -- Its state as long as it is not over; NULL from then on. What a cancel can reach, and what the sweeper looks at.
     -- (Written so that SQLite compares, and does not look the state up in a list, which D1 bills as a row.)
     open_state        TEXT
         GENERATED ALWAYS AS (CASE state WHEN 'pending' THEN state WHEN 'queued' THEN state WHEN 'started' THEN state END) VIRTUAL,
 
-    -- The concurrency group that it waits for, holds or has not yet let go of: as long as it is not over, or its runner
-    -- is still stopping.
+    -- The concurrency group that it waits for, holds or has not yet let go of: as long as it is not over, or its runners
+    -- are still stopping.
     active_group      TEXT
         GENERATED ALWAYS AS (CASE WHEN open_state IS NOT NULL OR stop_outcome = 'stopping' THEN concurrency_group END) VIRTUAL,
 
-    -- The concurrency group that its runner holds, so that no other run of it can be claimed.
+    -- The concurrency group that its runners hold, so that no other run of it can be claimed.
     held_group        TEXT
         GENERATED ALWAYS AS (CASE WHEN state = 'started' OR stop_outcome = 'stopping' THEN concurrency_group END) VIRTUAL,
 
-    -- Added to the table later, as the columns above cannot be.
-    stop_terminated     INTEGER NOT NULL DEFAULT 0, -- 1: it took SIGTERM; the API's outcome `terminated`
-    request_hash        TEXT,            -- of the registration
-    claim_request_hash  TEXT,            -- of the claim
-    finish_request_hash TEXT,            -- of the finish
-    cancel_request_hash TEXT,            -- of the cancel, or of the registration that superseded it
-
     CHECK ((state = 'ended') = (result IS NOT NULL)),
     CHECK ((state = 'error') = (error_code IS NOT NULL)),
-    CHECK ((state IN ('ended', 'error')) = (ended_at IS NOT NULL)),
+    CHECK ((state = 'ended' OR state = 'error') = (ended_at IS NOT NULL)),
     CHECK ((ended_at IS NULL) = (ended_by IS NULL)),
-    CHECK ((ended_at IS NULL) = (finish_request_id IS NULL)),
+    CHECK (ended_at IS NULL OR finished_shards = total_shards),
     CHECK (counts IS NULL OR ended_at IS NOT NULL),
 
-    CHECK (state NOT IN ('pending', 'queued') OR lease_token IS NULL),
-    CHECK (state NOT IN ('started', 'ended', 'error') OR lease_token IS NOT NULL),
-    CHECK ((lease_token IS NULL) = (lease_renewed_at IS NULL)),
-    CHECK ((lease_token IS NULL) = (lease_expires_at IS NULL)),
-    CHECK ((lease_token IS NULL) = (started_at IS NULL)),
-    CHECK ((lease_token IS NULL) = (started_by IS NULL)),
-    CHECK ((lease_token IS NULL) = (claim_request_id IS NULL)),
-    CHECK (runner IS NULL OR lease_token IS NOT NULL),
+    CHECK (open_shards + finished_shards <= total_shards),
+    CHECK (open_shards = 0 OR state = 'started' OR stop_outcome IS 'stopping'),
+    CHECK ((state <> 'pending' AND state <> 'queued') OR started_at IS NULL),
+    CHECK ((state <> 'started' AND state <> 'ended' AND state <> 'error') OR started_at IS NOT NULL),
+    CHECK ((started_at IS NULL) = (started_by IS NULL)),
 
     CHECK ((state = 'cancelled') = (cancelled_at IS NOT NULL)),
     CHECK ((cancelled_at IS NULL) = (cancel_cause IS NULL)),
@@ -189,8 +188,12 @@ CREATE TABLE runs (
     CHECK ((cancelled_at IS NULL) = (stop_outcome IS NULL)),
     CHECK (cancel_reason IS NULL OR cancelled_at IS NOT NULL),
     CHECK (superseded_by IS NULL OR cancel_cause IS 'superseded'),
-    CHECK (stop_outcome IS NULL OR (stop_outcome = 'never_started') = (lease_token IS NULL)),
-    CHECK ((stop_closed_at IS NOT NULL) = (stop_outcome IS NOT NULL AND stop_outcome IN ('graceful', 'killed', 'lost')))
+    CHECK (stop_outcome IS NULL OR (stop_outcome = 'stopping') = (open_shards > 0)),
+    CHECK ((stop_closed_at IS NULL) = (stop_outcome IS NULL OR stop_outcome = 'never_started' OR stop_outcome = 'stopping')),
+    CHECK (kill_at IS NULL OR cancelled_at IS NOT NULL),
+    CHECK ((kill_at IS NULL) = (kill_by IS NULL)),
+    CHECK ((kill_at IS NULL) = (kill_request_id IS NULL)),
+    CHECK (late_at IS NULL OR cancelled_at IS NOT NULL)
 ) STRICT;
 
 -- One for each filter of the list that has its own. Every index of a rowid table ends in the id, so each also gives newest
@@ -201,14 +204,68 @@ CREATE INDEX        runs_by_branch      ON runs (project_id, branch) WHERE branc
 CREATE INDEX        runs_by_environment ON runs (project_id, environment_id);
 CREATE INDEX        runs_by_result      ON runs (project_id, result) WHERE result IS NOT NULL;
 
+-- The run that a job joins: of an attempt of a group there is one.
+CREATE UNIQUE INDEX runs_by_run_group   ON runs (project_id, run_group, attempt) WHERE run_group IS NOT NULL;
+
 -- The runs that are not over: for the sweeper, for bulk cancels and for the list.
-CREATE INDEX runs_open        ON runs (open_state, project_id) WHERE open_state IS NOT NULL;
+CREATE INDEX runs_open     ON runs (open_state, project_id) WHERE open_state IS NOT NULL;
 -- The runs whose runners are still stopping: for the sweeper.
-CREATE INDEX runs_unconfirmed ON runs (lease_expires_at) WHERE stop_outcome = 'stopping';
+CREATE INDEX runs_stopping ON runs (cancelled_at) WHERE stop_outcome = 'stopping';
 
 -- The concurrency limits.
 CREATE INDEX runs_by_active_group ON runs (project_id, active_group) WHERE active_group IS NOT NULL;
 CREATE INDEX runs_by_held_group   ON runs (project_id, held_group)   WHERE held_group IS NOT NULL;
+
+-- A shard of a run, from its claim on: one that no runner has claimed has no row. Each has a lease of its own; the cancel
+-- decides on the run's row and reaches them all, so that a shard is stopping is not stored: it is an open shard of a
+-- cancelled run.
+CREATE TABLE run_shards (
+    run_id              INTEGER NOT NULL, -- the run
+    shard               INTEGER NOT NULL CHECK (shard >= 1), -- from 1 to the run's total_shards
+
+    -- started    open: a runner holds its lease, or has not stopped yet
+    -- ended      closed: finished, `result` says how
+    -- error      closed: broke, `error_code` says how
+    -- cancelled  closed: its run was cancelled, `stop_outcome` says how its runner stopped
+    state               TEXT    NOT NULL,
+    result              TEXT,             -- passed or failed; with `ended` only
+    error_code          TEXT,             -- how it broke; with `error` only
+    counts              TEXT    CHECK (counts IS NULL OR json_valid(counts)), -- as in runs; the last that its runner said
+    failed              INTEGER NOT NULL DEFAULT 0 CHECK (failed >= 0), -- tests that have failed so far
+
+    -- The lease: who runs it, and until when we believe that without hearing more. Only its token can renew or finish.
+    runner              TEXT,             -- the runner's name, if given
+    lease_token         TEXT,             -- the fence: heartbeat and finish must carry it; NULL: carried
+    lease_renewed_at    INTEGER,          -- the claim, or the last heartbeat that renewed
+    lease_expires_at    INTEGER,          -- from then on the runner is silent for too long, and another may claim the shard
+    started_at          INTEGER NOT NULL, -- the claim
+    started_by          TEXT    NOT NULL, -- the key's user
+    claim_request_id    TEXT    NOT NULL, -- the request that claimed it
+    claim_request_hash  TEXT,             -- its hash
+    attempt             INTEGER NOT NULL DEFAULT 1 CHECK (attempt >= 1), -- which attempt of the CI's this is, as in runs
+
+    ended_at            INTEGER,          -- when it ended or broke
+    finish_request_id   TEXT,             -- the request that said so
+    finish_request_hash TEXT,             -- its hash
+    stop_outcome        TEXT,             -- graceful, terminated, killed or lost, as in runs; with `cancelled` only
+    stop_closed_at      INTEGER,          -- when its runner confirmed, or was given up as lost
+    -- What a runner that was given up as lost said afterwards: {state, result, error_code, counts, at}.
+    late_result         TEXT    CHECK (late_result IS NULL OR json_valid(late_result)),
+    carried             INTEGER NOT NULL DEFAULT 0 CHECK (carried = 0 OR carried = 1), -- 1: it passed in an earlier attempt
+
+    CHECK ((state = 'ended') = (result IS NOT NULL)),
+    CHECK ((state = 'error') = (error_code IS NOT NULL)),
+    CHECK ((state = 'ended' OR state = 'error') = (ended_at IS NOT NULL)),
+    CHECK ((ended_at IS NULL) = (finish_request_id IS NULL)),
+    CHECK ((state = 'cancelled') = (stop_outcome IS NOT NULL)),
+    CHECK ((state = 'cancelled') = (stop_closed_at IS NOT NULL)),
+    CHECK (late_result IS NULL OR stop_outcome IS 'lost'),
+    CHECK ((carried = 1) = (lease_token IS NULL)),
+    CHECK (carried = 0 OR result IS 'passed'),
+    CHECK ((lease_token IS NULL) = (lease_renewed_at IS NULL)),
+    CHECK ((lease_token IS NULL) = (lease_expires_at IS NULL)),
+    PRIMARY KEY (run_id, shard)
+) STRICT, WITHOUT ROWID;
 
 -- A bulk cancel: which runs it chose, once, so that a repeat after a lost answer chooses no others.
 CREATE TABLE bulk_cancels (
@@ -220,28 +277,37 @@ CREATE TABLE bulk_cancels (
     next       TEXT                      -- where the search goes on; NULL: it saw every open run
 ) STRICT, WITHOUT ROWID;
 
--- The audit trail: one event for every change of state, written by the triggers below and by nothing else.
--- A run only ever goes forward, so the step it reached is the key: two terminal events of one run cannot exist.
+-- The audit trail: one event for every change of state and of the stop record, written by the triggers below and by nothing
+-- else. A run only ever goes forward, so the step it reached is the key: two terminal events of one run cannot exist.
 CREATE TABLE run_events (
-    run_id     INTEGER NOT NULL REFERENCES runs (id), -- the run
-    step       INTEGER NOT NULL,         -- 1 pending, 2 queued, 3 started, 4 over
+    run_id     INTEGER NOT NULL,         -- the run
+    step       INTEGER NOT NULL,         -- 1 pending, 2 queued, 3 started, 4 over, 5 SIGKILL was ordered, 6 stopped, 7 late result
     at         INTEGER NOT NULL,         -- when
     from_state TEXT,                     -- NULL: the run was registered
-    to_state   TEXT    NOT NULL,         -- the state since
-    cause      TEXT    NOT NULL,         -- registered, promoted, claimed, finished, or the cancel's cause
+    to_state   TEXT    NOT NULL,         -- the state since; from step 5 on, still `cancelled`
+    cause      TEXT    NOT NULL,         -- registered, promoted, claimed, finished, the cancel's cause, kill, stopped, late_result
     by         TEXT    NOT NULL,         -- the key's user, or "system:…"
-    reason     TEXT,                     -- the cancel's reason, the error's code, or NULL
+    reason     TEXT,                     -- the cancel's reason, the error's code, the stop's outcome, or NULL
     PRIMARY KEY (run_id, step)
 ) STRICT, WITHOUT ROWID;
 
 -- A guard fires AFTER its statement where it can: a BEFORE trigger makes SQLite read the row once more. It undoes the
 -- whole statement all the same.
 
+-- A run is registered once. A repeat of its registration does nothing, and an INSERT OR REPLACE, which would take its place
+-- without deleting it, does nothing either.
+CREATE TRIGGER runs_are_registered_once BEFORE INSERT ON runs
+WHEN EXISTS (SELECT 1 FROM runs WHERE request_id = NEW.request_id)
+BEGIN
+    SELECT RAISE(IGNORE);
+END;
+
 CREATE TRIGGER runs_registered AFTER INSERT ON runs
 BEGIN
     SELECT RAISE(ABORT, 'a run begins pending or queued')
-     WHERE (NEW.state <> 'pending' AND NEW.state <> 'queued') OR NEW.stop_terminated <> 0;
-    -- INSERT OR REPLACE would take a run's place without deleting it; its events are still there.
+     WHERE (NEW.state <> 'pending' AND NEW.state <> 'queued') OR NEW.version <> 1 OR NEW.open_shards <> 0
+        OR NEW.finished_shards <> 0 OR NEW.failed_tests <> 0;
+    -- After an INSERT OR REPLACE by the id, the events of the run that was there are still there.
     SELECT RAISE(ABORT, 'a run is registered once') WHERE EXISTS (SELECT 1 FROM run_events WHERE run_id = NEW.id);
     SELECT RAISE(ABORT, 'a run is of its project''s environments')
      WHERE NEW.project_id IS NOT (SELECT project_id FROM environments WHERE id = NEW.environment_id);
@@ -252,15 +318,27 @@ END;
 -- These fire on every UPDATE that names one of these columns, whatever value it sets.
 CREATE TRIGGER runs_registration_stands AFTER UPDATE OF
     id, project_id, environment_id, request_id, request_hash, created_at, created_by, branch, build, metadata, tags,
-    github_actor, total_shards, concurrency_group, protected ON runs
+    github_actor, total_shards, fail_fast, run_group, concurrency_group, protected ON runs
 BEGIN
     SELECT RAISE(ABORT, 'what was registered never changes');
 END;
 
+CREATE TRIGGER runs_count_their_versions AFTER UPDATE ON runs
+WHEN NEW.version <> OLD.version + 1
+BEGIN
+    SELECT RAISE(ABORT, 'each change of a run counts its version up');
+END;
+
+CREATE TRIGGER runs_attempts_grow AFTER UPDATE OF attempt ON runs
+WHEN NEW.attempt < OLD.attempt OR OLD.open_state IS NULL
+BEGIN
+    SELECT RAISE(ABORT, 'a later attempt joins a run that is not over');
+END;
+
 CREATE TRIGGER runs_over_is_over AFTER UPDATE OF
-    state, result, error_code, ended_at, ended_by, counts, finish_request_id, finish_request_hash, lease_token,
-    started_at, started_by, runner, claim_request_id, claim_request_hash, cancelled_at, cancel_reason, cancel_cause,
-    cancel_by, cancel_request_id, cancel_request_hash, superseded_by, waiting_since ON runs
+    state, result, error_code, ended_at, ended_by, counts, finished_shards, failed_tests, started_at, started_by,
+    cancelled_at, cancel_reason, cancel_cause, cancel_by, cancel_request_id, cancel_request_hash, superseded_by,
+    waiting_since ON runs
 WHEN OLD.open_state IS NULL
 BEGIN
     SELECT RAISE(ABORT, 'a run that is over never changes');
@@ -270,31 +348,190 @@ CREATE TRIGGER runs_go_forward AFTER UPDATE OF state ON runs
 WHEN OLD.state <> NEW.state AND CASE OLD.state
     WHEN 'pending' THEN NEW.state <> 'queued' AND NEW.state <> 'cancelled'
     WHEN 'queued' THEN NEW.state <> 'started' AND NEW.state <> 'cancelled'
-    WHEN 'started' THEN NEW.open_state IS NOT NULL END
+    WHEN 'started' THEN NEW.state <> 'ended' AND NEW.state <> 'error' AND NEW.state <> 'cancelled' END
 BEGIN
     SELECT RAISE(ABORT, 'a run only goes forward');
 END;
 
--- A lease has one holder: nobody takes it over, and nothing takes it away.
-CREATE TRIGGER runs_one_holder AFTER UPDATE OF
-    lease_token, started_at, started_by, runner, claim_request_id, claim_request_hash ON runs
-WHEN OLD.lease_token IS NOT NULL AND OLD.open_state IS NOT NULL
+CREATE TRIGGER runs_start_once AFTER UPDATE OF started_at, started_by ON runs
+WHEN OLD.started_at IS NOT NULL AND (NEW.started_at IS NOT OLD.started_at OR NEW.started_by IS NOT OLD.started_by)
 BEGIN
-    SELECT RAISE(ABORT, 'a run is claimed once');
+    SELECT RAISE(ABORT, 'a run starts once');
 END;
 
--- A lease lasts on only while its runner can still have something to say: as long as the run is not over, and while it stops.
-CREATE TRIGGER runs_lease_ends AFTER UPDATE OF lease_renewed_at, lease_expires_at ON runs
-WHEN OLD.open_state IS NULL AND OLD.stop_outcome IS NOT 'stopping'
+CREATE TRIGGER runs_take_known_words AFTER UPDATE OF result, error_code, cancel_cause, stop_outcome ON runs
+WHEN (NEW.result <> 'passed' AND NEW.result <> 'failed')
+  OR (NEW.error_code <> 'merge_conflict' AND NEW.error_code <> 'dispatch_failed' AND NEW.error_code <> 'report_not_generated'
+      AND NEW.error_code <> 'run_failed_with_error' AND NEW.error_code <> 'worker_interrupted'
+      AND NEW.error_code <> 'merge_reports_failed')
+  OR (NEW.cancel_cause <> 'user' AND NEW.cancel_cause <> 'stale' AND NEW.cancel_cause <> 'superseded'
+      AND NEW.cancel_cause <> 'fail_fast')
+  OR (NEW.stop_outcome <> 'never_started' AND NEW.stop_outcome <> 'stopping' AND NEW.stop_outcome <> 'graceful'
+      AND NEW.stop_outcome <> 'terminated' AND NEW.stop_outcome <> 'killed' AND NEW.stop_outcome <> 'lost')
 BEGIN
-    SELECT RAISE(ABORT, 'a run that is over never changes');
+    SELECT RAISE(ABORT, 'not a word of this schema');
 END;
 
-CREATE TRIGGER runs_stop_record_closes_once AFTER UPDATE OF stop_outcome, stop_closed_at, stop_terminated ON runs
-WHEN (OLD.stop_outcome IS NOT NULL AND OLD.stop_outcome <> 'stopping')
-  OR (NEW.stop_terminated <> 0 AND (NEW.stop_terminated <> 1 OR NEW.stop_outcome IS NOT 'graceful'))
+CREATE TRIGGER runs_stop_record_closes_once AFTER UPDATE OF stop_outcome, stop_closed_at, open_shards ON runs
+WHEN OLD.stop_outcome IS NOT NULL AND OLD.stop_outcome <> 'stopping'
 BEGIN
     SELECT RAISE(ABORT, 'a stop record closes once');
+END;
+
+CREATE TRIGGER runs_are_killed_once AFTER UPDATE OF kill_at, kill_by, kill_request_id ON runs
+WHEN OLD.stop_outcome IS NOT 'stopping' OR OLD.kill_at IS NOT NULL
+BEGIN
+    SELECT RAISE(ABORT, 'a run that is stopping is killed once');
+END;
+
+CREATE TRIGGER runs_late_once AFTER UPDATE OF late_at ON runs
+WHEN OLD.late_at IS NOT NULL AND NEW.late_at IS NOT OLD.late_at
+BEGIN
+    SELECT RAISE(ABORT, 'a late result comes once');
+END;
+
+-- A shard is claimed, or carried over from an earlier attempt.
+CREATE TRIGGER run_shards_claimed AFTER INSERT ON run_shards
+WHEN NEW.carried = 0
+BEGIN
+    SELECT RAISE(ABORT, 'a shard begins with its claim') WHERE NEW.state <> 'started';
+    UPDATE runs
+       SET version = version + 1, state = 'started', open_shards = open_shards + 1, attempt = max(attempt, NEW.attempt),
+           started_at = coalesce(started_at, NEW.started_at), started_by = coalesce(started_by, NEW.started_by)
+     WHERE id = NEW.run_id AND NEW.shard <= total_shards;
+    SELECT RAISE(ABORT, 'a shard is one of its run''s') WHERE changes() = 0;
+END;
+
+-- One whose lease has run out may be claimed again, and one that was carried over may be run again after all.
+CREATE TRIGGER run_shards_claimed_again AFTER UPDATE OF
+    lease_token, runner, started_at, started_by, claim_request_id, claim_request_hash, carried ON run_shards
+BEGIN
+    SELECT RAISE(ABORT, 'a shard has one holder')
+     WHERE NEW.lease_token IS OLD.lease_token OR NEW.carried <> 0 OR NEW.state <> 'started'
+        OR NOT (OLD.carried = 1 OR (OLD.state = 'started' AND OLD.lease_expires_at <= NEW.lease_renewed_at));
+    UPDATE runs
+       SET version = version + 1, state = 'started', open_shards = open_shards + OLD.carried, attempt = max(attempt, NEW.attempt),
+           finished_shards = finished_shards - OLD.carried, failed_tests = failed_tests + NEW.failed - OLD.failed,
+           started_at = coalesce(started_at, NEW.started_at), started_by = coalesce(started_by, NEW.started_by)
+     WHERE id = NEW.run_id;
+END;
+
+CREATE TRIGGER run_shards_stay AFTER UPDATE OF
+    run_id, shard, state, result, error_code, counts, failed, lease_renewed_at, lease_expires_at, ended_at,
+    finish_request_id, finish_request_hash, stop_outcome, stop_closed_at ON run_shards
+WHEN NEW.run_id <> OLD.run_id OR NEW.shard <> OLD.shard OR (OLD.state <> 'started' AND OLD.carried = NEW.carried)
+BEGIN
+    SELECT RAISE(ABORT, 'a shard that is closed never changes');
+END;
+
+CREATE TRIGGER run_shards_take_known_words AFTER UPDATE OF state, result, error_code, stop_outcome ON run_shards
+WHEN (NEW.state <> 'started' AND NEW.state <> 'ended' AND NEW.state <> 'error' AND NEW.state <> 'cancelled')
+  OR (NEW.result <> 'passed' AND NEW.result <> 'failed')
+  OR (NEW.error_code <> 'merge_conflict' AND NEW.error_code <> 'dispatch_failed' AND NEW.error_code <> 'report_not_generated'
+      AND NEW.error_code <> 'run_failed_with_error' AND NEW.error_code <> 'worker_interrupted'
+      AND NEW.error_code <> 'merge_reports_failed')
+  OR (NEW.stop_outcome <> 'graceful' AND NEW.stop_outcome <> 'terminated' AND NEW.stop_outcome <> 'killed'
+      AND NEW.stop_outcome <> 'lost')
+BEGIN
+    SELECT RAISE(ABORT, 'not a word of this schema');
+END;
+
+-- A shard finishes, and the last one ends the run: error if any broke (with the code of the first that did), else failed
+-- if any failed, else passed. The others are only read for the last.
+CREATE TRIGGER run_shards_finished AFTER UPDATE OF state ON run_shards
+WHEN NEW.ended_at IS NOT NULL AND OLD.ended_at IS NULL
+BEGIN
+    UPDATE runs
+       SET version = version + 1, open_shards = open_shards - 1, finished_shards = finished_shards + 1,
+           failed_tests = failed_tests + NEW.failed - OLD.failed,
+           (state, result, error_code, counts, ended_at, ended_by) =
+               (SELECT CASE WHEN count(*) = 0 THEN 'started' WHEN count(s.error_code) > 0 THEN 'error' ELSE 'ended' END,
+                       CASE WHEN count(*) > 0 AND count(s.error_code) = 0 THEN min(s.result) END,
+                       substr(min(printf('%6d', s.shard) || s.error_code), 7),
+                       CASE WHEN count(s.counts) > 0 THEN json_object(
+                           'total', sum(s.counts ->> 'total'), 'success', sum(s.counts ->> 'success'),
+                           'failed', sum(s.counts ->> 'failed'), 'skipped', sum(s.counts ->> 'skipped'),
+                           'flaky', sum(s.counts ->> 'flaky')) END,
+                       CASE WHEN count(*) > 0 THEN max(s.ended_at) END,
+                       CASE WHEN count(*) > 0 THEN NEW.started_by END
+                  FROM run_shards s
+                 WHERE s.run_id = iif(runs.finished_shards + 1 = runs.total_shards, NEW.run_id, NULL))
+     WHERE id = NEW.run_id AND state = 'started';
+    SELECT RAISE(ABORT, 'a shard finishes while its run is started') WHERE changes() = 0;
+END;
+
+-- A runner says how many tests have failed so far.
+CREATE TRIGGER run_shards_failed AFTER UPDATE OF failed ON run_shards
+WHEN NEW.failed <> OLD.failed AND NEW.state = 'started' AND NEW.lease_token IS OLD.lease_token
+BEGIN
+    UPDATE runs SET version = version + 1, failed_tests = failed_tests + NEW.failed - OLD.failed
+     WHERE id = NEW.run_id AND state = 'started';
+END;
+
+-- The runner of a cancelled run's shard has stopped or is given up. The last one closes the run's stop record with the
+-- worst that any shard has.
+CREATE TRIGGER run_shards_stopped AFTER UPDATE OF state ON run_shards
+WHEN NEW.state = 'cancelled' AND OLD.state <> 'cancelled'
+BEGIN
+    UPDATE runs
+       SET version = version + 1, open_shards = open_shards - 1,
+           (stop_outcome, stop_closed_at) =
+               (SELECT CASE WHEN count(*) = 0 THEN 'stopping' WHEN max(s.stop_outcome = 'lost') THEN 'lost'
+                            WHEN max(s.stop_outcome = 'killed') THEN 'killed'
+                            WHEN max(s.stop_outcome = 'terminated') THEN 'terminated' ELSE 'graceful' END,
+                       max(s.stop_closed_at)
+                  FROM run_shards s
+                 WHERE s.run_id = iif(runs.open_shards = 1, NEW.run_id, NULL) AND s.stop_outcome IS NOT NULL)
+     WHERE id = NEW.run_id AND stop_outcome = 'stopping';
+    SELECT RAISE(ABORT, 'a shard stops when its run is cancelled')
+     WHERE changes() = 0 AND (SELECT stop_outcome FROM runs WHERE id = NEW.run_id) IS NOT 'lost';
+END;
+
+-- A run whose runners are given up together.
+CREATE TRIGGER runs_lost AFTER UPDATE OF stop_outcome ON runs
+WHEN NEW.stop_outcome = 'lost' AND OLD.stop_outcome IS NOT 'lost'
+BEGIN
+    UPDATE run_shards SET state = 'cancelled', stop_outcome = 'lost', stop_closed_at = NEW.stop_closed_at
+     WHERE run_id = NEW.id AND state = 'started';
+END;
+
+CREATE TRIGGER run_shards_late AFTER UPDATE OF late_result ON run_shards
+BEGIN
+    SELECT RAISE(ABORT, 'a late result comes once') WHERE OLD.late_result IS NOT NULL;
+    UPDATE runs SET version = version + 1, late_at = coalesce(late_at, NEW.late_result ->> 'at') WHERE id = NEW.run_id;
+END;
+
+-- As soon as enough tests have failed, over all shards, the others need not go on.
+CREATE TRIGGER runs_fail_fast AFTER UPDATE OF failed_tests ON runs
+WHEN NEW.failed_tests >= NEW.fail_fast AND NEW.state = 'started'
+BEGIN
+    UPDATE runs
+       SET version = version + 1, state = 'cancelled',
+           cancelled_at = (SELECT max(coalesce(s.ended_at, s.lease_renewed_at)) FROM run_shards s WHERE s.run_id = NEW.id),
+           cancel_cause = 'fail_fast', cancel_by = 'system:fail-fast',
+           cancel_reason = NEW.failed_tests || iif(NEW.failed_tests = 1, ' test', ' tests') || ' failed; fail_fast is ' || NEW.fail_fast,
+           cancel_request_id = 'fail-fast:' || NEW.id,
+           stop_outcome = iif(open_shards = 0, 'never_started', 'stopping')
+     WHERE id = NEW.id;
+END;
+
+-- A later attempt begins with the shards that passed before, so that re-running one that failed ends the run. If all
+-- passed, all are run again.
+CREATE TRIGGER runs_carry AFTER INSERT ON runs
+WHEN NEW.run_group IS NOT NULL AND NEW.attempt > 1
+BEGIN
+    INSERT INTO run_shards (run_id, shard, state, result, counts, failed, runner, started_at, started_by, claim_request_id,
+                            attempt, ended_at, finish_request_id, carried)
+    SELECT NEW.id, s.shard, s.state, s.result, s.counts, s.failed, s.runner, s.started_at, s.started_by, s.claim_request_id,
+           s.attempt, s.ended_at, s.finish_request_id, 1
+      FROM (SELECT id, result FROM runs
+             WHERE project_id = NEW.project_id AND run_group = NEW.run_group AND attempt < NEW.attempt
+             ORDER BY attempt DESC LIMIT 1) r
+     CROSS JOIN run_shards s ON s.run_id = r.id
+     WHERE r.result IS NOT 'passed' AND s.result = 'passed' AND s.shard <= NEW.total_shards;
+    UPDATE runs SET version = version + 1, finished_shards = changes(),
+                    failed_tests = (SELECT sum(failed) FROM run_shards WHERE run_id = NEW.id)
+     WHERE id = NEW.id AND changes() > 0;
 END;
 
 -- An environment stays its project's: its runs could not follow it.
@@ -306,6 +543,11 @@ END;
 CREATE TRIGGER environments_stay AFTER UPDATE OF id, project_id ON environments
 BEGIN
     SELECT RAISE(ABORT, 'an environment stays in its project');
+END;
+
+CREATE TRIGGER environments_are_kept BEFORE DELETE ON environments
+BEGIN
+    SELECT RAISE(ABORT, 'an environment is never deleted');
 END;
 
 -- A key opens one project, to one user, for good, and is revoked for good.
@@ -336,6 +578,10 @@ CREATE TRIGGER runs_are_kept BEFORE DELETE ON runs
 BEGIN
     SELECT RAISE(ABORT, 'a run is never deleted');
 END;
+CREATE TRIGGER run_shards_are_kept BEFORE DELETE ON run_shards
+BEGIN
+    SELECT RAISE(ABORT, 'a shard is never deleted');
+END;
 CREATE TRIGGER run_events_are_kept BEFORE DELETE ON run_events
 BEGIN
     SELECT RAISE(ABORT, 'an event is never deleted');
@@ -344,14 +590,15 @@ CREATE TRIGGER run_events_stand BEFORE UPDATE ON run_events
 BEGIN
     SELECT RAISE(ABORT, 'an event never changes');
 END;
--- An event says what its run has just become, once: one that is forged would stand in the true one's way. (A run that was
--- just registered has no event yet; nothing more need be read.)
+-- An event says what its run has just become, once: one that is forged would stand in the true one's way.
 CREATE TRIGGER run_events_are_true BEFORE INSERT ON run_events
-WHEN NEW.step <> CASE NEW.to_state WHEN 'pending' THEN 1 WHEN 'queued' THEN 2 WHEN 'started' THEN 3 ELSE 4 END
-  OR CASE WHEN NEW.from_state IS NULL
-          THEN EXISTS (SELECT 1 FROM run_events WHERE run_id = NEW.run_id)
-          ELSE EXISTS (SELECT 1 FROM run_events WHERE run_id = NEW.run_id AND step = NEW.step)
-            OR (SELECT state FROM runs WHERE id = NEW.run_id) IS NOT NEW.to_state END
+WHEN NEW.step <> CASE WHEN NEW.from_state = NEW.to_state THEN CASE NEW.cause WHEN 'kill' THEN 5 WHEN 'stopped' THEN 6 ELSE 7 END
+                      WHEN NEW.to_state = 'pending' THEN 1 WHEN NEW.to_state = 'queued' THEN 2
+                      WHEN NEW.to_state = 'started' THEN 3 ELSE 4 END
+  OR EXISTS (SELECT 1 FROM run_events WHERE run_id = NEW.run_id AND step = NEW.step)
+  OR (SELECT CASE WHEN NEW.step = 5 AND kill_at IS NULL OR NEW.step = 6 AND stop_closed_at IS NULL
+                    OR NEW.step = 7 AND late_at IS NULL THEN NULL ELSE state END
+        FROM runs WHERE id = NEW.run_id) IS NOT NEW.to_state
 BEGIN
     SELECT RAISE(ABORT, 'an event says what its run has become');
 END;
@@ -373,6 +620,29 @@ BEGIN
         CASE NEW.state WHEN 'cancelled' THEN NEW.cancel_reason WHEN 'error' THEN NEW.error_code END);
 END;
 
+-- What became of the stop: each at most once.
+CREATE TRIGGER runs_killed AFTER UPDATE OF kill_at ON runs
+WHEN NEW.kill_at IS NOT OLD.kill_at
+BEGIN
+    INSERT INTO run_events (run_id, step, at, from_state, to_state, cause, by)
+    VALUES (NEW.id, 5, NEW.kill_at, 'cancelled', 'cancelled', 'kill', NEW.kill_by);
+END;
+CREATE TRIGGER runs_stopped AFTER UPDATE OF stop_closed_at ON runs
+WHEN NEW.stop_closed_at IS NOT OLD.stop_closed_at
+BEGIN
+    INSERT INTO run_events (run_id, step, at, from_state, to_state, cause, by, reason)
+    VALUES (NEW.id, 6, NEW.stop_closed_at, 'cancelled', 'cancelled', 'stopped',
+            iif(NEW.stop_outcome = 'lost', 'system:sweeper', NEW.started_by), NEW.stop_outcome);
+END;
+CREATE TRIGGER runs_late AFTER UPDATE OF late_at ON runs
+WHEN NEW.late_at IS NOT OLD.late_at
+BEGIN
+    INSERT INTO run_events (run_id, step, at, from_state, to_state, cause, by, reason)
+    VALUES (NEW.id, 7, NEW.late_at, 'cancelled', 'cancelled', 'late_result', NEW.started_by,
+            (SELECT coalesce(s.late_result ->> 'result', s.late_result ->> 'error_code') FROM run_shards s
+              WHERE s.run_id = NEW.id AND s.late_result IS NOT NULL LIMIT 1));
+END;
+
 -- The concurrency limits are kept here, so that no path that registers or ends a run can forget them: each of these
 -- is part of the very statement that makes the change.
 
@@ -382,15 +652,28 @@ CREATE TRIGGER runs_supersede AFTER INSERT ON runs
 WHEN NEW.concurrency_group IS NOT NULL
 BEGIN
     UPDATE runs
-       SET state = 'cancelled', cancelled_at = max(NEW.created_at, waiting_since, coalesce(started_at, 0)),
-           cancel_cause = 'superseded', cancel_by = 'system:concurrency',
-           cancel_reason = 'test run ' || NEW.id || ' took its place', cancel_request_id = NEW.request_id,
+       SET version = version + 1, state = 'cancelled',
+           cancelled_at = max(NEW.created_at, waiting_since, coalesce(started_at, 0)), cancel_cause = 'superseded',
+           cancel_by = 'system:concurrency', cancel_reason = 'test run ' || NEW.id || ' took its place', cancel_request_id = NEW.request_id,
            cancel_request_hash = NEW.request_hash, superseded_by = NEW.id,
-           stop_outcome = iif(lease_token IS NULL, 'never_started', 'stopping')
+           stop_outcome = iif(open_shards = 0, 'never_started', 'stopping')
      WHERE project_id = NEW.project_id AND active_group = NEW.concurrency_group
        AND open_state IS NOT NULL AND protected = 0 AND id <> NEW.id
        AND (NEW.state = 'queued' OR state = 'pending')
        AND (state = 'pending' OR (SELECT concurrency_behaviour FROM projects WHERE id = NEW.project_id) = 'cancel_previous');
+END;
+
+-- A run whose shard is claimed takes its group, and gives up the run before it whose runners were to stop and are lost: the
+-- claim has made sure that their leases ran out long ago.
+CREATE TRIGGER runs_take_their_group AFTER UPDATE OF state ON runs
+WHEN NEW.state = 'started' AND OLD.state <> 'started' AND NEW.concurrency_group IS NOT NULL
+BEGIN
+    UPDATE runs
+       SET version = version + 1, stop_outcome = 'lost', stop_closed_at = max(NEW.started_at, cancelled_at), open_shards = 0
+     WHERE project_id = NEW.project_id AND held_group = NEW.concurrency_group AND id <> NEW.id AND stop_outcome = 'stopping';
+    SELECT RAISE(ABORT, 'a group is held by one run')
+     WHERE EXISTS (SELECT 1 FROM runs
+                    WHERE project_id = NEW.project_id AND held_group = NEW.concurrency_group AND id <> NEW.id);
 END;
 
 -- When a run lets go of its group, finished, cancelled or lost, the newest one that waits for it may start; and for one
@@ -399,14 +682,15 @@ CREATE TRIGGER runs_promote AFTER UPDATE OF state, stop_outcome ON runs
 WHEN OLD.active_group IS NOT NULL AND NEW.active_group IS NULL
 BEGIN
     UPDATE runs
-       SET state = 'queued', waiting_since = max(waiting_since, coalesce(NEW.stop_closed_at, NEW.ended_at, NEW.cancelled_at))
+       SET version = version + 1, state = 'queued',
+           waiting_since = max(waiting_since, coalesce(NEW.stop_closed_at, NEW.ended_at, NEW.cancelled_at))
      WHERE id = (SELECT max(id) FROM runs
                   WHERE project_id = NEW.project_id AND active_group = NEW.concurrency_group AND state = 'pending')
        AND NOT EXISTS (SELECT 1 FROM runs
                         WHERE project_id = NEW.project_id AND active_group = NEW.concurrency_group AND state <> 'pending');
     UPDATE runs
-       SET waiting_since = coalesce(NEW.stop_closed_at, NEW.ended_at, NEW.cancelled_at)
+       SET version = version + 1, waiting_since = coalesce(NEW.stop_closed_at, NEW.ended_at, NEW.cancelled_at)
      WHERE project_id = NEW.project_id AND active_group = NEW.concurrency_group AND state = 'queued'
-       AND waiting_since < coalesce(NEW.stop_closed_at, NEW.ended_at, NEW.cancelled_at) AND NEW.lease_token IS NOT NULL
+       AND waiting_since < coalesce(NEW.stop_closed_at, NEW.ended_at, NEW.cancelled_at) AND NEW.started_at IS NOT NULL
        AND NOT EXISTS (SELECT 1 FROM runs WHERE project_id = NEW.project_id AND held_group = NEW.concurrency_group);
 END;

@@ -76,7 +76,7 @@ impl Config {
     /// After how many milliseconds the sweeper acts.
     pub fn timeout(&self, timeout: Timeout) -> i64 {
         match timeout {
-            Timeout::Unclaimed => self.unclaimed_after,
+            Timeout::Unclaimed | Timeout::Incomplete => self.unclaimed_after,
             Timeout::Lapsed => self.lapsed_after,
             Timeout::OverAge => self.over_age_after,
             Timeout::Unconfirmed => self.unconfirmed_after,

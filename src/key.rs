@@ -21,7 +21,7 @@ const PREFIX: &str = "estop_";
 /// 32 bytes in base64 without padding.
 const SECRET_LEN: usize = 43;
 /// The database that every project lives in.
-const BUCKET: &str = "00";
+pub const BUCKET: &str = "00";
 const CHECKSUM_LEN: usize = 6;
 
 /// What the database knows of a key: its SHA-256 in lower-case hex.

@@ -17,6 +17,7 @@ pub mod config;
 pub mod database;
 pub mod http;
 pub mod key;
+pub mod lease;
 pub mod operations;
 pub mod recent;
 pub mod run;

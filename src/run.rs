@@ -28,6 +28,8 @@ pub enum Timeout {
     Unclaimed,
     /// Started, and its lease ran out.
     Lapsed,
+    /// Started, no runner holds a shard of it, and some shard was never claimed.
+    Incomplete,
     /// Started too long ago, however alive.
     OverAge,
     /// Cancelled, the runner never confirmed, and its lease ran out. Closes the stop record; the state stays.
@@ -36,7 +38,7 @@ pub enum Timeout {
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Claim,
         Self::Heartbeat,
         Self::Finish(Finish::Ended),
@@ -44,6 +46,7 @@ impl Event {
         Self::Cancel,
         Self::Sweep(Timeout::Unclaimed),
         Self::Sweep(Timeout::Lapsed),
+        Self::Sweep(Timeout::Incomplete),
         Self::Sweep(Timeout::OverAge),
         Self::Sweep(Timeout::Unconfirmed),
     ];

@@ -234,10 +234,16 @@ pub fn state(run: &TestRun) -> Cell {
             let outcome = run.stop.as_ref().map(|stop| format!(" ({})", stop.outcome.name().replace('_', " ")));
             (format!("cancelled{}", outcome.unwrap_or_default()), Some(AnsiColor::Yellow))
         }
-        (state @ State::Started, ..) => (state.name().to_owned(), Some(AnsiColor::Cyan)),
+        (state @ State::Started, ..) => (format!("{}{}", state.name(), finished_shards(run)), Some(AnsiColor::Cyan)),
         (state, ..) => (state.name().to_owned(), None),
     };
     Cell { style: colour.map_or(Style::new(), AnsiColor::on_default), ..Cell::new(text) }
+}
+
+/// How many shards of a run are finished, as ` 3/4`, if it has several.
+fn finished_shards(run: &TestRun) -> String {
+    let total = run.total_shards.filter(|total| *total > 1);
+    total.map(|total| format!(" {}/{total}", run.finished_shards)).unwrap_or_default()
 }
 
 /// How long ago something was, in its largest unit.

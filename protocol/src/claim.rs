@@ -1,17 +1,24 @@
-//! `POST /api/test-runs/{id}/claim`: a runner takes a run.
+//! `POST /api/test-runs/{id}/claim`: a runner takes a shard of a run.
 
 use serde::{Deserialize, Serialize};
 
 use crate::run::State;
 use crate::time::Timestamp;
+use crate::whole::Whole;
 
-/// Who takes a run.
+/// Who takes which shard.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClaimRequest {
     /// The runner's name for the record, e.g. a host name or a CI job; at most [`crate::limits::NAME_CHARS`] characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runner: Option<String>,
+    /// Which shard, from 1 to the run's `total_shards`; 1 by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Whole>,
+    /// As in [`crate::register::RegisterRequest`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<Whole>,
 }
 
 /// The answer to a claim.
@@ -30,6 +37,13 @@ pub struct ClaimedRun {
     pub id: i64,
     /// Its state now.
     pub state: State,
+    /// The shard that was claimed.
+    #[serde(default = "first")]
+    pub shard: i64,
+}
+
+fn first() -> i64 {
+    1
 }
 
 /// A lease, as its holder gets it. `Debug` leaves out the token, which is a secret.

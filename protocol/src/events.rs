@@ -8,11 +8,11 @@ use crate::time::Timestamp;
 /// The answer to events.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Events {
-    /// Oldest first; at most four, as a run only goes forward.
+    /// Oldest first; at most seven, as a run only goes forward.
     pub events: Vec<RunEvent>,
 }
 
-/// One change of state.
+/// One change of state, or of the stop of a cancelled run.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RunEvent {
     /// When.
@@ -21,10 +21,12 @@ pub struct RunEvent {
     pub from: Option<State>,
     /// The state after.
     pub to: State,
-    /// `registered`, `promoted`, `claimed`, `finished`, or the cancel's cause: `user`, `stale`, `superseded`.
+    /// `registered`, `promoted`, `claimed`, `finished`, or the cancel's cause: `user`, `stale`, `superseded`, `fail_fast`. Of a
+    /// cancelled run, which stays `cancelled`: `kill` (SIGKILL was ordered), `stopped` (every runner has stopped or is lost),
+    /// `late_result` (a lost runner said how its tests had ended).
     pub cause: String,
     /// The key's user, or `system:sweeper` and the like.
     pub by: String,
-    /// The cancel's reason, or the error's code.
+    /// The cancel's reason, the error's code, the stop's outcome, or the late result.
     pub reason: Option<String>,
 }

@@ -1,12 +1,12 @@
-//! `POST /api/test-runs/{id}/finish`: how a run ended, or that its runner has stopped.
+//! `POST /api/test-runs/{id}/finish`: how a shard ended, or that its runner has stopped. The last shard ends the run.
 
 use serde::{Deserialize, Serialize};
 
 use crate::heartbeat::StopOrder;
-use crate::run::{ConfirmedStop, ErrorCode, Finish, RunResult, State};
+use crate::run::{ConfirmedStop, ErrorCode, Finish, RunResult, ShardState, State};
 use crate::whole;
 
-/// How a run finished.
+/// How a shard finished.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FinishRequest {
@@ -60,8 +60,22 @@ pub struct StopReport {
 /// The answer to a finish.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Finished {
-    /// The run.
+    /// The run as it is now: still `started` while other shards are not finished.
     pub test_run: FinishedRun,
+    /// The shard.
+    #[serde(default)]
+    pub shard: Option<FinishedShard>,
+}
+
+/// The shard that was finished.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct FinishedShard {
+    /// Its number.
+    pub shard: i64,
+    /// `ended` or `error`.
+    pub state: ShardState,
+    /// How its tests ended.
+    pub result: Option<RunResult>,
 }
 
 /// The 412 of a finish: the run was over already.
@@ -77,12 +91,12 @@ pub struct FinishRefused {
     pub late_result_kept: bool,
 }
 
-/// The run that was finished.
+/// The run whose shard was finished.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct FinishedRun {
     /// The run's id.
     pub id: i64,
-    /// `ended` or `error`.
+    /// `ended` or `error` once every shard is finished, else `started`; `cancelled` if that finish was the failure too many.
     pub state: State,
     /// How its tests ended.
     pub result: Option<RunResult>,

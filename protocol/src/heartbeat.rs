@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::finish::Counts;
 use crate::run::{Cause, State};
 use crate::time::Timestamp;
 
@@ -11,6 +12,9 @@ use crate::time::Timestamp;
 pub struct HeartbeatRequest {
     /// The lease token that the claim gave.
     pub lease: String,
+    /// How many tests ended how so far. More failed ones are written down at once, the rest when the lease is renewed anyway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<Counts>,
 }
 
 /// The answer to a heartbeat.

@@ -18,6 +18,7 @@ pub mod finish;
 pub mod health;
 pub mod heartbeat;
 pub mod keys;
+pub mod kill;
 pub mod limits;
 pub mod list;
 pub mod projects;

@@ -25,8 +25,14 @@ pub const METADATA_NAMES: usize = 50;
 /// The most tags of one run.
 pub const TAGS: usize = 50;
 
-/// The most shards of one run.
-pub const SHARDS: i64 = 10_000;
+/// The most shards of one run: an answer holds them all.
+pub const SHARDS: i64 = 1000;
+
+/// The largest attempt of a run's group.
+pub const ATTEMPTS: i64 = 1_000_000;
+
+/// The most failed tests that `fail_fast` waits for.
+pub const FAIL_FAST: i64 = 1_000_000;
 
 /// The most runs that a bulk cancel takes by id.
 pub const BULK_IDS: usize = 100;

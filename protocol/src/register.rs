@@ -29,9 +29,25 @@ pub struct RegisterRequest {
     /// The GitHub account that triggered the CI job.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub github_actor: Option<String>,
-    /// How many shards will report, 1 to [`crate::limits::SHARDS`].
+    /// How many shards the run has, 1 to [`crate::limits::SHARDS`]; 1 by default. Each is claimed and finished by itself, and
+    /// the run is over when all are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_shards: Option<Whole>,
+    /// Join the project's run of this group, if it has one, instead of registering another: all shards of one run give the
+    /// same group, environment and `total_shards`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Which attempt of the CI's this is, 1 to [`crate::limits::ATTEMPTS`]; only with `group`. Once the group's run is over, a
+    /// later attempt makes a new one, in which the shards that passed before count as finished.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<Whole>,
+    /// The shard that the caller is about to claim; only with `group`. Where the CI does not count attempts, this tells a job
+    /// that was retried (its shard was claimed before, and the run is over) from one that comes late.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Whole>,
+    /// Cancel the run once so many tests have failed, over all shards: 1 to [`crate::limits::FAIL_FAST`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fail_fast: Option<Whole>,
     /// Never cancel this run because a newer one takes its place (concurrency limits).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protected: Option<bool>,
@@ -65,6 +81,9 @@ pub struct Registered {
     pub trigger: Trigger,
     /// The run.
     pub test_run: RegisteredRun,
+    /// Whether the run was there before, registered by another job of its group.
+    #[serde(default)]
+    pub joined: bool,
 }
 
 /// That a run was registered.
@@ -85,4 +104,11 @@ pub struct RegisteredRun {
     pub test_run_branch: Option<String>,
     /// When it was registered.
     pub created_at: Timestamp,
+    /// The latest attempt of its group that has a shard of it; 1 without a group.
+    #[serde(default = "first")]
+    pub attempt: i64,
+}
+
+fn first() -> i64 {
+    1
 }

@@ -31,7 +31,7 @@ words! {
         Pending = "pending",
         /// May start; no runner has it yet.
         Queued = "queued",
-        /// A runner holds its lease.
+        /// A runner has claimed a shard of it.
         Started = "started",
         /// Over: finished; `result` says how.
         Ended = "ended",
@@ -78,6 +78,20 @@ words! {
 }
 
 words! {
+    /// Where a shard is in its life, from its claim on.
+    ShardState {
+        /// A runner holds its lease, or has not stopped yet.
+        Started = "started",
+        /// Finished; `result` says how.
+        Ended = "ended",
+        /// Broke; `error_code` says how.
+        Error = "error",
+        /// Its run was cancelled, and its runner has stopped or was given up.
+        Cancelled = "cancelled",
+    }
+}
+
+words! {
     /// What brought a cancel about.
     Cause {
         /// Someone with a key.
@@ -86,6 +100,8 @@ words! {
         Stale = "stale",
         /// A newer run took its place.
         Superseded = "superseded",
+        /// As many tests had failed as its `fail_fast` allows.
+        FailFast = "fail_fast",
     }
 }
 
@@ -100,9 +116,9 @@ words! {
 }
 
 words! {
-    /// Whether the runner of a cancelled run has really stopped.
+    /// Whether the runners of a cancelled run, or of one of its shards, have really stopped: of a run, the worst of its shards.
     StopOutcome {
-        /// No runner ever held the run.
+        /// No runner held any of the run.
         NeverStarted = "never_started",
         /// The runner was told, or will be at its next heartbeat.
         Stopping = "stopping",

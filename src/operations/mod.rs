@@ -9,6 +9,7 @@ pub mod events;
 pub mod finish;
 pub mod health;
 pub mod heartbeat;
+pub mod kill;
 pub mod list;
 pub mod openapi;
 mod over;
@@ -35,6 +36,7 @@ pub static OPERATIONS: &[Operation] = &[
     claim::OPERATION,
     heartbeat::OPERATION,
     finish::OPERATION,
+    kill::OPERATION,
     bulk_cancel::OPERATION,
     environments::OPERATION,
     admin::projects::CREATE,

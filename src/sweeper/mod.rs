@@ -12,7 +12,7 @@ use crate::database::{self, Answer};
 use crate::run::Timeout;
 use crate::runtime::{DbError, Runtime, Sql, Statement, random_id};
 
-/// How many rounds of sweeping a tick makes at most. With four statements each, it stays below D1's 50 queries an
+/// How many rounds of sweeping a tick makes at most. With five statements each, it stays below D1's 50 queries an
 /// invocation (Cloudflare's free plan).
 pub const ROUNDS: u32 = 5;
 
@@ -20,9 +20,10 @@ const DUE: Sql = Sql { file: "sweeper/due.sql", text: include_str!("due.sql") };
 
 /// The statements, in the order of [`Timeout`]: a run that has lapsed is called so before it is called over-age, unless
 /// there are more than a statement may change.
-pub const STATEMENTS: [(Timeout, Sql); 4] = [
+pub const STATEMENTS: [(Timeout, Sql); 5] = [
     (Timeout::Unclaimed, Sql { file: "sweeper/unclaimed.sql", text: include_str!("unclaimed.sql") }),
     (Timeout::Lapsed, Sql { file: "sweeper/lapsed.sql", text: include_str!("lapsed.sql") }),
+    (Timeout::Incomplete, Sql { file: "sweeper/incomplete.sql", text: include_str!("incomplete.sql") }),
     (Timeout::OverAge, Sql { file: "sweeper/over_age.sql", text: include_str!("over_age.sql") }),
     (Timeout::Unconfirmed, Sql { file: "sweeper/unconfirmed.sql", text: include_str!("unconfirmed.sql") }),
 ];
@@ -34,9 +35,11 @@ pub struct Tally {
     pub unclaimed: usize,
     /// Runs cancelled whose lease ran out.
     pub lapsed: usize,
+    /// Runs cancelled of which a shard was never claimed.
+    pub incomplete: usize,
     /// Runs cancelled that ran too long.
     pub over_age: usize,
-    /// Stop records closed as `lost`.
+    /// Shards of cancelled runs closed as `lost`.
     pub unconfirmed: usize,
     /// Rounds of sweeping.
     pub rounds: u32,
@@ -67,7 +70,8 @@ pub async fn tick(runtime: &dyn Runtime, config: &Config, now: Timestamp) -> Res
 
 /// Whether there is anything to sweep.
 async fn is_due(runtime: &dyn Runtime, config: &Config, now: Timestamp) -> Result<bool, DbError> {
-    let spans = STATEMENTS.map(|(timeout, _)| config.timeout(timeout).into());
+    let timeouts = [Timeout::Unclaimed, Timeout::Lapsed, Timeout::OverAge, Timeout::Unconfirmed];
+    let spans = timeouts.map(|timeout| config.timeout(timeout).into());
     let params = std::iter::once(now.0.into()).chain(spans).collect();
     database::batch(runtime, vec![Statement::new(DUE, params)], config.d1_deadline).await?.only(0)
 }
@@ -89,6 +93,7 @@ impl Tally {
         match timeout {
             Timeout::Unclaimed => &mut self.unclaimed,
             Timeout::Lapsed => &mut self.lapsed,
+            Timeout::Incomplete => &mut self.incomplete,
             Timeout::OverAge => &mut self.over_age,
             Timeout::Unconfirmed => &mut self.unconfirmed,
         }

@@ -4,7 +4,8 @@
 -- Plan: runs_open, INTEGER PRIMARY KEY
 -- Row, for each: the run's id
 UPDATE runs
-   SET state             = 'cancelled',
+   SET version           = version + 1,
+       state             = 'cancelled',
        cancelled_at      = max(?1, started_at),
        cancel_cause      = 'stale',
        cancel_by         = 'system:sweeper',
@@ -13,7 +14,7 @@ UPDATE runs
            WHEN due.age < 60000 THEN printf('%d s', due.age / 1000)
            WHEN due.age < 3600000 THEN printf('%d min %d s', due.age / 60000, due.age / 1000 % 60)
            ELSE printf('%d h %d min', due.age / 3600000, due.age / 60000 % 60) END,
-       stop_outcome      = 'stopping'
+       stop_outcome      = iif(open_shards = 0, 'never_started', 'stopping')
   FROM (SELECT id, CAST(?1 - started_at AS INTEGER) AS age
           FROM runs INDEXED BY runs_open
          WHERE open_state = 'started' AND started_at <= ?1 - ?2

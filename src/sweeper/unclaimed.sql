@@ -5,7 +5,8 @@
 -- Plan: runs_open, INTEGER PRIMARY KEY, runs_by_held_group
 -- Row, for each: the run's id
 UPDATE runs
-   SET state             = 'cancelled',
+   SET version           = version + 1,
+       state             = 'cancelled',
        cancelled_at      = max(?1, waiting_since),
        cancel_cause      = 'stale',
        cancel_by         = 'system:sweeper',

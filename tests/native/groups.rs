@@ -151,24 +151,27 @@ impl Model {
     }
 
     fn claim(&mut self, i: usize, unconfirmed_after: i64) -> bool {
+        let now = self.now;
         let group = self.runs[i].group.clone();
+        let is_lost =
+            |run: &Modelled| run.stop == Some(StopOutcome::Stopping) && run.lease_end <= now - unconfirmed_after;
+        let is_held =
+            group.as_deref().is_some_and(|group| self.others(group).any(|run| Self::is_busy(run) && !is_lost(run)));
+        let run = &mut self.runs[i];
+        if run.state == State::Started && run.lease_end <= now {
+            // A runner that lost its lease; the run goes on.
+            run.lease_end = now + LEASE;
+            return true;
+        }
+        if run.state != State::Queued || is_held {
+            return false;
+        }
+        (run.state, run.started_at, run.lease_end) = (State::Started, now, now + LEASE);
         for j in 0..self.runs.len() {
-            let run = &self.runs[j];
-            if group.is_some()
-                && run.group == group
-                && run.stop == Some(StopOutcome::Stopping)
-                && run.lease_end <= self.now - unconfirmed_after
-            {
+            if group.is_some() && self.runs[j].group == group && is_lost(&self.runs[j]) {
                 self.over(j, State::Cancelled, Some(StopOutcome::Lost));
             }
         }
-        let is_held = group.as_deref().is_some_and(|group| self.others(group).any(Self::is_busy));
-        if self.runs[i].state != State::Queued || is_held {
-            return false;
-        }
-        let now = self.now;
-        let run = &mut self.runs[i];
-        (run.state, run.started_at, run.lease_end) = (State::Started, now, now + LEASE);
         true
     }
 
@@ -325,9 +328,10 @@ impl Pair {
             .db
             .borrow()
             .query_row(
-                "SELECT count(*) FROM (SELECT sum(state = 'started' OR (stop_outcome = 'stopping' AND lease_expires_at > ?1)) AS holding, \
-                    sum(state = 'pending') AS waiting, sum(state IN ('queued', 'started') OR stop_outcome = 'stopping') AS active \
-                 FROM runs WHERE concurrency_group IS NOT NULL GROUP BY concurrency_group) \
+                "SELECT count(*) FROM (SELECT sum(r.state = 'started' OR (r.stop_outcome = 'stopping' AND s.lease_expires_at > ?1)) AS holding, \
+                    sum(r.state = 'pending') AS waiting, \
+                    sum(r.state IN ('queued', 'started') OR r.stop_outcome = 'stopping') AS active \
+                 FROM runs r LEFT JOIN run_shards s ON s.run_id = r.id WHERE concurrency_group IS NOT NULL GROUP BY concurrency_group) \
                  WHERE holding > 1 OR waiting > 1 OR (waiting > 0 AND active = 0)",
                 [now],
                 |row| row.get(0),

@@ -76,7 +76,7 @@ fn a_registration_that_superseded_a_run_did_not_cancel_it_by_hand() {
     let cancel = world.send(&Ask::new(&cancel::OPERATION).about(older).idempotent("k").body(&json!({})));
     assert_eq!(cancel.status, 400, "{cancel:?}");
     // So it is for one that was superseded before requests had a hash.
-    world.sql("DROP TRIGGER runs_over_is_over; UPDATE runs SET cancel_request_hash = NULL");
+    world.sql("DROP TRIGGER runs_over_is_over; DROP TRIGGER runs_count_their_versions; UPDATE runs SET cancel_request_hash = NULL");
     let cancel = world.send(&Ask::new(&cancel::OPERATION).about(older).idempotent("k").body(&json!({})));
     assert_eq!(cancel.status, 400, "{cancel:?}");
 }
@@ -87,14 +87,14 @@ fn a_request_from_before_hashes_were_kept_is_taken_for_a_repeat() {
     let run = world.run_in(State::Started);
     let ask = Ask::new(&cancel::OPERATION).about(run.id).idempotent("k").body(&json!({"reason": "why"}));
     let first = world.send(&ask);
-    world.sql("DROP TRIGGER runs_over_is_over; UPDATE runs SET cancel_request_hash = NULL");
+    world.sql("DROP TRIGGER runs_over_is_over; DROP TRIGGER runs_count_their_versions; UPDATE runs SET cancel_request_hash = NULL");
     assert_eq!(world.send(&ask), first);
     let run = world.run_in(State::Started);
     let ask = Ask::new(&finish::OPERATION).about(run.id).idempotent("k");
     let ask = ask.body(&World::finish_body(&run.token, Finish::Ended));
     let first = world.send(&ask);
     // 0.1.0 wrote the key's id before it.
-    world.sql("UPDATE runs SET finish_request_hash = NULL, finish_request_id = '1:key:k' WHERE state = 'ended'");
+    world.sql("DROP TRIGGER run_shards_stay; UPDATE run_shards SET finish_request_hash = NULL, finish_request_id = '1:key:k' WHERE state = 'ended'");
     assert_eq!((first.status, world.send(&ask)), (200, first));
 }
 
@@ -154,7 +154,7 @@ fn a_runner_speaks_with_its_lease_alone() {
     }
     // The stop order arrives all the same, and the stop can be confirmed.
     world.sql(&format!(
-        "UPDATE runs SET state = 'cancelled', cancelled_at = started_at, cancel_cause = 'user', cancel_by = 'bob', \
+        "UPDATE runs SET version = version + 1, state = 'cancelled', cancelled_at = started_at, cancel_cause = 'user', cancel_by = 'bob', \
          cancel_request_id = 'c', stop_outcome = 'stopping' WHERE id = {}",
         run.id
     ));
@@ -178,7 +178,7 @@ fn a_lease_ends_with_its_stop() {
     assert_eq!((after.status, after.outcome), (409, "not_the_holder"), "{after:?}");
     // One that was given up hears it, however late.
     let lost = world.run_in(State::Cancelled);
-    world.sql(&format!("UPDATE runs SET stop_outcome = 'lost', stop_closed_at = cancelled_at WHERE id = {}", lost.id));
+    world.sql(&format!("UPDATE runs SET version = version + 1, stop_outcome = 'lost', stop_closed_at = cancelled_at, open_shards = 0 WHERE id = {}", lost.id));
     let told = world.ask(&heartbeat::OPERATION, lost.id, &json!({"lease": lost.token}));
     assert_eq!(data(&told)["stop"]["lease_lost"], true);
 }

@@ -37,10 +37,11 @@ fn source_files() -> Vec<(String, String)> {
 }
 
 /// From the bottom up. A module uses modules of lower rows only (and its own).
-const LAYERS: [&[&str]; 7] = [
+const LAYERS: [&[&str]; 8] = [
     &["run", "key", "recent"],
     &["config"],
     &["runtime", "database"],
+    &["lease"],
     &["http"],
     &["operations"],
     &["sweeper"],

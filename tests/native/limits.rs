@@ -140,7 +140,7 @@ fn a_full_database_takes_no_more_runs_and_leaves_the_stop_button_to_those_it_has
     for id in &ids[200..400] {
         let mut run = Run { id: *id, token: String::new() };
         assert_eq!(world.ask(&claim::OPERATION, *id, &json!({})).status, 200);
-        let token = format!("SELECT lease_token FROM runs WHERE id = {id}");
+        let token = format!("SELECT lease_token FROM run_shards WHERE run_id = {id}");
         run.token = world.runtime.db.borrow().query_row(&token, [], |row| row.get(0)).expect("a token");
         let body = World::finish_body(&run.token, Finish::Ended);
         assert_eq!(world.ask(&finish::OPERATION, *id, &body).status, 200);
@@ -193,7 +193,7 @@ fn times_never_go_backwards() {
     late(&|| assert_eq!(world.ask(&claim::OPERATION, queued.id, &json!({})).status, 200));
     in_order(queued.id);
     let lease = format!(
-        "SELECT lease_renewed_at >= started_at AND lease_expires_at > started_at FROM runs WHERE id = {}",
+        "SELECT lease_renewed_at >= started_at AND lease_expires_at > started_at FROM run_shards WHERE run_id = {}",
         queued.id
     );
     let sane: bool = world.runtime.db.borrow().query_row(&lease, [], |row| row.get(0)).expect("a lease");
@@ -212,7 +212,10 @@ fn times_never_go_backwards() {
     for timeout in [estop::run::Timeout::Lapsed, estop::run::Timeout::OverAge] {
         let run = world.run_in(State::Started);
         world.pass(-LEASE - 60_000);
-        world.sql(&format!("UPDATE runs SET lease_renewed_at = 1, lease_expires_at = 2 WHERE id = {}", run.id));
+        world.sql(&format!(
+            "UPDATE run_shards SET lease_renewed_at = 1, lease_expires_at = 2 WHERE run_id = {}",
+            run.id
+        ));
         world.sweep(timeout);
         world.pass(LEASE + 60_000);
         in_order(run.id);

@@ -84,6 +84,8 @@ impl OldWorker<'_> {
                 let rows = match timeout {
                     Timeout::Unclaimed => self.batch(&[("unclaimed", params![later, 0, 100, "tick:1"])]),
                     Timeout::Lapsed => self.batch(&[("lapsed", params![later, 0, 100, "tick:1"])]),
+                    // It knew no shards.
+                    Timeout::Incomplete => return Some(false),
                     Timeout::OverAge => self.batch(&[("over_age", params![later, 0, 100, "tick:1"])]),
                     Timeout::Unconfirmed => self.batch(&[("unconfirmed", params![later, 0, 100])]),
                 }?;

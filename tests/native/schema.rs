@@ -19,7 +19,8 @@ fn the_seed_loads_twice_and_has_the_runs_that_the_readme_promises() {
     let seed = include_str!("../../seed.sql");
     world.sql(seed);
     let fresh = world.row(1);
-    world.sql("UPDATE runs SET lease_renewed_at = started_at, lease_expires_at = started_at + 1 WHERE id = 1");
+    world
+        .sql("UPDATE run_shards SET lease_renewed_at = started_at, lease_expires_at = started_at + 1 WHERE run_id = 1");
     let others: Vec<_> = (2..=12).map(|id| world.row(id)).collect();
     world.sql(seed);
     let lease = |row: &crate::world::Row| row.lease_expires_at.expect("a lease");
@@ -33,8 +34,8 @@ fn the_seed_loads_twice_and_has_the_runs_that_the_readme_promises() {
     let minute = 60_000;
     assert!(lease(&fresh) > world.row(3).ended_at.expect("its end") + 9 * minute, "run 1 is alive");
     world.sql(
-        "UPDATE runs SET state = 'cancelled', cancelled_at = 1, cancel_cause = 'user', cancel_by = 'ada', \
-        cancel_request_id = 'c', stop_outcome = 'stopping', lease_expires_at = 2 WHERE id = 1",
+        "UPDATE runs SET version = version + 1, state = 'cancelled', cancelled_at = 1, cancel_cause = 'user', cancel_by = 'ada', \
+        cancel_request_id = 'c', stop_outcome = 'stopping' WHERE id = 1; UPDATE run_shards SET lease_expires_at = 2 WHERE run_id = 1",
     );
     world.sql(seed);
     assert_eq!(lease(&world.row(1)), 2, "nobody renews it after a cancel");
@@ -60,13 +61,21 @@ fn no_statement_leaves_a_state_that_is_over_or_edits_its_record() {
             "cancelled_at = 1",
             "cancel_cause = 'stale'",
             "superseded_by = 1",
-            "lease_token = 'mine'",
             "counts = '{}'",
+            "finished_shards = 0",
+            "failed_tests = 5",
+            "attempt = 5",
+            "started_by = 'me'",
             "cancel_request_id = 'mine'",
         ] {
-            let error = refuses(&world, &format!("UPDATE runs SET {set} WHERE id = {id}"));
-            let rule = error.contains("a run that is over never changes") || error.contains("CHECK constraint failed");
-            assert!(rule, "{state:?} {set}: {error}");
+            let error = refuses(&world, &format!("UPDATE runs SET version = version + 1, {set} WHERE id = {id}"));
+            let rules = [
+                "a run that is over never changes",
+                "CHECK constraint failed",
+                "a later attempt joins a run that is not over",
+                "a run starts once",
+            ];
+            assert!(rules.iter().any(|rule| error.contains(rule)), "{state:?} {set}: {error}");
         }
     }
 }
@@ -77,8 +86,8 @@ fn a_run_begins_waiting_and_only_goes_forward() {
     let error = refuses(
         &world,
         "INSERT INTO runs (project_id, environment_id, state, request_id, created_at, created_by, waiting_since, result, \
-           ended_at, ended_by, finish_request_id, lease_token, lease_renewed_at, lease_expires_at, started_at, started_by, claim_request_id) \
-         VALUES (1, 1, 'ended', 'x', 1, 'ada', 1, 'passed', 2, 'ada', 'y', 't', 1, 1, 1, 'ada', 'z')",
+           ended_at, ended_by, started_at, started_by, finished_shards) \
+         VALUES (1, 1, 'ended', 'x', 1, 'ada', 1, 'passed', 2, 'ada', 1, 'ada', 1)",
     );
     assert!(error.contains("a run begins pending or queued"), "{error}");
     for (from, to) in [
@@ -88,7 +97,7 @@ fn a_run_begins_waiting_and_only_goes_forward() {
         (State::Pending, "started"),
     ] {
         let id = world.run_in(from).id;
-        let error = refuses(&world, &format!("UPDATE runs SET state = '{to}' WHERE id = {id}"));
+        let error = refuses(&world, &format!("UPDATE runs SET version = version + 1, state = '{to}' WHERE id = {id}"));
         // Whichever rule comes first.
         let rules = ["a run only goes forward", "CHECK constraint failed", "an event says what its run has become"];
         assert!(rules.iter().any(|rule| error.contains(rule)), "{from:?} {to}: {error}");
@@ -97,23 +106,27 @@ fn a_run_begins_waiting_and_only_goes_forward() {
 
 #[test]
 fn a_state_comes_with_its_timestamps_and_nothing_else() {
-    let lease = "lease_token = 't', lease_renewed_at = 1, lease_expires_at = 2, started_at = 1, started_by = 'a', claim_request_id = 'c'";
     for (from, set) in [
         (State::Queued, "state = 'started'".to_owned()),
         (State::Queued, "state = 'cancelled'".to_owned()),
         (State::Queued, "state = 'cancelled', cancelled_at = 1, cancel_by = 'a', cancel_cause = 'user', cancel_request_id = 'r'".to_owned()),
         (State::Queued, "cancel_reason = 'soon'".to_owned()),
         (State::Queued, "stop_outcome = 'stopping'".to_owned()),
-        (State::Queued, lease.to_owned()),
-        (State::Queued, "runner = 'early'".to_owned()),
+        (State::Queued, "started_at = 1, started_by = 'a'".to_owned()),
+        (State::Queued, "open_shards = 1".to_owned()),
+        (State::Queued, "finished_shards = 2".to_owned()),
         (State::Queued, "state = 'cancelled', cancelled_at = 1, cancel_by = 'a', cancel_cause = 'user', cancel_request_id = 'r', stop_outcome = 'stopping'".to_owned()),
-        (State::Started, "state = 'ended', ended_at = 1, ended_by = 'a', finish_request_id = 'r'".to_owned()),
+        (State::Started, "state = 'ended', ended_at = 1, ended_by = 'a'".to_owned()),
         (State::Started, "state = 'ended', result = 'passed'".to_owned()),
-        (State::Started, "state = 'error', ended_at = 1, ended_by = 'a', finish_request_id = 'r'".to_owned()),
-        (State::Started, "state = 'error', error_code = 'tired', ended_at = 1, ended_by = 'a', finish_request_id = 'r'".to_owned()),
+        (State::Started, "state = 'error', ended_at = 1, ended_by = 'a'".to_owned()),
+        (State::Started, "state = 'error', error_code = 'tired', ended_at = 1, ended_by = 'a'".to_owned()),
         (State::Started, "result = 'passed'".to_owned()),
-        (State::Started, "lease_token = NULL".to_owned()),
-        (State::Started, "lease_expires_at = NULL".to_owned()),
+        (State::Started, "started_at = NULL".to_owned()),
+        (State::Started, "state = 'ended', result = 'passed', ended_at = 1, ended_by = 'a'".to_owned()),
+        (State::Started, "open_shards = 0".to_owned() + ", state = 'cancelled', cancelled_at = 1, cancel_by = 'a', cancel_cause = 'user', cancel_request_id = 'r', stop_outcome = 'stopping'"),
+        (State::Cancelled, "kill_at = 1".to_owned()),
+        (State::Started, "kill_at = 1, kill_by = 'a', kill_request_id = 'r'".to_owned()),
+        (State::Cancelled, "stop_outcome = 'asleep', stop_closed_at = 1, open_shards = 0".to_owned()),
         (State::Started, "counts = '{}'".to_owned()),
         (State::Started, "superseded_by = 1".to_owned()),
         (State::Started, "state = 'cancelled', cancelled_at = 1, cancel_by = 'a', cancel_cause = 'whim', cancel_request_id = 'r', stop_outcome = 'stopping'".to_owned()),
@@ -124,7 +137,7 @@ fn a_state_comes_with_its_timestamps_and_nothing_else() {
     ] {
         let world = World::new();
         let id = world.run_in(from).id;
-        refuses(&world, &format!("UPDATE runs SET {set} WHERE id = {id}"));
+        refuses(&world, &format!("UPDATE runs SET version = version + 1, {set} WHERE id = {id}"));
     }
 }
 
@@ -132,19 +145,72 @@ fn a_state_comes_with_its_timestamps_and_nothing_else() {
 fn a_lease_is_neither_taken_over_nor_taken_away() {
     let world = World::new();
     let id = world.run_in(State::Started).id;
-    for set in [
-        "lease_token = 'mine'",
-        "started_by = 'me'",
-        "claim_request_id = 'mine'",
-        "state = 'cancelled', cancelled_at = 1, cancel_by = 'a', cancel_cause = 'user', cancel_request_id = 'r', stop_outcome = 'never_started', \
-         lease_token = NULL, lease_renewed_at = NULL, lease_expires_at = NULL, started_at = NULL, started_by = NULL, claim_request_id = NULL, runner = NULL",
-    ] {
-        assert!(refuses(&world, &format!("UPDATE runs SET {set} WHERE id = {id}")).contains("claimed once"), "{set}");
+    let refused = |set: &str, rule: &str| {
+        let error = refuses(&world, &format!("UPDATE run_shards SET {set} WHERE run_id = {id}"));
+        assert!(error.contains(rule), "{set}: {error}");
+    };
+    let again = "state = 'started', lease_renewed_at = 2, lease_expires_at = 3, lease_token";
+    refused(&format!("{again} = 'mine'"), "a shard has one holder");
+    refused(&format!("{again} = NULL"), "CHECK constraint failed");
+    refused("started_by = 'me'", "a shard has one holder");
+    refused("runner = 'me'", "a shard has one holder");
+    refused("claim_request_id = 'mine'", "a shard has one holder");
+    refused("shard = 2", "a shard that is closed never changes");
+    refused("run_id = 4711", "a shard that is closed never changes");
+    // Once its lease has run out it may be claimed again, as the service does it: by a claim at a later moment.
+    let end = world.row(id).lease_expires_at.expect("a lease");
+    world.sql(&format!(
+        "UPDATE run_shards SET lease_token = 'next', lease_renewed_at = {end}, lease_expires_at = {end} + 1, started_at = {end}, \
+         started_by = 'bob', claim_request_id = 'c2' WHERE run_id = {id}"
+    ));
+    assert_eq!(world.row(id).state, "started");
+}
+
+#[test]
+fn no_change_of_a_run_goes_uncounted() {
+    let world = World::new();
+    let id = world.run_in(State::Queued).id;
+    for version in ["", "version = version - 1, ", "version = version + 2, ", "version = version, "] {
+        let error = refuses(&world, &format!("UPDATE runs SET {version}waiting_since = 5 WHERE id = {id}"));
+        assert!(error.contains("each change of a run counts its version up"), "{version}: {error}");
     }
+}
+
+#[test]
+fn a_shard_is_one_of_a_run_that_goes_on() {
+    let claim = |id: i64, shard: i64| {
+        format!(
+            "INSERT INTO run_shards (run_id, shard, state, lease_token, lease_renewed_at, lease_expires_at, started_at, started_by, \
+               claim_request_id) VALUES ({id}, {shard}, 'started', 't', 1, 2, 1, 'ada', 'c')"
+        )
+    };
+    for state in [State::Pending, State::Ended, State::Error, State::Cancelled] {
+        let world = World::new();
+        refuses(&world, &claim(world.run_in(state).id, 2));
+    }
+    let world = World::new();
     let queued = world.run_in(State::Queued).id;
-    let skips = "state = 'ended', result = 'passed', ended_at = 1, ended_by = 'a', finish_request_id = 'r', lease_token = 't', \
-                 lease_renewed_at = 1, lease_expires_at = 2, started_at = 1, started_by = 'a', claim_request_id = 'c'";
-    assert!(refuses(&world, &format!("UPDATE runs SET {skips} WHERE id = {queued}")).contains("only goes forward"));
+    refuses(&world, &claim(queued, 2));
+    refuses(&world, &claim(4711, 1));
+    world.sql(&claim(queued, 1));
+    for set in [
+        "state = 'paused'",
+        "state = 'ended', ended_at = 1, finish_request_id = 'f'",
+        "state = 'ended', result = 'maybe', ended_at = 1, finish_request_id = 'f'",
+        "state = 'cancelled', stop_outcome = 'graceful', stop_closed_at = 1",
+        "late_result = '{}'",
+        "carried = 1",
+        "failed = -1",
+    ] {
+        refuses(&world, &format!("UPDATE run_shards SET {set} WHERE run_id = {queued}"));
+    }
+    refuses(&world, &format!("DELETE FROM run_shards WHERE run_id = {queued}"));
+    let over = world.run_in(State::Ended).id;
+    for set in
+        ["result = 'failed'", "counts = '{}'", "state = 'started', result = NULL", "lease_expires_at = 5", "failed = 7"]
+    {
+        refuses(&world, &format!("UPDATE run_shards SET {set} WHERE run_id = {over}"));
+    }
 }
 
 #[test]
@@ -155,7 +221,8 @@ fn the_record_is_kept() {
         format!("DELETE FROM runs WHERE id = {id}"),
         format!("DELETE FROM run_events WHERE run_id = {id}"),
         format!("UPDATE run_events SET by = 'somebody else' WHERE run_id = {id}"),
-        format!("UPDATE runs SET lease_expires_at = 1 WHERE id = {}", world.run_in(State::Ended).id),
+        format!("UPDATE run_shards SET lease_expires_at = 1 WHERE run_id = {}", world.run_in(State::Ended).id),
+        "DELETE FROM environments WHERE id = 2".to_owned(),
     ] {
         refuses(&world, &statement);
     }
@@ -180,11 +247,15 @@ fn what_was_registered_never_changes_in_any_state() {
             "tags = '[1]'",
             "github_actor = 'me'",
             "total_shards = 7",
+            "fail_fast = 7",
+            "run_group = 'mine'",
             "concurrency_group = 'mine'",
             "protected = 1",
         ] {
-            let error = refuses(&world, &format!("UPDATE runs SET {set} WHERE id = {id}"));
-            assert!(error.contains("what was registered never changes"), "{state:?} {set}: {error}");
+            let error = refuses(&world, &format!("UPDATE runs SET version = version + 1, {set} WHERE id = {id}"));
+            let rules =
+                ["what was registered never changes", "CHECK constraint failed: ended_at IS NULL OR finished_shards"];
+            assert!(rules.iter().any(|rule| error.contains(rule)), "{state:?} {set}: {error}");
         }
     }
 }
@@ -201,9 +272,9 @@ fn no_insert_takes_the_place_of_a_run() {
         let world = World::new();
         let id = world.run_in(state).id;
         let before = (world.row(id), world.history(id));
-        // By its id, and by its request's.
+        // By its id, and by its request's, which does nothing.
         refuses(&world, &insert(id, "another"));
-        refuses(&world, &insert(4711, "r0"));
+        world.sql(&insert(4711, "r0"));
         assert_eq!((world.row(id), world.history(id)), before, "{state:?}");
     }
 }
@@ -220,7 +291,7 @@ fn a_run_is_of_its_projects_environments() {
     refuses(&world, "UPDATE environments SET project_id = 2 WHERE id = 1");
     refuses(
         &world,
-        "INSERT INTO runs (project_id, environment_id, state, request_id, created_at, created_by, waiting_since, stop_terminated) \
+        "INSERT INTO runs (project_id, environment_id, state, request_id, created_at, created_by, waiting_since, open_shards) \
          VALUES (1, 1, 'queued', 'x', 1, 'ada', 1, 1)",
     );
 }
@@ -228,7 +299,7 @@ fn a_run_is_of_its_projects_environments() {
 #[test]
 fn no_event_is_forged() {
     for state in State::ALL.iter().copied() {
-        for step in 1..=4 {
+        for step in 1..=7 {
             for (to, from) in [
                 ("pending", "NULL"),
                 ("queued", "NULL"),
@@ -236,6 +307,7 @@ fn no_event_is_forged() {
                 ("started", "'queued'"),
                 ("ended", "'started'"),
                 ("cancelled", "'queued'"),
+                ("cancelled", "'cancelled'"),
             ] {
                 for or in ["", "OR REPLACE "] {
                     let world = World::new();
@@ -304,12 +376,17 @@ fn a_key_stays_what_it_is_and_is_revoked_for_good() {
 fn a_stop_record_closes_once() {
     let world = World::new();
     let id = world.run_in(State::Cancelled).id;
-    refuses(&world, &format!("UPDATE runs SET stop_outcome = 'killed' WHERE id = {id}"));
-    refuses(&world, &format!("UPDATE runs SET stop_outcome = 'lost' WHERE id = {id}"));
-    world.sql(&format!("UPDATE runs SET stop_outcome = 'lost', stop_closed_at = 1 WHERE id = {id}"));
+    let set = |set: &str| format!("UPDATE runs SET version = version + 1, {set} WHERE id = {id}");
+    refuses(&world, &set("stop_outcome = 'killed'"));
+    refuses(&world, &set("stop_outcome = 'lost', stop_closed_at = 1"));
+    world.sql(&set("stop_outcome = 'lost', stop_closed_at = 1, open_shards = 0"));
+    let shard = format!("SELECT state || stop_outcome FROM run_shards WHERE run_id = {id}");
+    let shard: String = world.runtime.db.borrow().query_row(&shard, [], |row| row.get(0)).expect("its shard");
+    assert_eq!(shard, "cancelledlost", "its shards close with it");
     for outcome in ["'graceful', stop_closed_at = 1", "'stopping', stop_closed_at = NULL", "NULL", "'lost'"] {
-        refuses(&world, &format!("UPDATE runs SET stop_outcome = {outcome} WHERE id = {id}"));
+        refuses(&world, &set(&format!("stop_outcome = {outcome}")));
     }
+    refuses(&world, &format!("UPDATE run_shards SET stop_outcome = 'graceful' WHERE run_id = {id}"));
 }
 
 #[test]

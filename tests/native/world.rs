@@ -254,7 +254,12 @@ impl World {
 
     pub fn row(&self, id: i64) -> Row {
         let db = self.runtime.db.borrow();
-        let mut select = db.prepare_cached("SELECT * FROM runs WHERE id = ?1").expect("SQL");
+        // Before shards, the run itself had the lease.
+        let on_shards = "SELECT r.*, s.lease_expires_at FROM runs r LEFT JOIN run_shards s ON s.run_id = r.id AND s.shard = 1 WHERE r.id = ?1";
+        let mut select = db
+            .prepare_cached(on_shards)
+            .or_else(|_| db.prepare_cached("SELECT * FROM runs WHERE id = ?1"))
+            .expect("SQL");
         let row = select.query_row([id], |row| {
             Ok(Row {
                 state: row.get("state")?,
@@ -277,8 +282,9 @@ impl World {
     /// The states that a run went through, by its events.
     pub fn history(&self, id: i64) -> Vec<String> {
         let db = self.runtime.db.borrow();
-        let mut statement =
-            db.prepare_cached("SELECT to_state FROM run_events WHERE run_id = ?1 ORDER BY step").expect("SQL");
+        let mut statement = db
+            .prepare_cached("SELECT to_state FROM run_events WHERE run_id = ?1 AND step <= 4 ORDER BY step")
+            .expect("SQL");
         statement.query_map([id], |row| row.get(0)).expect("rows").collect::<Result<_, _>>().expect("texts")
     }
 

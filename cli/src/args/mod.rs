@@ -21,7 +21,7 @@ pub use list::ListArgs;
 pub use projects::ProjectsCommand;
 pub use run::RunArgs;
 pub use show::ShowArgs;
-pub use values::{MetadataEntry, number_or_text};
+pub use values::{MetadataEntry, Shard, number_or_text};
 pub use wait::WaitArgs;
 
 use clap::{Parser, Subcommand};

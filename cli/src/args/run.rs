@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use estop_protocol::limits;
 
-use super::values::MetadataEntry;
+use super::values::{MetadataEntry, Shard};
 
 const EXAMPLES: &str = "\
 Branch, commit, build URL, actor and CI run id are read from GitHub Actions, GitLab CI, Buildkite and CircleCI; flags override them.
@@ -13,6 +13,7 @@ COMMAND gets the run's id in ESTOP_RUN_ID. It gets neither ESTOP_ADMIN_TOKEN nor
 
 Examples:
   estop run --environment staging -- npx playwright test
+  estop run --environment staging --shard 2/4 -- npx playwright test --shard=2/4
   estop run --environment staging --tag nightly --metadata suite=checkout -- make e2e
   estop run --environment production --exclusive --grace 15 -- sh -c 'npm ci && npm run e2e'";
 
@@ -46,9 +47,18 @@ pub struct RunArgs {
     /// Who triggered the job
     #[arg(long, value_name = "NAME", help_heading = "What is under test")]
     pub actor: Option<String>,
-    /// How many shards report
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=limits::SHARDS), help_heading = "What is under test")]
-    pub shards: Option<i64>,
+    /// Which shard of how many this is, like 2/4 [default: what GitLab CI, CircleCI or Buildkite says of parallel jobs, else 1/1]
+    #[arg(long, env = "ESTOP_SHARD", value_name = "I/N", help_heading = "Shards")]
+    pub shard: Option<Shard>,
+    /// What all shards of one run have in common and no other run has [default: made of the CI's repository, run id and job]
+    #[arg(long, env = "ESTOP_GROUP", value_name = "TEXT", help_heading = "Shards")]
+    pub group: Option<String>,
+    /// Which attempt of the group this is [default: what GitHub Actions or Buildkite says]
+    #[arg(long, env = "ESTOP_ATTEMPT", value_name = "N", value_parser = clap::value_parser!(i64).range(1..=limits::ATTEMPTS), help_heading = "Shards")]
+    pub attempt: Option<i64>,
+    /// Cancel the run, all of its shards, once N tests have failed
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=limits::FAIL_FAST), help_heading = "Shards")]
+    pub fail_fast: Option<i64>,
     /// Never let a newer run supersede this one (concurrency limits)
     #[arg(long)]
     pub protected: bool,

@@ -33,6 +33,37 @@ where
         .try_map(move |given| values.iter().copied().find(|value| name(*value) == given).ok_or("unknown name"))
 }
 
+/// An `I/N` of `--shard`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard {
+    /// From 1 to `total`.
+    pub number: i64,
+    /// At most [`limits::SHARDS`].
+    pub total: i64,
+}
+
+impl Shard {
+    /// A run that is not divided.
+    pub const ONLY: Self = Self { number: 1, total: 1 };
+
+    /// `None` if there is no such shard.
+    pub fn new(number: i64, total: i64) -> Option<Self> {
+        ((1..=limits::SHARDS).contains(&total) && (1..=total).contains(&number)).then_some(Self { number, total })
+    }
+}
+
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers =
+            text.split_once('/').and_then(|(number, total)| Some((number.parse().ok()?, total.parse().ok()?)));
+        numbers
+            .and_then(|(number, total)| Self::new(number, total))
+            .ok_or_else(|| format!("expected I/N, like 2/4, with N at most {}", limits::SHARDS))
+    }
+}
+
 /// A `NAME=VALUE` of `--metadata`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetadataEntry {
@@ -91,6 +122,15 @@ mod tests {
         }
         for text in ["", "s", "-1", "1.5", "1m30s", "2 m", "2M", "1d", "18446744073709551615h"] {
             assert!(span(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_shard_is_one_of_its_total() {
+        assert_eq!("2/4".parse(), Ok(Shard { number: 2, total: 4 }));
+        assert_eq!("1/1".parse(), Ok(Shard::ONLY));
+        for text in ["", "2", "0/4", "5/4", "-1/4", "1/1001", "a/b", "1/2/3", "1 / 2"] {
+            assert!(text.parse::<Shard>().is_err(), "{text}");
         }
     }
 

@@ -2,7 +2,8 @@
 
 use estop_protocol::envelope::Data;
 use estop_protocol::events::Events;
-use estop_protocol::show::{Shown, TestRun};
+use estop_protocol::run::{ErrorCode, RunResult};
+use estop_protocol::show::{LateResult, Shard, Shown, TestRun};
 
 use super::RETRY_FOR;
 use crate::args::ShowArgs;
@@ -24,6 +25,10 @@ pub fn show(args: &ShowArgs, service: &Service) -> Result<Exit, Failure> {
     let events = retry::send(service, &Call::new("GET", format!("{path}/events")), RETRY_FOR)?;
     let events = events.read::<Data<Events>>()?.data.events;
     print_details(&run);
+    if run.total_shards.is_some_and(|total| total > 1) {
+        terminal::print("");
+        print_shards(&run);
+    }
     terminal::print("");
     let mut table = table::new(&["AT", "STATE", "WHAT", "BY", "WHY"]);
     for event in &events {
@@ -58,9 +63,15 @@ fn print_details(run: &TestRun) {
     row("actor", run.github_actor.clone());
     row("tags", (!run.tags.is_empty()).then(|| run.tags.join(", ")));
     row("metadata", run.metadata.as_ref().and_then(|m| serde_json::to_string(m).ok()));
-    row("shards", run.total_shards.map(|n| n.to_string()));
-    row("runner", run.runner.clone());
-    row("lease until", run.lease.as_ref().map(|lease| lease.expires_at.to_string()));
+    row("group", run.group.as_ref().map(|group| format!("{group}, attempt {}", run.attempt)));
+    if let Some(total) = run.total_shards.filter(|total| *total > 1) {
+        row("shards", Some(format!("{} of {total} finished", run.finished_shards)));
+    } else if let Some(shard) = run.shards().first() {
+        row("runner", shard.runner.clone());
+        row("lease until", shard.lease.as_ref().map(|lease| lease.expires_at.to_string()));
+        row("late result", shard.late_result.as_ref().map(late_result));
+    }
+    row("fail fast", run.fail_fast.map(|failed| format!("once {failed} tests have failed")));
     if let Some(counts) = &run.counts {
         let text = format!(
             "{} tests: {} passed, {} failed, {} skipped, {} flaky",
@@ -72,8 +83,47 @@ fn print_details(run: &TestRun) {
         row("cancelled by", Some(format!("{} at {}", cancel.by, cancel.at)));
         row("reason", Some(cancel.reason.clone().unwrap_or_else(|| "none given".to_owned())));
     }
+    row(
+        "kill ordered by",
+        run.stop.as_ref().and_then(|stop| stop.kill.as_ref()).map(|kill| format!("{} at {}", kill.by, kill.at)),
+    );
     row("stop confirmed", messages::stop_confirmed(run));
     row("superseded by", run.superseded_by.map(|id| id.to_string()));
     table.add_row([table::name("state"), table::state(run)]);
     table::print(&table);
+}
+
+/// A line for each shard that a runner has claimed, and one for those that none has.
+fn print_shards(run: &TestRun) {
+    let mut table = table::new(&["SHARD", "STATE", "RUNNER", "SINCE", "RESULT"]);
+    for shard in run.shards() {
+        let (state, result) = match (&shard.stop, &shard.late_result) {
+            (Some(stop), late) => (stop.outcome.name(), late.as_ref().map(late_result)),
+            (None, _) => (shard.state.name(), shard_result(shard)),
+        };
+        table.add_row([
+            table::text(shard.shard.to_string()),
+            table::text(state),
+            table::optional(shard.runner.as_deref()),
+            table::time(shard.ended_at.unwrap_or(shard.started_at)),
+            table::optional(result.as_deref()),
+        ]);
+    }
+    table::print(&table);
+    let claimed = i64::try_from(run.shards().len()).unwrap_or(i64::MAX);
+    let unclaimed = run.total_shards.unwrap_or(1).saturating_sub(claimed);
+    if unclaimed > 0 {
+        terminal::print(format!("{unclaimed} of its shards no runner has claimed."));
+    }
+}
+
+fn shard_result(shard: &Shard) -> Option<String> {
+    let carried = if shard.carried { " in an earlier attempt" } else { "" };
+    let name = shard.result.map(RunResult::name).or(shard.error_code.map(ErrorCode::name))?;
+    Some(format!("{name}{carried}"))
+}
+
+fn late_result(late: &LateResult) -> String {
+    let name = late.result.map(RunResult::name).or(late.error_code.map(ErrorCode::name)).unwrap_or_default();
+    format!("{name}, said at {}, after it had been given up as lost", late.at)
 }

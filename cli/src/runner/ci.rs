@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use estop_protocol::limits;
 
+use crate::args::Shard;
+
 /// What a CI system says about the job. Flags override it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CiContext {
@@ -17,11 +19,22 @@ pub struct CiContext {
     pub actor: Option<String>,
     /// The CI system's own id, shared by all jobs of a pipeline.
     pub run_id: Option<String>,
+    /// What all shards of one job have in common: provider, repository, run id and job.
+    pub group: Option<String>,
+    /// Which attempt of that this is, where the CI system counts them.
+    pub attempt: Option<i64>,
+    /// Which of the job's parallel instances this is, if there are several.
+    pub shard: Option<Shard>,
 }
 
 /// Reads the variables of GitHub Actions, GitLab CI, Buildkite or CircleCI; elsewhere everything is `None`.
 pub fn context(variables: &HashMap<String, String>) -> CiContext {
     let get = |name: &str| variables.get(name).map(|v| v.trim().to_owned()).filter(|v| is_acceptable(v));
+    let number = |name: &str| get(name).and_then(|v| v.parse::<i64>().ok());
+    // The instances are numbered from `first`.
+    let shard = |index: &str, total: &str, first: i64| {
+        Shard::new(number(index)?.checked_sub(first)?.checked_add(1)?, number(total)?).filter(|shard| shard.total > 1)
+    };
     let is = |name: &str| get(name).is_some_and(|v| v.eq_ignore_ascii_case("true"));
     if is("GITHUB_ACTIONS") {
         let repository = get("GITHUB_SERVER_URL").zip(get("GITHUB_REPOSITORY")).map(|(s, r)| format!("{s}/{r}"));
@@ -35,6 +48,11 @@ pub fn context(variables: &HashMap<String, String>) -> CiContext {
             commit_url: page("commit", get("GITHUB_SHA")),
             build_url: page("actions/runs", get("GITHUB_RUN_ID")),
             actor: get("GITHUB_ACTOR"),
+            // The job's id in the workflow file, whatever the matrix.
+            group: group("github", [get("GITHUB_REPOSITORY"), get("GITHUB_RUN_ID"), get("GITHUB_JOB")]),
+            attempt: number("GITHUB_RUN_ATTEMPT"),
+            // Its matrix can mean anything.
+            shard: None,
             run_id: get("GITHUB_RUN_ID"),
         }
     } else if is("GITLAB_CI") {
@@ -45,6 +63,12 @@ pub fn context(variables: &HashMap<String, String>) -> CiContext {
             commit,
             build_url: get("CI_JOB_URL").or_else(|| get("CI_PIPELINE_URL")),
             actor: get("GITLAB_USER_LOGIN"),
+            group: group(
+                "gitlab",
+                [get("CI_PROJECT_PATH"), get("CI_PIPELINE_ID"), get("CI_JOB_NAME").map(|job| without_instance(&job))],
+            ),
+            attempt: None,
+            shard: shard("CI_NODE_INDEX", "CI_NODE_TOTAL", 1),
             run_id: get("CI_PIPELINE_ID"),
         }
     } else if is("BUILDKITE") {
@@ -55,6 +79,17 @@ pub fn context(variables: &HashMap<String, String>) -> CiContext {
             commit_url: None,
             build_url: get("BUILDKITE_BUILD_URL"),
             actor: get("BUILDKITE_BUILD_CREATOR"),
+            group: group(
+                "buildkite",
+                [
+                    get("BUILDKITE_PIPELINE_SLUG"),
+                    get("BUILDKITE_BUILD_ID"),
+                    get("BUILDKITE_STEP_ID").or_else(|| get("BUILDKITE_LABEL")),
+                ],
+            ),
+            // It counts the retries of this very job.
+            attempt: number("BUILDKITE_RETRY_COUNT").and_then(|retries| retries.checked_add(1)),
+            shard: shard("BUILDKITE_PARALLEL_JOB", "BUILDKITE_PARALLEL_JOB_COUNT", 0),
             run_id: get("BUILDKITE_BUILD_ID"),
         }
     } else if is("CIRCLECI") {
@@ -64,10 +99,41 @@ pub fn context(variables: &HashMap<String, String>) -> CiContext {
             commit_url: None,
             build_url: get("CIRCLE_BUILD_URL"),
             actor: get("CIRCLE_USERNAME"),
+            group: group(
+                "circleci",
+                [
+                    get("CIRCLE_PROJECT_USERNAME").zip(get("CIRCLE_PROJECT_REPONAME")).map(|(u, r)| format!("{u}/{r}")),
+                    get("CIRCLE_WORKFLOW_ID"),
+                    get("CIRCLE_JOB"),
+                ],
+            ),
+            // A workflow that is run again has an id of its own.
+            attempt: None,
+            shard: shard("CIRCLE_NODE_INDEX", "CIRCLE_NODE_TOTAL", 0),
             run_id: get("CIRCLE_WORKFLOW_ID"),
         }
     } else {
         CiContext::default()
+    }
+}
+
+/// A group, if the run and the job are known: the parts in a row, as many characters as the service takes.
+fn group(provider: &str, [repository, run_id, job]: [Option<String>; 3]) -> Option<String> {
+    let text = format!("{provider}:{}:{}:{}", repository.unwrap_or_default(), run_id?, job?);
+    Some(text.chars().take(limits::NAME_CHARS).collect())
+}
+
+/// GitLab's name of a parallel job, `e2e 2/4` or `e2e: [firefox, 2]`, without what tells its instances apart.
+fn without_instance(job: &str) -> String {
+    let is_fraction = |text: &str| {
+        text.split_once('/').is_some_and(|(index, total)| {
+            [index, total].iter().all(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+        })
+    };
+    match (job.rsplit_once(' '), job.split_once(": [")) {
+        (Some((name, last)), _) if is_fraction(last) => name.to_owned(),
+        (_, Some((name, rest))) if rest.ends_with(']') => name.to_owned(),
+        _ => job.to_owned(),
     }
 }
 
@@ -88,7 +154,7 @@ mod tests {
     fn expected(texts: [&str; 6]) -> CiContext {
         let [branch, commit, commit_url, build_url, actor, run_id] =
             texts.map(|t| (!t.is_empty()).then(|| t.to_owned()));
-        CiContext { branch, commit, commit_url, build_url, actor, run_id }
+        CiContext { branch, commit, commit_url, build_url, actor, run_id, ..CiContext::default() }
     }
 
     const GITHUB: [(&str, &str); 7] = [
@@ -165,6 +231,57 @@ mod tests {
         ];
         let url = "https://circleci.com/gh/acme/shop/9";
         assert_eq!(context(&variables), expected(["main", "c0ffee", "", url, "ada", "77-bb"]));
+    }
+
+    fn shards(variables: &[(&str, &str)]) -> (Option<String>, Option<i64>, Option<Shard>) {
+        let context = context(variables);
+        (context.group, context.attempt, context.shard)
+    }
+
+    #[test]
+    fn the_shards_of_a_job_have_one_group_and_know_their_numbers() {
+        let text = |text: &str| Some(text.to_owned());
+        let github = [&GITHUB[..], &[("GITHUB_JOB", "e2e"), ("GITHUB_RUN_ATTEMPT", "2")]].concat();
+        assert_eq!(shards(&github), (text("github:acme/shop:19283746:e2e"), Some(2), None));
+        let gitlab = |job| {
+            let node = [("CI_NODE_INDEX", "2"), ("CI_NODE_TOTAL", "4"), ("CI_JOB_NAME", job)];
+            shards(
+                &[&[("GITLAB_CI", "true"), ("CI_PROJECT_PATH", "acme/shop"), ("CI_PIPELINE_ID", "4")][..], &node]
+                    .concat(),
+            )
+        };
+        for job in ["e2e 2/4", "e2e: [firefox, 2]"] {
+            assert_eq!(gitlab(job), (text("gitlab:acme/shop:4:e2e"), None, Shard::new(2, 4)), "{job}");
+        }
+        assert_eq!(gitlab("e2e a/b").0, text("gitlab:acme/shop:4:e2e a/b"));
+        let circle = [
+            ("CIRCLECI", "true"),
+            ("CIRCLE_WORKFLOW_ID", "77-bb"),
+            ("CIRCLE_JOB", "e2e"),
+            ("CIRCLE_PROJECT_USERNAME", "acme"),
+            ("CIRCLE_PROJECT_REPONAME", "shop"),
+            ("CIRCLE_NODE_INDEX", "0"),
+            ("CIRCLE_NODE_TOTAL", "4"),
+        ];
+        assert_eq!(shards(&circle), (text("circleci:acme/shop:77-bb:e2e"), None, Shard::new(1, 4)));
+        let buildkite = [
+            ("BUILDKITE", "true"),
+            ("BUILDKITE_PIPELINE_SLUG", "shop"),
+            ("BUILDKITE_BUILD_ID", "0190-aa"),
+            ("BUILDKITE_STEP_ID", "0190-bb"),
+            ("BUILDKITE_RETRY_COUNT", "1"),
+            ("BUILDKITE_PARALLEL_JOB", "3"),
+            ("BUILDKITE_PARALLEL_JOB_COUNT", "4"),
+        ];
+        assert_eq!(shards(&buildkite), (text("buildkite:shop:0190-aa:0190-bb"), Some(2), Shard::new(4, 4)));
+    }
+
+    #[test]
+    fn a_job_that_is_not_parallel_has_no_shard() {
+        for (index, total) in [("1", "1"), ("0", "4"), ("5", "4"), ("x", "4"), ("-9223372036854775808", "4")] {
+            let variables = [("GITLAB_CI", "true"), ("CI_NODE_INDEX", index), ("CI_NODE_TOTAL", total)];
+            assert_eq!(shards(&variables), (None, None, None), "{index}/{total}");
+        }
     }
 
     #[test]

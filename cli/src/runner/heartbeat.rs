@@ -75,7 +75,7 @@ pub struct HeartbeatError {
 /// # Errors
 /// Whatever says nothing about the run: an outage, a 500, a proxy's refusal. None of them stops the tests.
 pub fn send(service: &Service, run: &HeldRun) -> Result<HeartbeatOutcome, HeartbeatError> {
-    let request = HeartbeatRequest { lease: run.token.clone() };
+    let request = HeartbeatRequest { lease: run.token.clone(), counts: None };
     let call = Call::new("POST", format!("/api/test-runs/{}/heartbeat", run.id)).with_body(&request);
     let response = service
         .send(&call)

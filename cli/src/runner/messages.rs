@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use estop_protocol::heartbeat::StopOrder;
 use estop_protocol::run::{ConfirmedStop, RunResult, State, StopOutcome};
-use estop_protocol::show::{Cancel, TestRun};
+use estop_protocol::show::{Cancel, Shard, TestRun};
 use estop_protocol::time::Timestamp;
 
 use super::supervisor::StopReason;
 use crate::terminal::sanitize;
+
+pub fn joined(id: i64, shard: i64, total: i64) -> String {
+    format!("shard {shard} of {total} joins test run {id}. Cancel it with: estop cancel {id}")
+}
 
 pub fn registered(id: i64) -> String {
     format!("test run {id} is registered. Cancel it with: estop cancel {id}")
@@ -82,9 +86,17 @@ pub fn how_it_stopped(run: &TestRun) -> String {
         StopOutcome::Killed => format!("test run {id} stopped on SIGKILL{took}."),
         StopOutcome::Lost => format!(
             "the runner of test run {id} was lost: nobody knows whether its tests have stopped. Check the machine{}.",
-            run.runner.as_ref().map(|runner| format!(" {}", sanitize(runner))).unwrap_or_default()
+            lost_runners(run)
         ),
     }
+}
+
+/// The names of the runners that were lost, as far as they gave one: ` ci-1, ci-2`.
+fn lost_runners(run: &TestRun) -> String {
+    let is_lost = |shard: &&Shard| shard.stop.as_ref().is_some_and(|stop| stop.outcome == StopOutcome::Lost);
+    let names: Vec<String> =
+        run.shards().iter().filter(is_lost).filter_map(|shard| Some(sanitize(shard.runner.as_ref()?))).collect();
+    if names.is_empty() { String::new() } else { format!(" {}", names.join(", ")) }
 }
 
 /// When the runner confirmed that it has stopped, and how long it took, if there was anything to stop.

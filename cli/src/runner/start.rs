@@ -10,11 +10,13 @@ use estop_protocol::register::{RegisterRequest, Registered};
 use estop_protocol::run::State;
 use estop_protocol::show::Shown;
 use estop_protocol::time::Timestamp;
+use estop_protocol::whole::Whole;
 
 use super::heartbeat::HeldRun;
 use super::lease::{Lease, ServiceTime};
 use super::messages;
 use super::supervisor::{Event, Signal};
+use crate::args::Shard;
 use crate::clock;
 use crate::exit::Exit;
 use crate::retry;
@@ -57,19 +59,34 @@ enum NoResponse {
 }
 
 impl Starter<'_> {
-    pub fn start(&self, registration: &RegisterRequest, runner: Option<String>) -> Result<Start, Failure> {
+    pub fn start(
+        &self,
+        registration: &RegisterRequest,
+        shard: Shard,
+        runner: Option<String>,
+    ) -> Result<Start, Failure> {
         let register = Call::new("PUT", "/api/test-runs").with_body(registration).idempotent();
         let sent = clock::now();
-        let run = match self.send(&register, self.within) {
+        let registered = match self.send(&register, self.within) {
             // A full database takes no more runs; that must not keep the tests from running.
             Ok(response) if response.status == 507 => return self.without_service(&TransportError::refused(&response)),
-            Ok(response) => response.read::<Data<Registered>>()?.data.test_run,
+            Ok(response) => response.read::<Data<Registered>>()?.data,
             Err(NoResponse::Error(error)) => return self.without_service(&error),
             Err(NoResponse::Interrupted(signal)) => return Ok(Start::Never(Exit::signal(signal.number()))),
         };
+        let run = registered.test_run;
         let id = run.id;
-        terminal::info(messages::registered(id));
-        let request = ClaimRequest { runner };
+        terminal::info(if registered.joined {
+            messages::joined(id, shard.number, shard.total)
+        } else {
+            messages::registered(id)
+        });
+        let is_one_of_many = shard.total > 1;
+        let request = ClaimRequest {
+            runner,
+            shard: is_one_of_many.then_some(Whole(shard.number)),
+            attempt: registration.attempt.map(|Whole(attempt)| Whole(attempt)),
+        };
         let claim = Call::new("POST", format!("/api/test-runs/{id}/claim")).with_body(&request).idempotent();
         self.claim(id, &claim, |at| run.created_at.plus(whole_millis(at.saturating_sub(sent))))
     }
@@ -170,11 +187,12 @@ impl Starter<'_> {
                 terminal::info(format!("{} The command was not started.", messages::cancelled(id, cancel)));
                 Exit::Cancelled
             }
-            Some((State::Started, _)) => {
+            // Its shard is held or finished, or all of the run is.
+            Some((State::Started | State::Ended | State::Error, _)) => {
                 terminal::error(format!("{} The command was not started.", refusal.message().unwrap_or_default()));
                 Exit::Refused
             }
-            // A key without the scope `read` gets only this message. Nothing but a cancel can end a waiting run.
+            // A key without the scope `read` gets only this message.
             _ => {
                 terminal::info(format!("{} The command was not started.", refusal.message().unwrap_or_default()));
                 Exit::Cancelled

@@ -6,14 +6,15 @@
 -- ?1 key's SHA-256   ?2 now (ms)   ?3 this write's id   ?4 this write's hash   ?5 reason or NULL
 -- Plan: (hash=?), (request_id=?), INTEGER PRIMARY KEY
 UPDATE runs
-   SET state               = 'cancelled',
+   SET version             = version + 1,
+       state               = 'cancelled',
        cancelled_at        = max(?2, waiting_since, coalesce(started_at, 0)),
        cancel_reason       = ?5,
        cancel_cause        = 'user',
        cancel_by           = k.user,
        cancel_request_id   = k.id || ':' || ?3,
        cancel_request_hash = ?4,
-       stop_outcome        = iif(lease_token IS NULL, 'never_started', 'stopping')
+       stop_outcome        = iif(open_shards = 0, 'never_started', 'stopping')
   FROM keys k, bulk_cancels b, json_each(b.run_ids) j
  WHERE k.hash = iif(changes() = 1, ?1, NULL) AND k.can_cancel = 1 AND k.valid_until > ?2
    AND b.request_id = k.id || ':' || ?3

@@ -1,40 +1,47 @@
--- What came of a claim: the key, the run as it is now, and the run that goes first. It decides nothing. (changes(): see
--- cancel/diagnose.sql.)
+-- What came of a claim: the key, the run and its shard as they are now, and the run that goes first. It decides nothing.
+-- (changes(): see cancel/diagnose.sql.)
 --
--- ?1 key's SHA-256   ?2 now (ms)   ?3 run   ?4 this write's id   ?5 this write's hash
--- Plan: INTEGER PRIMARY KEY, (hash=?), runs_by_active_group
--- Row: {key, found: {run, mine, started_at, lease, first}}; found is null if the key may not see the run; mine says whether
---      this very request claimed it; first is the run of the same concurrency group for which this one waits
+-- ?1 key's SHA-256   ?2 now (ms)   ?3 run   ?4 this write's id   ?5 this write's hash   ?6 shard
+-- Plan: INTEGER PRIMARY KEY, (hash=?), (run_id=? AND shard=?), runs_by_active_group
+-- Row: {key, found: {run, mine, total_shards, shard: {…, lease}, first}}; found is null if the key may not see the run; shard
+--      is null if no runner has claimed it; mine says whether this very request did; first is the run of the same
+--      concurrency group for which this one waits
 SELECT coalesce(
     (SELECT json_object(
-                'key', json_object('id', CAST(r.claim_request_id AS INTEGER), 'is', 'valid'),
+                'key', json_object('id', CAST(s.claim_request_id AS INTEGER), 'is', 'valid'),
                 'found', json_object(
-                    'run', json_object('state', r.state, 'result', r.result, 'error_code', r.error_code,
-                                   'ended_at', r.ended_at, 'cancelled_at', r.cancelled_at, 'cancel_by', r.cancel_by),
-                    'mine', 'yes', 'lease', json_object('token', r.lease_token, 'expires_at', r.lease_expires_at)))
-       FROM runs r
-      WHERE r.id = iif(changes() = 1, ?3, NULL) AND substr(r.claim_request_id, instr(r.claim_request_id, ':') + 1) = ?4),
+                    'run', json_object('state', 'started'), 'mine', 'yes', 'total_shards', s.shard,
+                    'shard', json_object('state', s.state, 'started_at', s.started_at,
+                        'lease', json_object('token', s.lease_token, 'expires_at', s.lease_expires_at))))
+       FROM run_shards s
+      WHERE s.run_id = iif(changes() = 1, ?3, NULL) AND s.shard = ?6
+        AND substr(s.claim_request_id, instr(s.claim_request_id, ':') + 1) = ?4),
     (SELECT json_object(
                 'key', json_object('id', k.id, 'is', CASE WHEN k.revoked_at IS NOT NULL THEN 'revoked' WHEN k.valid_until <= ?2 THEN 'expired'
                                                      WHEN k.can_run = 0 THEN 'unscoped' ELSE 'valid' END),
                 'found', json(CASE WHEN k.can_run = 1 AND k.valid_until > ?2 THEN (SELECT json_object(
                     'run', json_object('state', r.state, 'result', r.result, 'error_code', r.error_code,
                                    'ended_at', r.ended_at, 'cancelled_at', r.cancelled_at, 'cancel_by', r.cancel_by),
-                    'mine', CASE WHEN r.claim_request_id IS NOT k.id || ':' || ?4 THEN 'no'
-                                 WHEN coalesce(r.claim_request_hash, ?5) = ?5 THEN 'yes' ELSE 'reused' END,
-                    'started_at', r.started_at,
-                    'lease', json(CASE WHEN r.claim_request_id = k.id || ':' || ?4 THEN
-                        json_object('token', r.lease_token, 'expires_at', r.lease_expires_at) END),
+                    'total_shards', r.total_shards,
+                    'mine', CASE WHEN s.claim_request_id IS NOT k.id || ':' || ?4 OR s.carried THEN 'no'
+                                 WHEN coalesce(s.claim_request_hash, ?5) = ?5 THEN 'yes' ELSE 'reused' END,
+                    'shard', json(CASE WHEN s.run_id IS NOT NULL THEN json_object(
+                        'state', s.state, 'result', s.result, 'runner', s.runner, 'started_at', s.started_at,
+                        'ended_at', s.ended_at, 'lease', json(CASE WHEN s.claim_request_id = k.id || ':' || ?4 THEN
+                            json_object('token', s.lease_token, 'expires_at', s.lease_expires_at) END)) END),
                     'first', json((SELECT json_object(
                             'id', o.id, 'state', o.state, 'by', coalesce(o.cancel_by, o.started_by, o.created_by),
-                            'runner', o.runner, 'started_at', o.started_at, 'cancelled_at', o.cancelled_at,
-                            'lease_expires_at', o.lease_expires_at)
+                            'started_at', o.started_at, 'cancelled_at', o.cancelled_at,
+                            'lease_expires_at', (SELECT max(lease_expires_at) FROM run_shards
+                                                  WHERE run_id = o.id AND state = 'started'))
                         FROM runs o
                        WHERE o.project_id = r.project_id AND o.active_group = r.active_group AND o.id <> r.id
                          AND (r.state = 'pending' OR r.state = 'queued')
                          AND (o.state = 'started' OR o.stop_outcome = 'stopping'
                               OR (r.state = 'pending' AND o.state = 'queued'))
                        ORDER BY o.id LIMIT 1)))
-                      FROM runs r WHERE r.id = ?3 AND r.project_id = k.project_id) END))
+                      FROM runs r
+                      LEFT JOIN run_shards s ON s.run_id = r.id AND s.shard = ?6
+                     WHERE r.id = ?3 AND r.project_id = k.project_id) END))
        FROM keys k WHERE k.hash = ?1),
     '{"key":{"id":null,"is":"unknown"}}') AS row;

@@ -1,10 +1,10 @@
-//! `POST /api/test-runs/{id}/claim`: a runner takes a run.
+//! `POST /api/test-runs/{id}/claim`: a runner takes a shard of a run.
 
 mod wait;
 
 use estop_protocol::claim::{ClaimRequest, Claimed, ClaimedRun, Lease};
-use estop_protocol::limits::NAME_CHARS;
-use estop_protocol::run::State;
+use estop_protocol::limits::{ATTEMPTS, NAME_CHARS, SHARDS};
+use estop_protocol::run::{RunResult, ShardState, State};
 use estop_protocol::time::Timestamp;
 use serde::Deserialize;
 
@@ -17,7 +17,8 @@ use crate::http::reply::Reply;
 use crate::http::request::Call;
 use crate::http::write_id::{Mine, WriteId};
 use crate::key::Scope;
-use crate::runtime::{Sql, random_id};
+use crate::lease;
+use crate::runtime::Sql;
 use wait::First;
 
 pub const OPERATION: Operation = Operation {
@@ -26,35 +27,64 @@ pub const OPERATION: Operation = Operation {
     access: Access::Key(Scope::Run, |call, caller| Box::pin(answer(call, caller))),
 };
 
-const CLOSE_LOST: Sql = Sql { file: "claim/close_lost.sql", text: include_str!("close_lost.sql") };
 const CLAIM: Sql = Sql { file: "claim/claim.sql", text: include_str!("claim.sql") };
 const DIAGNOSE: Sql = Sql { file: "claim/diagnose.sql", text: include_str!("diagnose.sql") };
 
 /// What came of a claim.
 enum Claim {
-    /// This request took the run: now or, if it is a repeat, before.
+    /// This request took the shard: now or, if it is a repeat, before.
     Taken { state: State, token: String, expires_at: Timestamp },
     /// Another run holds the concurrency group and goes first. Nothing has changed.
     Waits(First),
-    /// Another runner has it. Nothing has changed.
-    AlreadyStarted(Timestamp),
+    /// Another runner has it, or has finished it. Nothing has changed.
+    AlreadyTaken { shard: Shard, total: i64 },
+    /// The run has only so many shards. Nothing has changed.
+    NoSuchShard { total: i64 },
     /// The run was already over, and nothing has changed.
     AlreadyOver(Standing),
+}
+
+/// What is wanted of a run.
+struct Wanted<'a> {
+    shard: i64,
+    attempt: Option<i64>,
+    runner: Option<&'a str>,
+}
+
+/// A shard that was claimed before.
+#[derive(Deserialize)]
+struct Shard {
+    state: ShardState,
+    result: Option<RunResult>,
+    runner: Option<String>,
+    started_at: Timestamp,
+    ended_at: Option<Timestamp>,
+    lease: Option<Held>,
+}
+
+#[derive(Deserialize)]
+struct Held {
+    token: String,
+    expires_at: Timestamp,
 }
 
 async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
     let id = call.id()?;
     let write_id = call.write_id()?;
-    let runner = call.body::<ClaimRequest>()?.runner;
-    check::text("runner", runner.as_deref(), NAME_CHARS)?;
-    Ok(match claim(call, caller, id, &write_id, runner.as_deref()).await? {
+    let request: ClaimRequest = call.body()?;
+    check::text("runner", request.runner.as_deref(), NAME_CHARS)?;
+    let shard = check::whole("shard", request.shard, 1, SHARDS)?.unwrap_or(1);
+    let attempt = check::whole("attempt", request.attempt, 1, ATTEMPTS)?;
+    let wanted = Wanted { shard, attempt, runner: request.runner.as_deref() };
+    Ok(match claim(call, caller, id, &write_id, &wanted).await? {
         Claim::Taken { state, token, expires_at } => {
             let lease = Lease { token, expires_at, heartbeat_seconds: call.config.heartbeat_seconds };
-            Reply::data("claimed", Claimed { test_run: ClaimedRun { id, state }, lease })
+            Reply::data("claimed", Claimed { test_run: ClaimedRun { id, state, shard }, lease })
         }
         Claim::Waits(first) => first.reply(id, call.config, call.request.now),
-        Claim::AlreadyStarted(at) => {
-            Reply::refused("already_started", format!("Test run {id} has a runner already, since {at}."))
+        Claim::AlreadyTaken { shard: taken, total } => taken.refusal(id, shard, total),
+        Claim::NoSuchShard { total } => {
+            check::invalid("shard", &format!("expected 1 to {total}, the shards of test run {id}"))?
         }
         Claim::AlreadyOver(run) => Reply::refused("already_over", run.why_over(id)),
     }
@@ -66,13 +96,8 @@ async fn claim(
     caller: &Caller<'_>,
     id: i64,
     write_id: &WriteId,
-    runner: Option<&str>,
+    wanted: &Wanted<'_>,
 ) -> Result<Claim, ApiError> {
-    #[derive(Deserialize)]
-    struct Held {
-        token: String,
-        expires_at: Timestamp,
-    }
     #[derive(Deserialize)]
     struct Diagnosis {
         key: Key,
@@ -82,30 +107,66 @@ async fn claim(
     struct Found {
         run: Standing,
         mine: Mine,
-        started_at: Option<Timestamp>,
-        lease: Option<Held>,
+        total_shards: i64,
+        shard: Option<Shard>,
         first: Option<First>,
     }
-    let token = random_id(call.runtime);
+    let token = lease::token(call.runtime, wanted.shard);
     let (write, hash) = (write_id.id.as_str(), write_id.hash.as_str());
-    let lease = call.config.lease;
-    let claim = [id.into(), write.into(), hash.into(), token.as_str().into(), lease.into(), runner.into()];
+    let claim = [
+        id.into(),
+        write.into(),
+        hash.into(),
+        wanted.shard.into(),
+        token.as_str().into(),
+        call.config.lease.into(),
+        wanted.runner.into(),
+        wanted.attempt.into(),
+        call.config.unconfirmed_after.into(),
+    ];
     let rows = call
         .batch(vec![
-            caller.statement(CLOSE_LOST, [id.into(), call.config.unconfirmed_after.into()]),
             caller.statement(CLAIM, claim),
-            caller.statement(DIAGNOSE, [id.into(), write.into(), hash.into()]),
+            caller.statement(DIAGNOSE, [id.into(), write.into(), hash.into(), wanted.shard.into()]),
         ])
         .await?;
-    let Diagnosis { key, found } = rows.only(2)?;
+    let Diagnosis { key, found } = rows.only(1)?;
     caller.check(key, Scope::Run)?;
     let found = found.ok_or(ApiError::NotFound("test run"))?;
-    found.mine.check()?;
+    let mine = found.mine.check()?;
     let run = found.run;
-    Ok(match (found.lease, found.first, run.state, found.started_at) {
-        (Some(Held { token, expires_at }), ..) => Claim::Taken { state: run.state, token, expires_at },
-        (None, Some(first), ..) => Claim::Waits(first),
-        (None, None, State::Started, Some(at)) => Claim::AlreadyStarted(at),
-        _ => Claim::AlreadyOver(run),
+    let total = found.total_shards;
+    Ok(match (found.shard, found.first) {
+        (Some(Shard { lease: Some(Held { token, expires_at }), .. }), _) if mine => {
+            Claim::Taken { state: run.state, token, expires_at }
+        }
+        (_, Some(first)) => Claim::Waits(first),
+        _ if run.state.is_over() => Claim::AlreadyOver(run),
+        _ if wanted.shard > total => Claim::NoSuchShard { total },
+        (Some(shard), None) => Claim::AlreadyTaken { shard, total },
+        (None, None) => Claim::AlreadyOver(run),
     })
+}
+
+impl Shard {
+    /// The 412 for shard `shard` of `total` of test run `id`.
+    fn refusal(&self, id: i64, shard: i64, total: i64) -> Reply {
+        let what =
+            if total == 1 { format!("Test run {id}") } else { format!("Shard {shard} of {total} of test run {id}") };
+        match (self.state, self.ended_at) {
+            (ShardState::Started, _) => {
+                let runner = self.runner.as_deref().map(|name| format!(" ({name})")).unwrap_or_default();
+                let message = format!("{what} has a runner already{runner}, since {}.", self.started_at);
+                Reply::refused("already_started", message)
+            }
+            (_, at) => {
+                let at = at.map(|at| format!(" at {at}")).unwrap_or_default();
+                let how = self.result.map_or("error", RunResult::name);
+                let message = format!(
+                    "{what} is finished already ({how}){at}. Another suite of the same CI job needs a group of its own."
+                );
+                Reply::refused("already_finished", message)
+            }
+        }
+    }
 }

@@ -15,7 +15,6 @@ pub struct First {
     state: State,
     /// Who cancelled, took or registered it, whichever came last.
     by: String,
-    runner: Option<String>,
     started_at: Option<Timestamp>,
     cancelled_at: Option<Timestamp>,
     lease_expires_at: Option<Timestamp>,
@@ -24,17 +23,16 @@ pub struct First {
 impl First {
     /// The 412 for test run `id`; `Retry-After` says how long the wait lasts at most.
     pub fn reply(&self, id: i64, config: &Config, now: Timestamp) -> Reply {
-        let runner = self.runner.as_deref().map(|name| format!(" {name}")).unwrap_or_default();
         let (what, until) = match (self.state, self.cancelled_at, self.started_at) {
             (State::Cancelled, Some(at), _) => {
                 // Heartbeats renew its lease for as long as a stop may take; then the lease runs out, or it has before.
                 let renewed = at.plus(config.stop_limit + config.lease);
                 let expires_at = self.lease_expires_at.map_or(renewed, |expires_at| expires_at.max(renewed));
                 let until = expires_at.plus(config.unconfirmed_after);
-                (format!("{} cancelled it and its runner{runner} is still stopping", self.by), until)
+                (format!("{} cancelled it and its runner is still stopping", self.by), until)
             }
             (State::Started, _, Some(at)) => {
-                (format!("its runner{runner} has been at it since {at}"), at.plus(config.over_age_after))
+                (format!("its runner has been at it since {at}"), at.plus(config.over_age_after))
             }
             _ => ("it is queued".to_owned(), now.plus(config.unclaimed_after)),
         };

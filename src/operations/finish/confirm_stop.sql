@@ -1,9 +1,11 @@
--- The runner of a cancelled run confirms that it has stopped.
+-- The runner of a cancelled run's shard confirms that it has stopped. The last one closes the run's stop record (the trigger
+-- run_shards_stopped).
 --
--- ?1 run   ?2 lease token   ?3 now (ms)   ?4 how: graceful, terminated or killed
--- Plan: INTEGER PRIMARY KEY
-UPDATE runs
-   SET stop_outcome    = iif(?4 = 'terminated', 'graceful', ?4),
-       stop_terminated = ?4 = 'terminated',
-       stop_closed_at  = max(?3, cancelled_at)
- WHERE id = ?1 AND lease_token = ?2 AND state = 'cancelled' AND stop_outcome = 'stopping';
+-- ?1 run   ?2 shard   ?3 lease token   ?4 now (ms)   ?5 how: graceful, terminated or killed
+-- Plan: (run_id=? AND shard=?), INTEGER PRIMARY KEY
+UPDATE run_shards
+   SET state          = 'cancelled',
+       stop_outcome   = ?5,
+       stop_closed_at = max(?4, (SELECT r.cancelled_at FROM runs r WHERE r.id = ?1))
+ WHERE run_id = ?1 AND shard = ?2 AND lease_token = ?3 AND state = 'started'
+   AND EXISTS (SELECT 1 FROM runs r WHERE r.id = ?1 AND r.state = 'cancelled');

@@ -1,15 +1,17 @@
--- The runner finishes its run. The lease token is its credential: no key is asked.
+-- The runner finishes its shard. The lease token is its credential: no key is asked. The last shard ends the run (the trigger
+-- run_shards_finished).
 --
--- ?1 run   ?2 lease token   ?3 now (ms)   ?4 this write's id   ?5 this write's hash
--- ?6 state: ended or error   ?7 result or NULL   ?8 error code or NULL   ?9 counts (JSON) or NULL
--- Plan: INTEGER PRIMARY KEY
-UPDATE runs
-   SET state               = ?6,
-       result              = ?7,
-       error_code          = ?8,
-       counts              = ?9,
-       ended_at            = max(?3, started_at),
-       ended_by            = started_by,
-       finish_request_id   = 'lease:' || ?4,
-       finish_request_hash = ?5
- WHERE id = ?1 AND lease_token = ?2 AND state = 'started';
+-- ?1 run   ?2 shard   ?3 lease token   ?4 now (ms)   ?5 this write's id   ?6 this write's hash
+-- ?7 state: ended or error   ?8 result or NULL   ?9 error code or NULL   ?10 counts (JSON) or NULL   ?11 how many failed, or NULL
+-- Plan: (run_id=? AND shard=?), INTEGER PRIMARY KEY
+UPDATE run_shards
+   SET state               = ?7,
+       result              = ?8,
+       error_code          = ?9,
+       counts              = coalesce(?10, counts),
+       failed              = coalesce(?11, failed),
+       ended_at            = max(?4, started_at),
+       finish_request_id   = 'lease:' || ?5,
+       finish_request_hash = ?6
+ WHERE run_id = ?1 AND shard = ?2 AND lease_token = ?3 AND state = 'started'
+   AND EXISTS (SELECT 1 FROM runs r WHERE r.id = ?1 AND r.state = 'started');

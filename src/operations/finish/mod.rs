@@ -1,10 +1,11 @@
-//! `POST /api/test-runs/{id}/finish`: how a run ended or, if it was cancelled, that its runner has stopped. As for a
+//! `POST /api/test-runs/{id}/finish`: how a shard ended or, if its run was cancelled, that its runner has stopped. As for a
 //! heartbeat, the lease's token is the credential.
 
-use estop_protocol::finish::{FinishRefused, FinishRequest, Finished, FinishedRun};
+use estop_protocol::finish::{Counts, FinishRefused, FinishRequest, Finished, FinishedRun, FinishedShard};
 use estop_protocol::heartbeat::StopOrder;
 use estop_protocol::run::{Cause, ConfirmedStop, ErrorCode, Finish as State, RunResult, StopOutcome};
-use serde::Deserialize;
+use estop_protocol::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::over::Standing;
 use crate::http::check::invalid;
@@ -14,6 +15,7 @@ use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::reply::Reply;
 use crate::http::request::Call;
 use crate::http::write_id::{Mine, WriteId};
+use crate::lease;
 use crate::runtime::{Sql, Statement};
 
 pub const OPERATION: Operation = Operation {
@@ -24,14 +26,18 @@ pub const OPERATION: Operation = Operation {
 
 const FINISH: Sql = Sql { file: "finish/finish.sql", text: include_str!("finish.sql") };
 const CONFIRM_STOP: Sql = Sql { file: "finish/confirm_stop.sql", text: include_str!("confirm_stop.sql") };
+const KEEP_LATE: Sql = Sql { file: "finish/keep_late.sql", text: include_str!("keep_late.sql") };
 const DIAGNOSE: Sql = Sql { file: "finish/diagnose.sql", text: include_str!("diagnose.sql") };
+
+/// For how long after a runner was given up as lost its result is still kept. Milliseconds.
+const KEEP_LATE_FOR: i64 = 7 * 24 * 3600 * 1000;
 
 /// What came of a finish.
 enum Finish {
-    /// This request finished the run: now or, if it is a repeat, before.
-    Done(Standing),
-    /// The run was already over. If it was cancelled and its stop record open, that is now closed.
-    AlreadyOver { run: Standing, stop: Option<StopOrder> },
+    /// This request finished the shard: now or, if it is a repeat, before.
+    Done(Standing, FinishedShard),
+    /// The shard was already over. If its run was cancelled and its stop open, that is now closed.
+    AlreadyOver { run: Standing, shard: i64, stop: Option<StopOrder>, late_result_kept: bool },
 }
 
 async fn answer(call: &Call<'_>) -> Outcome {
@@ -41,13 +47,21 @@ async fn answer(call: &Call<'_>) -> Outcome {
     check(&request)?;
     call.lease(&request.lease).await?;
     match finish(call, id, &write_id, &request).await? {
-        Finish::Done(run) => {
+        Finish::Done(run, shard) => {
             let test_run = FinishedRun { id, state: run.state, result: run.result };
-            Ok(Reply::data("finished", Finished { test_run }).about(id))
+            Ok(Reply::data("finished", Finished { test_run, shard: Some(shard) }).about(id))
         }
-        Finish::AlreadyOver { run, stop } => {
-            let refused = FinishRefused { message: run.why_over(id), stop, late_result_kept: false };
-            Ok(Reply::text(412, "already_over", json(&refused)).about(id))
+        Finish::AlreadyOver { run, shard, stop, late_result_kept } => {
+            let mut message = if run.state.is_over() {
+                run.why_over(id)
+            } else {
+                format!("Shard {shard} of test run {id} is finished already.")
+            };
+            if late_result_kept {
+                message.push_str(" The result came too late and is kept in the record beside the cancel.");
+            }
+            let outcome = if late_result_kept { "kept_late" } else { "already_over" };
+            Ok(Reply::text(412, outcome, json(&FinishRefused { message, stop, late_result_kept })).about(id))
         }
     }
 }
@@ -66,19 +80,39 @@ async fn finish(call: &Call<'_>, id: i64, write_id: &WriteId, request: &FinishRe
     #[derive(Deserialize)]
     struct Diagnosis {
         run: Standing,
+        shard: FinishedShard,
         cancel_reason: Option<String>,
         cancel_cause: Option<Cause>,
         stop_outcome: Option<StopOutcome>,
+        kill_at: Option<Timestamp>,
+        late: bool,
         mine: Mine,
     }
+    /// What is kept of a result that came too late; in the database `at` is in milliseconds.
+    #[derive(Serialize)]
+    struct Late {
+        state: State,
+        result: Option<RunResult>,
+        error_code: Option<ErrorCode>,
+        counts: Option<Counts>,
+        at: i64,
+    }
     let (write, hash, now) = (write_id.id.as_str(), write_id.hash.as_str(), call.request.now.0);
-    let token = request.lease.as_str();
+    let (token, shard) = (request.lease.as_str(), lease::shard(&request.lease));
     let result = request.result.map(RunResult::name);
     let error_code = request.error_code.map(ErrorCode::name);
     let counts = request.counts.map(|counts| json(&counts));
     let stopped = request.stop.map_or(ConfirmedStop::Graceful, |stop| stop.outcome);
+    let late = json(&Late {
+        state: request.state,
+        result: request.result,
+        error_code: request.error_code,
+        counts: request.counts,
+        at: now,
+    });
     let finish = vec![
         id.into(),
+        shard.into(),
         token.into(),
         now.into(),
         write.into(),
@@ -87,19 +121,22 @@ async fn finish(call: &Call<'_>, id: i64, write_id: &WriteId, request: &FinishRe
         result.into(),
         error_code.into(),
         counts.as_deref().into(),
+        request.counts.map(|counts| i64::from(counts.failed)).into(),
     ];
-    let confirm = vec![id.into(), token.into(), now.into(), stopped.name().into()];
+    let confirm = vec![id.into(), shard.into(), token.into(), now.into(), stopped.name().into()];
+    let keep = vec![id.into(), shard.into(), token.into(), now.into(), KEEP_LATE_FOR.into(), late.as_str().into()];
     let rows = call
         .batch(vec![
             Statement::new(FINISH, finish),
             Statement::new(CONFIRM_STOP, confirm),
-            Statement::new(DIAGNOSE, vec![id.into(), token.into(), write.into(), hash.into()]),
+            Statement::new(KEEP_LATE, keep),
+            Statement::new(DIAGNOSE, vec![id.into(), shard.into(), token.into(), write.into(), hash.into()]),
         ])
         .await?;
-    let found: Diagnosis = rows.first(2)?.ok_or(ApiError::UnknownLease(id))?;
+    let found: Diagnosis = rows.first(3)?.ok_or(ApiError::UnknownLease(id))?;
     let run = found.run;
     if found.mine.check()? {
-        return Ok(Finish::Done(run));
+        return Ok(Finish::Done(run, found.shard));
     }
     let stop = match (found.cancel_cause, &run.cancel_by, run.cancelled_at) {
         (Some(cause), Some(by), Some(at)) => Some(StopOrder {
@@ -109,9 +146,9 @@ async fn finish(call: &Call<'_>, id: i64, write_id: &WriteId, request: &FinishRe
             at,
             grace_seconds: call.config.stop_grace_seconds,
             lease_lost: found.stop_outcome == Some(StopOutcome::Lost),
-            kill: false,
+            kill: found.kill_at.is_some(),
         }),
         _ => None,
     };
-    Ok(Finish::AlreadyOver { run, stop })
+    Ok(Finish::AlreadyOver { run, shard, stop, late_result_kept: found.late })
 }

@@ -3,15 +3,17 @@
 //! The lease's token is the credential: a key that was revoked since the claim must not leave tests that nobody can stop.
 
 use estop_protocol::heartbeat::{Beat, HeartbeatRequest, LeaseExpiry, StopOrder};
-use estop_protocol::run::{Cause, State, StopOutcome};
+use estop_protocol::run::{Cause, ShardState, State, StopOutcome};
 use estop_protocol::time::Timestamp;
 use serde::Deserialize;
 
 use super::over::not_the_holder;
 use crate::http::error::ApiError;
+use crate::http::json;
 use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::reply::Reply;
 use crate::http::request::Call;
+use crate::lease;
 use crate::runtime::{Sql, Statement};
 
 pub const OPERATION: Operation = Operation {
@@ -27,7 +29,7 @@ const DIAGNOSE: Sql = Sql { file: "heartbeat/diagnose.sql", text: include_str!("
 enum Heartbeat {
     /// The runner holds the lease; the run is `started` or `cancelled`.
     Held(Run),
-    /// The run has finished, or its stop is confirmed. Nothing has changed.
+    /// The shard has finished, or its stop is confirmed. Nothing has changed.
     Finished(State),
 }
 
@@ -36,21 +38,24 @@ struct Run {
     /// Whether this heartbeat renewed the lease.
     renewed: bool,
     state: State,
+    shard: ShardState,
     lease_expires_at: Option<Timestamp>,
     stop_outcome: Option<StopOutcome>,
     cancelled_at: Option<Timestamp>,
     cancel_reason: Option<String>,
     cancel_cause: Option<Cause>,
     cancel_by: Option<String>,
+    kill_at: Option<Timestamp>,
 }
 
 async fn answer(call: &Call<'_>) -> Outcome {
     let id = call.existing_id()?;
-    let token = call.body::<HeartbeatRequest>()?.lease;
-    call.lease(&token).await?;
-    match heartbeat(call, id, &token).await? {
+    let request: HeartbeatRequest = call.body()?;
+    let token = &request.lease;
+    call.lease(token).await?;
+    match heartbeat(call, id, &request).await? {
         Heartbeat::Held(run) => {
-            call.accept_lease(&token);
+            call.accept_lease(token);
             let (state, renewed) = (run.state, run.renewed);
             let expires_at = run.lease_expires_at.unwrap_or(call.request.now);
             let stop = run.stop_order(call.config.stop_grace_seconds);
@@ -66,19 +71,28 @@ async fn answer(call: &Call<'_>) -> Outcome {
     }
 }
 
-async fn heartbeat(call: &Call<'_>, id: i64, token: &str) -> Result<Heartbeat, ApiError> {
+async fn heartbeat(call: &Call<'_>, id: i64, request: &HeartbeatRequest) -> Result<Heartbeat, ApiError> {
+    let (token, shard) = (request.lease.as_str(), lease::shard(&request.lease));
     let (lease, stop_limit) = (call.config.lease, call.config.stop_limit);
-    let renew = vec![id.into(), token.into(), call.request.now.0.into(), lease.into(), stop_limit.into()];
-    let rows =
-        call.batch(vec![Statement::new(RENEW, renew), Statement::new(DIAGNOSE, vec![id.into(), token.into()])]).await?;
+    let counts = request.counts.map(|counts| json(&counts));
+    let failed = request.counts.map_or(0, |counts| i64::from(counts.failed));
+    let renew = vec![
+        id.into(),
+        shard.into(),
+        token.into(),
+        call.request.now.0.into(),
+        lease.into(),
+        stop_limit.into(),
+        counts.as_deref().into(),
+        failed.into(),
+    ];
+    let diagnose = vec![id.into(), shard.into(), token.into()];
+    let rows = call.batch(vec![Statement::new(RENEW, renew), Statement::new(DIAGNOSE, diagnose)]).await?;
     let run: Run = rows.first(1)?.ok_or(ApiError::UnknownLease(id))?;
-    Ok(match run.state {
-        State::Started => Heartbeat::Held(run),
+    Ok(match (run.shard, run.stop_outcome) {
         // A runner that was given up learns it here, however late; one that has confirmed its stop has no more to ask.
-        State::Cancelled if matches!(run.stop_outcome, Some(StopOutcome::Stopping | StopOutcome::Lost)) => {
-            Heartbeat::Held(run)
-        }
-        state => Heartbeat::Finished(state),
+        (ShardState::Started, _) | (_, Some(StopOutcome::Lost)) => Heartbeat::Held(run),
+        _ => Heartbeat::Finished(run.state),
     })
 }
 
@@ -91,7 +105,7 @@ impl Run {
             at: self.cancelled_at?,
             grace_seconds,
             lease_lost: self.stop_outcome == Some(StopOutcome::Lost),
-            kill: false,
+            kill: self.kill_at.is_some(),
         })
     }
 }

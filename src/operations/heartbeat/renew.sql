@@ -1,10 +1,13 @@
--- Renews a lease of which less than half is left; a heartbeat before that writes nothing. A lease that ran out is renewed
--- too, as long as nothing has ended the run: after an outage the tests that went on are believed. A runner that is
--- stopping keeps its lease while it does, for a limited time, so that no stop record stays open for ever.
+-- Renews a lease of which less than half is left, or writes down that more tests have failed; a heartbeat before that writes
+-- nothing. A lease that ran out is renewed too, as long as nothing has ended the run: after an outage the tests that went on
+-- are believed. A runner that is stopping keeps its lease while it does, for a limited time, so that no stop record stays
+-- open for ever.
 --
--- ?1 run   ?2 lease token   ?3 now (ms)   ?4 lease (ms)   ?5 how long a stop may take (ms)
--- Plan: INTEGER PRIMARY KEY
-UPDATE runs
-   SET lease_renewed_at = ?3, lease_expires_at = ?3 + ?4
- WHERE id = ?1 AND lease_token = ?2 AND lease_expires_at < ?3 + ?4 / 2
-   AND (state = 'started' OR (stop_outcome = 'stopping' AND cancelled_at > ?3 - ?5));
+-- ?1 run   ?2 shard   ?3 lease token   ?4 now (ms)   ?5 lease (ms)   ?6 how long a stop may take (ms)
+-- ?7 counts (JSON) or NULL   ?8 how many of them failed, or 0
+-- Plan: (run_id=? AND shard=?), INTEGER PRIMARY KEY
+UPDATE run_shards
+   SET lease_renewed_at = ?4, lease_expires_at = ?4 + ?5, counts = coalesce(?7, counts), failed = max(?8, failed)
+ WHERE run_id = ?1 AND shard = ?2 AND lease_token = ?3 AND state = 'started'
+   AND (lease_expires_at < ?4 + ?5 / 2 OR ?8 > failed)
+   AND EXISTS (SELECT 1 FROM runs r WHERE r.id = ?1 AND (r.state = 'started' OR r.cancelled_at > ?4 - ?6));

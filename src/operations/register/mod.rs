@@ -1,4 +1,4 @@
-//! `PUT /api/test-runs`: register a run.
+//! `PUT /api/test-runs`: register a run, or join one.
 
 mod new_run;
 
@@ -32,6 +32,10 @@ const FULL_PERCENT: i64 = 95;
 enum Register {
     /// This request registered the run: now or, if it is a repeat, before.
     Done(RegisteredRun),
+    /// The group has a run already.
+    Joined(RegisteredRun),
+    /// The group has a run already, and it is another one: `what` says why.
+    OtherRun { id: i64, what: String },
     /// The project has no such environment, but these (at most 50).
     UnknownEnvironment(Vec<String>),
     /// This protected run waits for the same concurrency group, where only one can wait.
@@ -42,16 +46,23 @@ async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
     let write_id = call.write_id()?;
     let run = NewRun::from_request(call.body::<RegisterRequest>()?)?;
     match register(call, caller, &write_id, &run).await? {
-        Register::Done(test_run) => {
-            let id = test_run.id;
-            Ok(Reply::data("registered", Registered { trigger: Trigger { success: true }, test_run }).about(id))
-        }
+        Register::Done(test_run) => Ok(registered("registered", test_run, false)),
+        Register::Joined(test_run) => Ok(registered("joined", test_run, true)),
+        Register::OtherRun { id, what } => Err(ApiError::Conflict(format!(
+            "The group has test run {id}, which has {what}. All shards of a run give the same `environment` and `total_shards`; \
+             another suite needs another `group`."
+        ))),
         Register::Reserved(waiting) => Err(ApiError::Conflict(format!(
             "Test run {waiting} is protected and waits for the same place, where only one can wait. Register this one when \
              that one has started."
         ))),
         Register::UnknownEnvironment(known) => Err(unknown_environment("environment", &run.environment, &known)),
     }
+}
+
+fn registered(outcome: &'static str, test_run: RegisteredRun, joined: bool) -> Reply {
+    let id = test_run.id;
+    Reply::data(outcome, Registered { trigger: Trigger { success: true }, test_run, joined }).about(id)
 }
 
 async fn register(
@@ -71,6 +82,8 @@ async fn register(
     struct Found {
         run: RegisteredRun,
         mine: Mine,
+        environment: String,
+        total_shards: i64,
     }
     // What is left of the database is for the runs that are there: a full one would take their stop button away. An
     // isolate learns the size from its first answer, so one registration passes.
@@ -90,19 +103,36 @@ async fn register(
         run.total_shards.into(),
         i64::from(run.protected).into(),
         i64::from(full).into(),
+        run.fail_fast.into(),
+        run.group.as_deref().into(),
+        run.attempt.into(),
+        run.shard.into(),
+    ];
+    let diagnose = [
+        write.into(),
+        hash.into(),
+        environment.into(),
+        branch.into(),
+        run.group.as_deref().into(),
+        run.attempt.into(),
+        run.shard.into(),
     ];
     let rows = call
-        .batch(vec![
-            caller.statement(REGISTER, new),
-            caller.statement(DIAGNOSE, [write.into(), hash.into(), environment.into(), branch.into()]),
-        ])
+        .batch(vec![caller.statement(REGISTER, new), caller.statement(DIAGNOSE, diagnose)])
         .await
         .map_err(|error| if error == DbError::Full { ApiError::DatabaseFull } else { error.into() })?;
     let Diagnosis { key, found, reserved_by, environments } = rows.only(1)?;
     caller.check(key, Scope::Run)?;
-    if let Some(Found { run, mine }) = found {
-        mine.check()?;
-        return Ok(Register::Done(run));
+    if let Some(found) = found {
+        return Ok(if found.mine.check()? {
+            Register::Done(found.run)
+        } else if found.environment != run.environment {
+            Register::OtherRun { id: found.run.id, what: format!("the environment {}", found.environment) }
+        } else if found.total_shards != run.total_shards {
+            Register::OtherRun { id: found.run.id, what: format!("{} shards", found.total_shards) }
+        } else {
+            Register::Joined(found.run)
+        });
     }
     match reserved_by {
         _ if full => Err(ApiError::DatabaseFull),

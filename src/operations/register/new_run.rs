@@ -1,6 +1,6 @@
 //! A run as it is stored: texts within their limits, structures as JSON.
 
-use estop_protocol::limits::{EXTRAS_BYTES, METADATA_NAMES, NAME_CHARS, SHARDS, TAGS, URL_CHARS};
+use estop_protocol::limits::{ATTEMPTS, EXTRAS_BYTES, FAIL_FAST, METADATA_NAMES, NAME_CHARS, SHARDS, TAGS, URL_CHARS};
 use estop_protocol::register::{Build, RegisterRequest};
 use serde_json::{Map, Value};
 
@@ -23,7 +23,12 @@ pub struct NewRun {
     /// An array as JSON.
     pub tags: String,
     pub github_actor: Option<String>,
-    pub total_shards: Option<i64>,
+    pub total_shards: i64,
+    pub group: Option<String>,
+    pub attempt: Option<i64>,
+    /// The caller's own shard.
+    pub shard: Option<i64>,
+    pub fail_fast: Option<i64>,
     pub protected: bool,
 }
 
@@ -58,7 +63,14 @@ impl NewRun {
             );
             return Err(ApiError::Invalid(message));
         }
-        let total_shards = whole("total_shards", request.total_shards, 1, SHARDS)?;
+        let total_shards = whole("total_shards", request.total_shards, 1, SHARDS)?.unwrap_or(1);
+        text("group", request.group.as_deref(), NAME_CHARS)?;
+        let attempt = whole("attempt", request.attempt, 1, ATTEMPTS)?;
+        let shard = whole("shard", request.shard, 1, total_shards)?;
+        if request.group.is_none() && attempt.or(shard).is_some() {
+            let field = if attempt.is_some() { "attempt" } else { "shard" };
+            return invalid(field, "expected with `group` only, whose runs it tells apart");
+        }
         Ok(Self {
             environment: request.environment,
             branch: request.branch.or_else(|| request.build.as_ref().and_then(|build| build.branch.clone())),
@@ -67,6 +79,10 @@ impl NewRun {
             tags,
             github_actor: request.github_actor,
             total_shards,
+            group: request.group,
+            attempt,
+            shard,
+            fail_fast: whole("fail_fast", request.fail_fast, 1, FAIL_FAST)?,
             protected: request.protected.unwrap_or(false),
         })
     }
