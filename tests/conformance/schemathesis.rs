@@ -22,16 +22,16 @@ fn seed(rig: &Rig, project: &Project) {
         "INSERT INTO runs (project_id, environment_id, state, request_id, created_at, created_by, waiting_since)
          WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {RUNS})
          SELECT {project}, {environment}, 'queued', 'seed:' || n, {now}, 'ada@example.com', {now} FROM n;
-         UPDATE runs SET state = 'started', lease_token = 'the-lease', lease_renewed_at = {now}, started_at = {now},
-                lease_expires_at = {now} + 120000, started_by = 'ci@example.com', claim_request_id = 'seed:' || id
-          WHERE id % 10 >= 5;
-         UPDATE runs SET state = 'ended', result = 'failed', ended_at = {now}, ended_by = 'ci@example.com',
-                finish_request_id = 'seed:' || id WHERE id % 20 = 9;
-         UPDATE runs SET state = 'error', error_code = 'merge_conflict', ended_at = {now}, ended_by = 'ci@example.com',
-                finish_request_id = 'seed:' || id WHERE id % 20 = 19;
-         UPDATE runs SET state = 'cancelled', cancelled_at = {now}, cancel_cause = 'user', cancel_by = 'eve@example.com',
+         INSERT INTO run_shards (run_id, shard, state, lease_token, lease_renewed_at, lease_expires_at, started_at, started_by, claim_request_id)
+         SELECT id, 1, 'started', 'the-lease', {now}, {now} + 120000, {now}, 'ci@example.com', 'seed:' || id
+           FROM runs WHERE id % 10 >= 5;
+         UPDATE run_shards SET state = 'ended', result = 'failed', ended_at = {now}, finish_request_id = 'seed:' || run_id
+          WHERE run_id % 20 = 9;
+         UPDATE run_shards SET state = 'error', error_code = 'merge_conflict', ended_at = {now},
+                finish_request_id = 'seed:' || run_id WHERE run_id % 20 = 19;
+         UPDATE runs SET version = version + 1, state = 'cancelled', cancelled_at = {now}, cancel_cause = 'user', cancel_by = 'eve@example.com',
                 cancel_request_id = 'seed:' || id,
-                stop_outcome = CASE WHEN lease_token IS NULL THEN 'never_started' ELSE 'stopping' END
+                stop_outcome = iif(open_shards = 0, 'never_started', 'stopping')
           WHERE id % 10 IN (0, 8);
          -- It may revoke any key but the one that it has: with that one, all that follows would be 401.
          DROP TRIGGER keys_are_revoked_for_good;

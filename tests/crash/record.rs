@@ -42,14 +42,14 @@ pub struct Record {
     pub contradictions: Vec<String>,
 }
 
-const RUNS: &str = "SELECT id, project_id, state, substr(request_id, instr(request_id, ':key:') + 5), \
+const RUNS: &str = "SELECT id, project_id, runs.state, substr(request_id, instr(request_id, ':key:') + 5), \
         substr(claim_request_id, instr(claim_request_id, ':key:') + 5), lease_token, lease_expires_at, \
         substr(finish_request_id, instr(finish_request_id, ':key:') + 5), \
         iif(cancel_cause = 'user', substr(cancel_request_id, instr(cancel_request_id, ':key:') + 5), NULL), \
-        cancel_reason, stop_outcome, COALESCE(ended_at, cancelled_at), \
+        cancel_reason, runs.stop_outcome, COALESCE(runs.ended_at, cancelled_at), \
         (SELECT json_group_array(json_array(at, from_state, to_state, cause, by, reason)) \
            FROM (SELECT * FROM run_events WHERE run_id = runs.id ORDER BY step)) \
-    FROM runs WHERE project_id > 1";
+    FROM runs LEFT JOIN run_shards ON run_id = runs.id AND shard = 1 WHERE project_id > 1";
 
 impl Record {
     /// Reads a copy of the database.

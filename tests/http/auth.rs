@@ -13,6 +13,7 @@ fn routes(id: i64) -> Vec<(&'static str, String, Option<Value>, &'static str)> {
         ("POST", format!("{run}/cancel"), Some(json!({"reason": "x"})), "cancel"),
         ("POST", "/api/test-runs/cancel".into(), Some(json!({"ids": [id]})), "cancel"),
         ("PUT", "/api/test-runs".into(), Some(json!({"environment": "staging"})), "run"),
+        ("POST", format!("{run}/kill"), Some(json!({})), "cancel"),
         ("POST", format!("{run}/claim"), Some(json!({})), "run"),
         ("GET", "/api/test-runs".into(), None, "read"),
         ("GET", run.clone(), None, "read"),

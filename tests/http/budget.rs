@@ -33,6 +33,25 @@ fn renewal() -> Rows {
     })
 }
 
+/// A run of which every shard has a runner.
+struct Sharded {
+    id: i64,
+    tokens: Vec<String>,
+}
+
+impl Project {
+    fn of_shards(&self, total: usize) -> Sharded {
+        let body = json!({"environment": "staging", "group": "many", "total_shards": total});
+        let data = self.call("PUT", "/api/test-runs", Some(&body)).ok();
+        let id = data["data"]["test_run"]["id"].as_i64().expect("an id");
+        let claim = |shard: usize| {
+            let claimed = self.post(&format!("/api/test-runs/{id}/claim"), &json!({"shard": shard})).ok();
+            claimed["data"]["lease"]["token"].as_str().expect("a token").to_owned()
+        };
+        Sharded { id, tokens: (1..=total).map(claim).collect() }
+    }
+}
+
 fn measured() -> BTreeMap<&'static str, Rows> {
     let project = Project::new();
     // A scan of an index reads the row after its last one, which is another project's if there is one.
@@ -62,9 +81,19 @@ fn measured() -> BTreeMap<&'static str, Rows> {
     cost("cancel of a queued run", project.cancel(waiting), 200);
     cost("cancel of a started run", project.cancel(id), 200);
     cost("cancel of a run that is over", project.cancel(id), 412);
+    cost("kill", project.post(&format!("/api/test-runs/{id}/kill"), &json!({})), 200);
     cost("heartbeat that brings the stop order", project.heartbeat(id, &token), 200);
     cost("finish that confirms a stop", project.finish(id, &token), 412);
     cost("finish", project.finish(done, &done_token), 200);
+    // However many shards a run has, the cancel writes its row, its event and an index.
+    let many = project.of_shards(64);
+    let lease = many.tokens.first().expect("a shard").clone();
+    let group = json!({"environment": "staging", "group": "many", "total_shards": 64});
+    cost("registration that joins a run", project.call("PUT", "/api/test-runs", Some(&group)), 200);
+    cost("finish of one shard of 64", project.finish(many.id, &lease), 200);
+    cost("cancel of a run with 63 shards running", project.cancel(many.id), 200);
+    cost("finish that confirms the stop of one shard of 64", project.finish(many.id, &many.tokens[1]), 412);
+    cost("show of 64 shards", project.get(&format!("/api/test-runs/{}", many.id)), 200);
     let ids = [project.queued(), project.queued(), done];
     let dry = json!({"filter": {"state": "queued"}, "dry_run": true});
     cost("bulk cancel, dry run over two runs", project.post("/api/test-runs/cancel", &dry), 200);

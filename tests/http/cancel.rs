@@ -16,7 +16,10 @@ fn a_queued_run_is_cancelled_once_and_over_from_then_on() {
     assert_eq!(run["cancel"]["reason"], "wrong branch");
     assert_eq!(run["cancel"]["cause"], "user");
     assert_eq!(run["cancel"]["by"], "ada@example.com");
-    assert_eq!(run["stop"], json!({"outcome": "never_started", "confirmed_at": null}));
+    assert_eq!(
+        run["stop"],
+        json!({"outcome": "never_started", "confirmed_at": null, "duration_ms": null, "kill": null, "late_result_at": null})
+    );
     let at = run["cancel"]["at"].as_str().expect("a time");
     assert_eq!(answer.message(), format!("Test run {id} is cancelled: ada@example.com stopped it at {at}."));
 
@@ -117,7 +120,7 @@ fn the_runner_learns_who_stopped_it_and_why_and_confirms() {
     assert_eq!(beat["data"]["state"], "cancelled");
     assert_eq!(
         beat["data"]["stop"],
-        json!({"reason": "wrong branch", "cause": "user", "by": "ada@example.com", "at": run["cancel"]["at"], "grace_seconds": 10, "lease_lost": false})
+        json!({"reason": "wrong branch", "cause": "user", "by": "ada@example.com", "at": run["cancel"]["at"], "grace_seconds": 10, "lease_lost": false, "kill": false})
     );
 
     let body = json!({"lease": token, "state": "ended", "result": "failed", "stop": {"outcome": "killed"}});
@@ -127,7 +130,7 @@ fn the_runner_learns_who_stopped_it_and_why_and_confirms() {
     let after = project.show(id);
     assert_eq!((&after["state"], &after["cancel"], &after["result"]), (&run["state"], &run["cancel"], &json!(null)));
     assert_eq!(after["stop"]["outcome"], "killed");
-    assert!(after["stop"]["confirmed_at"].is_string());
+    assert!(after["stop"]["confirmed_at"].is_string() && after["stop"]["duration_ms"].is_u64(), "{after}");
 }
 
 #[test]

@@ -253,7 +253,8 @@ impl Project {
     pub fn history(&self, id: i64) -> Vec<String> {
         let events = self.get(&format!("/api/test-runs/{id}/events")).ok();
         let events = events["data"]["events"].as_array().expect("events").clone();
-        events.iter().map(|event| event["to"].as_str().expect("a state").to_owned()).collect()
+        let changes = events.iter().filter(|event| event["from"] != event["to"]);
+        changes.map(|event| event["to"].as_str().expect("a state").to_owned()).collect()
     }
 }
 

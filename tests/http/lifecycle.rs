@@ -36,9 +36,9 @@ fn a_run_is_registered_with_everything_that_was_said_of_it() {
         "result",
         "error_code",
         "counts",
-        "runner",
         "started_at",
-        "lease",
+        "group",
+        "fail_fast",
         "ended_at",
         "cancel",
         "stop",
@@ -76,14 +76,14 @@ fn a_claim_gives_a_lease_once() {
     let id = project.queued();
     let path = format!("/api/test-runs/{id}/claim");
     let claimed = project.post(&path, &json!({"runner": "ci-7"})).ok()["data"].take();
-    assert_eq!(claimed["test_run"], json!({"id": id, "state": "started"}));
+    assert_eq!(claimed["test_run"], json!({"id": id, "state": "started", "shard": 1}));
     assert_eq!(claimed["lease"]["heartbeat_seconds"], 2);
     let run = project.show(id);
     assert_eq!(
-        (&run["state"], &run["runner"], &run["started_by"]),
+        (&run["state"], &run["shards"][0]["runner"], &run["started_by"]),
         (&json!("started"), &json!("ci-7"), &json!("ada@example.com"))
     );
-    assert_eq!(run["lease"]["expires_at"], claimed["lease"]["expires_at"]);
+    assert_eq!(run["shards"][0]["lease"]["expires_at"], claimed["lease"]["expires_at"]);
     assert!(!run.to_string().contains(claimed["lease"]["token"].as_str().expect("a token")), "the token is told once");
     let second = project.post(&path, &json!({}));
     assert_eq!(second.status, 412);

@@ -21,7 +21,9 @@ fn a_list_has_the_project_the_runs_and_where_the_page_lies() {
         page["pagination"],
         json!({"page": 1, "per_page": 2, "total": 3, "total_pages": 2, "total_is_lower_bound": false, "next_before": made[1]})
     );
-    assert_eq!(page["data"]["test_runs"]["items"][0], project.show(made[2]), "a run looks the same in the list");
+    let mut shown = project.show(made[2]);
+    assert_eq!(shown.as_object_mut().and_then(|run| run.remove("shards")), Some(json!([])));
+    assert_eq!(page["data"]["test_runs"]["items"][0], shown, "a run looks the same in the list, but for its shards");
 
     let second = project.get("/api/test-runs?per_page=2&page=2").ok();
     assert_eq!((ids(&second), &second["pagination"]["next_before"]), (vec![made[0]], &Value::Null));

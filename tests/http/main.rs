@@ -17,4 +17,5 @@ mod lists;
 mod observed;
 mod races;
 mod refusals;
+mod shards;
 mod sweeper;

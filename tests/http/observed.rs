@@ -75,6 +75,8 @@ fn every_authenticated_request_takes_one_round_trip_whatever_its_answer() {
         ),
         (project.cancel(queued), 200),
         (project.cancel(queued), 412),
+        (project.post(&format!("/api/test-runs/{queued}/kill"), &json!({})), 200),
+        (project.post(&format!("/api/test-runs/{id}/kill"), &json!({})), 412),
         (project.post(&format!("/api/test-runs/{id}/finish"), &finish), 200),
         (project.post(&format!("/api/test-runs/{id}/finish"), &finish), 412),
         (project.server.admin("POST", "/api/projects", Some(&json!({"name": "x", "slug": slug}))), 200),

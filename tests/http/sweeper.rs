@@ -41,8 +41,17 @@ fn a_run_whose_runner_never_speaks_lapses_and_its_late_finish_is_refused() {
     let beat = project.heartbeat(id, &token).ok();
     assert_eq!(beat["data"]["stop"]["cause"], "stale", "the runner that comes back is told");
     assert_eq!(beat["data"]["stop"]["lease_lost"], true);
-    assert_eq!(project.finish(id, &token).status, 412);
-    assert_eq!(project.show(id), run);
+    let finish = || project.finish(id, &token);
+    let refused = finish();
+    assert_eq!((refused.status, &refused.json()["late_result_kept"]), (412, &json!(true)), "{refused:?}");
+    let after = project.show(id);
+    assert_eq!((&after["state"], &after["result"], &after["cancel"]), (&run["state"], &run["result"], &run["cancel"]));
+    assert_eq!(after["stop"]["outcome"], "lost", "the stop that was none is not told as one");
+    let late = &after["shards"][0]["late_result"];
+    assert_eq!((&late["state"], &late["result"]), (&json!("ended"), &json!("passed")), "{after}");
+    assert_eq!(after["stop"]["late_result_at"], late["at"]);
+    assert_eq!(finish().status, 412);
+    assert_eq!(project.show(id), after, "it is kept once");
 }
 
 #[test]

@@ -209,7 +209,8 @@ fn a_tick_that_fails_leaves_its_work_to_the_next() {
     for (well, case) in (0..2).flat_map(|well| FAULTS.map(|case| (well, case))) {
         let (fault, times, end) = case;
         let (id, _) = project.started();
-        let at: i64 = rig.backend.value(&format!("SELECT lease_expires_at + 30000 FROM runs WHERE id = {id}"));
+        let at: i64 =
+            rig.backend.value(&format!("SELECT lease_expires_at + 30000 FROM run_shards WHERE run_id = {id}"));
         afflicted(&rig, case, || {
             rig.backend.inject_after(well, fault, times);
             rig.tick(at);

@@ -16,7 +16,7 @@ fn lives(project: &Project) {
         assert_eq!(project.finish(id, &token).status, 412);
         assert_eq!(project.show(id)["stop"]["outcome"], "graceful");
         let events = project.get(&format!("/api/test-runs/{id}/events")).ok();
-        assert_eq!(events["data"]["events"].as_array().map(Vec::len), Some(3), "{events}");
+        assert_eq!(events["data"]["events"].as_array().map(Vec::len), Some(4), "{events}");
     }
 }
 

@@ -110,11 +110,12 @@ fn race(rig: &Rig, project: &Project, id: i64, lease: &str, tries: &[Try]) -> Ve
 fn check(rig: &Rig, (id, claimed): (i64, bool), tries: &[Try], answers: &[Option<Answer>]) -> String {
     let shown = format!("run {id}: {tries:?} {answers:#?}");
     let read = |column: &str| {
-        let text: Option<String> =
-            rig.backend.value(&format!("SELECT CAST({column} AS TEXT) FROM runs WHERE id = {id}"));
+        let text: Option<String> = rig.backend.value(&format!(
+            "SELECT CAST({column} AS TEXT) FROM runs r LEFT JOIN run_shards s ON s.run_id = r.id WHERE r.id = {id}"
+        ));
         text.unwrap_or_default()
     };
-    let (state, cause) = (read("state"), read("cancel_cause"));
+    let (state, cause) = (read("r.state"), read("cancel_cause"));
     let mut enders = 0;
     let mut holders = 0;
     for (n, (one, answer)) in tries.iter().zip(answers).enumerate() {
@@ -128,7 +129,7 @@ fn check(rig: &Rig, (id, claimed): (i64, bool), tries: &[Try], answers: &[Option
             (Try::Finish { own: true }, 200) => {
                 enders += 1;
                 assert_eq!(state, "ended", "{shown}");
-                let counts: Value = serde_json::from_str(&read("counts")).expect("JSON");
+                let counts: Value = serde_json::from_str(&read("r.counts")).expect("JSON");
                 assert_eq!(counts["total"], n, "{shown}");
             }
             (Try::Claim, 200) => {
@@ -157,5 +158,5 @@ fn check(rig: &Rig, (id, claimed): (i64, bool), tries: &[Try], answers: &[Option
         assert!(over, "{shown}");
     }
     assert_eq!(history::folds(&rig.backend.db(), &format!("r.id = {id}")), 1);
-    if swept { format!("swept, {}", read("stop_outcome")) } else { format!("{state} {}", read("stop_outcome")) }
+    if swept { format!("swept, {}", read("r.stop_outcome")) } else { format!("{state} {}", read("r.stop_outcome")) }
 }

@@ -86,7 +86,9 @@ impl Write {
             }
             Self::Renew => {
                 let (id, token) = project.started();
-                rig.backend.sql(&format!("UPDATE runs SET lease_renewed_at = 1, lease_expires_at = 2 WHERE id = {id}"));
+                rig.backend.sql(&format!(
+                    "UPDATE run_shards SET lease_renewed_at = 1, lease_expires_at = 2 WHERE run_id = {id}"
+                ));
                 (run(id, "heartbeat"), json!({"lease": token}), id)
             }
             Self::Finish | Self::Confirm => {
@@ -146,10 +148,12 @@ impl Attempt<'_> {
         let count = |what: &str| rig.backend.value::<i64>(&format!("SELECT count(*) FROM {what}"));
         let made = match self.write {
             Write::Register => count(&format!("runs WHERE branch = '{mark}' AND state = 'queued'")),
-            Write::Claim => count(&format!("runs WHERE id = {id} AND state = 'started' AND runner = '{mark}'")),
+            Write::Claim => count(&format!(
+                "runs r JOIN run_shards s ON s.run_id = r.id WHERE r.id = {id} AND r.state = 'started' AND s.runner = '{mark}'"
+            )),
             Write::Renew => {
                 let now = "(unixepoch() * 1000 + 60000)";
-                count(&format!("runs WHERE id = {id} AND lease_renewed_at > 1 AND lease_expires_at > {now}"))
+                count(&format!("run_shards WHERE run_id = {id} AND lease_renewed_at > 1 AND lease_expires_at > {now}"))
             }
             Write::Finish => count(&format!("runs WHERE id = {id} AND state = 'ended' AND result = 'failed'")),
             Write::Confirm => count(&format!("runs WHERE id = {id} AND stop_outcome = 'killed'")),
@@ -199,7 +203,7 @@ impl Attempt<'_> {
                 assert_eq!(data["test_run"]["id"], stored);
             }
             Write::Claim => {
-                let stored: String = backend.value(&format!("SELECT lease_token FROM runs WHERE id = {id}"));
+                let stored: String = backend.value(&format!("SELECT lease_token FROM run_shards WHERE run_id = {id}"));
                 assert_eq!(data["lease"]["token"], json!(stored));
             }
             Write::Renew => assert_eq!(data["state"], "started"),

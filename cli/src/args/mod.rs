@@ -47,7 +47,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run COMMAND as a test run that can be cancelled
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Cancel test runs
     Cancel(CancelArgs),
     /// Kill the tests of a cancelled run that is still stopping, at once

@@ -85,7 +85,7 @@ impl Starter<'_> {
         let request = ClaimRequest {
             runner,
             shard: is_one_of_many.then_some(Whole(shard.number)),
-            attempt: registration.attempt.map(|Whole(attempt)| Whole(attempt)),
+            attempt: registration.attempt,
         };
         let claim = Call::new("POST", format!("/api/test-runs/{id}/claim")).with_body(&request).idempotent();
         self.claim(id, &claim, |at| run.created_at.plus(whole_millis(at.saturating_sub(sent))))

@@ -156,7 +156,7 @@ impl Shard {
         match (self.state, self.ended_at) {
             (ShardState::Started, _) => {
                 let runner = self.runner.as_deref().map(|name| format!(" ({name})")).unwrap_or_default();
-                let message = format!("{what} has a runner already{runner}, since {}.", self.started_at);
+                let message = format!("{what} has a runner already, since {}{runner}.", self.started_at);
                 Reply::refused("already_started", message)
             }
             (_, at) => {
