@@ -86,7 +86,7 @@ pub struct RunArgs {
     /// How long to try to record the result [default: two leases of the service, at least 30]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=86_400), help_heading = "If the service is unavailable")]
     pub finish_within: Option<u64>,
-    /// Where to leave a result that could not be recorded, as estop-finish-<run id>.json for `estop finish` [default: the current directory]
+    /// Where to leave a result that could not be recorded, as estop-finish-ID.json for `estop finish` [default: the current directory]
     #[arg(long, value_name = "DIRECTORY", help_heading = "If the service is unavailable")]
     pub finish_file: Option<PathBuf>,
     /// The test command and its arguments
