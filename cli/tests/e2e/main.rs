@@ -11,8 +11,10 @@ mod contract {
 mod bulk;
 mod commands;
 mod concurrency;
+mod dead;
 mod exclusive;
 mod lists;
+mod on_stop;
 mod outage;
 mod playwright;
 mod proxy;
@@ -20,5 +22,6 @@ mod race;
 mod run;
 mod stop;
 mod support;
+mod suspend;
 mod tty;
 mod usage;

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -10,23 +11,37 @@ use crate::client::{Project, eventually, unique};
 use crate::support::{Running, estop, lives};
 
 /// A copy of the project beside an installed Playwright.
-struct Fixture(PathBuf);
+pub struct Fixture(PathBuf);
 
 impl Fixture {
-    fn new() -> Self {
+    /// With these tests.
+    pub fn new(spec: &str) -> Self {
         let installed = std::env::var("ESTOP_TEST_PLAYWRIGHT").expect("ESTOP_TEST_PLAYWRIGHT, which `make test` sets");
         let folder = std::env::temp_dir().join(format!("estop-playwright-{}", unique()));
         fs::create_dir_all(&folder).expect("a folder");
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/playwright");
-        for file in ["package.json", "playwright.config.js", "checkout.spec.js"] {
+        for file in ["package.json", "playwright.config.js", spec] {
             fs::copy(source.join(file), folder.join(file)).expect("a copy");
         }
         std::os::unix::fs::symlink(Path::new(&installed).join("node_modules"), folder.join("node_modules"))
             .expect("a link");
+        fs::create_dir(folder.join("out")).expect("a folder");
         Self(folder)
     }
 
-    fn read(&self, file: &str) -> Option<String> {
+    /// `estop` in the project's folder.
+    pub fn estop(&self, project: &Project) -> Command {
+        let mut command = estop(&project.server.url, &project.key);
+        command.current_dir(&self.0).env("FIXTURE_OUT", self.0.join("out")).env_remove("CI");
+        command
+    }
+
+    /// The folder of the project.
+    pub fn folder(&self) -> &Path {
+        &self.0
+    }
+
+    pub fn read(&self, file: &str) -> Option<String> {
         fs::read_to_string(self.0.join("out").join(file)).ok()
     }
 
@@ -60,11 +75,9 @@ fn statuses(report: &Value, status: &str) -> usize {
 #[test]
 fn a_cancelled_playwright_writes_its_report_and_leaves_nothing_behind() {
     let project = Project::new();
-    let fixture = Fixture::new();
-    fs::create_dir(fixture.0.join("out")).expect("a folder");
-    let mut command = estop(&project.server.url, &project.key);
-    command.current_dir(&fixture.0).env("FIXTURE_OUT", fixture.0.join("out")).env_remove("CI");
-    let mut running = Running::of(command.args(["run", "-e", "staging", "--", "npx", "playwright", "test"]));
+    let fixture = Fixture::new("checkout.spec.js");
+    let mut running =
+        Running::of(fixture.estop(&project).args(["run", "-e", "staging", "--", "npx", "playwright", "test"]));
     let id = running.id();
     let workers = fixture.workers(2);
     assert!(workers.iter().all(|pid| lives(pid)));
