@@ -8,8 +8,7 @@
 //! COMMAND before the guard could stop it gracefully; with the guard as the parent, COMMAND would die with every guard; and
 //! a third process between them would be one more whose death kills COMMAND.
 //!
-//! It fails to reach those who close the descriptors that they inherit before they run the tests, or who change their user,
-//! as `sudo` does. Other systems have no `F_SETSIG`: there, the fuse does nothing.
+//! It does not reach a COMMAND that changes its user or closes what it inherits, as `sudo` does. Other systems have no `F_SETSIG`: there, the fuse does nothing.
 
 use std::io::{PipeReader, PipeWriter, Result};
 use std::process::Command;
@@ -54,17 +53,22 @@ impl Fuse {
     pub fn tie(&self, _command: &mut Command) {}
 }
 
+/// Where COMMAND finds its descriptor. Shell scripts use the low ones for themselves.
+#[cfg(target_os = "linux")]
+const OUT_OF_THE_WAY: i32 = 200;
+
 /// Makes the kernel kill this process's group once the pipe has no writer. Where it cannot, as in a sandbox that imitates
 /// Linux, COMMAND runs all the same.
 #[cfg(target_os = "linux")]
 fn tie_this_group(reader: std::os::fd::RawFd) {
-    use linux_raw_sys::general::{F_SETFD, F_SETFL, F_SETOWN, F_SETSIG, FASYNC};
+    use linux_raw_sys::general::{F_DUPFD, F_SETFL, F_SETOWN, F_SETSIG, FASYNC};
     use nix::libc::{c_int, fcntl};
 
     let group = rustix::process::getpid().as_raw_pid().saturating_neg();
     let kill = rustix::process::Signal::KILL.as_raw();
-    // FASYNC comes last, because from then on the signal is sent. F_SETFD lets COMMAND inherit the descriptor.
-    for (command, value) in [(F_SETOWN, group), (F_SETSIG, kill), (F_SETFL, FASYNC.cast_signed()), (F_SETFD, 0)] {
+    // FASYNC comes after the two, because from then on the signal is sent. The duplicate is what COMMAND inherits.
+    let commands = [(F_SETOWN, group), (F_SETSIG, kill), (F_SETFL, FASYNC.cast_signed()), (F_DUPFD, OUT_OF_THE_WAY)];
+    for (command, value) in commands {
         #[expect(unsafe_code, reason = "no library wraps F_SETOWN and F_SETSIG")]
         // SAFETY: these commands take a number, and read or write no memory of ours.
         let _ = unsafe { fcntl(reader, command.cast_signed() as c_int, value) };

@@ -3,6 +3,7 @@
 
 mod children;
 mod ci;
+mod environment;
 mod finish;
 mod fuse;
 mod guard;
@@ -18,6 +19,7 @@ mod start;
 mod supervisor;
 
 use std::io::ErrorKind;
+use std::process::Command;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
@@ -27,6 +29,7 @@ use crate::exit::Exit;
 use crate::service::{Failure, Service};
 use crate::terminal;
 use children::Children;
+use environment::Environment;
 use finish::{Ending, Finisher};
 use guard::Watch;
 use guard::keeper::Keeper;
@@ -81,7 +84,7 @@ fn run_claimed(
     let ended = run_command(args, Some(run), &children, &mut keeper, inbox);
     let state = ended.state.as_ref();
     if let (Some(on_stop), Some(StopReason::Ordered(order))) =
-        (args.on_stop(environment(args, Some(run.id))), state.and_then(State::stop_reason))
+        (args.on_stop(Environment::new(args, Some(run.id), keeper.mark())), state.and_then(State::stop_reason))
         // Once the lease is lost, another run's data may be there.
         && !order.lease_lost
     {
@@ -116,8 +119,10 @@ fn run_command(
     inbox: &Receiver<Event>,
 ) -> Ended {
     let id = run.map(|run| run.id);
-    let (program, environment) = (args.program(), environment(args, id));
-    match ProcessGroup::start(program, args.arguments(), &environment, keeper.mark(), keeper.fuse(), children) {
+    let mut command = Command::new(args.program());
+    command.args(args.arguments());
+    Environment::new(args, id, keeper.mark()).apply_to(&mut command);
+    match ProcessGroup::start(&mut command, keeper.mark(), keeper.fuse(), children) {
         Ok(mut group) => {
             keeper.command_started(group.id());
             group.set_guard(keeper.guard());
@@ -128,23 +133,10 @@ fn run_command(
         }
         Err(error) => {
             let exit = if error.kind() == ErrorKind::NotFound { Exit::NotFound } else { Exit::CannotExecute };
-            terminal::error(format!("{program}: {error}. Check the command after --"));
+            terminal::error(format!("{}: {error}. Check the command after --", args.program()));
             Ended { ending: Ending::NotStarted(exit), state: None }
         }
     }
-}
-
-/// What COMMAND's environment has otherwise than estop's. It gets no secrets: tests run other people's code, and whoever
-/// reads their logs could stop every run.
-fn environment(args: &RunArgs, id: Option<i64>) -> Vec<(&'static str, Option<String>)> {
-    let mut changes = vec![("ESTOP_ADMIN_TOKEN", None)];
-    if !args.pass_key {
-        changes.push(("ESTOP_KEY", None));
-    }
-    if let Some(id) = id {
-        changes.push(("ESTOP_RUN_ID", Some(id.to_string())));
-    }
-    changes
 }
 
 fn supervise(
@@ -213,7 +205,7 @@ impl RunArgs {
         }
     }
 
-    fn on_stop(&self, environment: Vec<(&'static str, Option<String>)>) -> Option<OnStop<'_>> {
+    fn on_stop(&self, environment: Environment) -> Option<OnStop<'_>> {
         let within = Duration::from_secs(self.on_stop_timeout);
         self.on_stop.as_deref().map(|command| OnStop { command, within, environment })
     }

@@ -9,6 +9,7 @@ use estop_protocol::heartbeat::StopOrder;
 use rustix::process::{self, Pid};
 
 use super::children::Children;
+use super::environment::Environment;
 use super::supervisor::{ChildStatus, Event, ExitStatus};
 use crate::clock;
 use crate::terminal;
@@ -17,8 +18,8 @@ pub struct OnStop<'a> {
     /// Run by `sh -c`.
     pub command: &'a str,
     pub within: Duration,
-    /// What COMMAND had in its environment otherwise than estop.
-    pub environment: Vec<(&'static str, Option<String>)>,
+    /// COMMAND's. By the mark in it, the guard ends this too if estop is killed meanwhile.
+    pub environment: Environment,
 }
 
 /// Why it was not waited for.
@@ -69,12 +70,7 @@ impl OnStop<'_> {
     fn command(&self, order: &StopOrder) -> Command {
         let mut command = Command::new("sh");
         command.args(["-c", self.command]).stdin(Stdio::null()).process_group(0);
-        for (name, value) in &self.environment {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
+        self.environment.apply_to(&mut command);
         command.env("ESTOP_CANCEL_BY", printable(&order.by));
         command.env("ESTOP_CANCEL_REASON", printable(order.reason.as_deref().unwrap_or_default()));
         command

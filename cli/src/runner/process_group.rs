@@ -2,7 +2,7 @@
 //!
 //! The browsers that Playwright starts are in groups of their own, and outlive a Playwright that was killed. Three things
 //! tell who belongs to COMMAND: to descend from it; to be an orphan that estop has adopted; and to carry its mark, an
-//! environment variable with a random value. The mark is for the guard, which adopts nobody: once estop is dead, orphans
+//! environment variable of its own. The mark is for the guard, which adopts nobody: once estop is dead, orphans
 //! belong to init.
 
 use std::collections::HashSet;
@@ -13,12 +13,10 @@ use nix::sys::signal::{SigSet, Signal as BlockedSignal};
 use rustix::process::{self, Pid};
 
 use super::children::Children;
+use super::environment::MARK;
 use super::fuse::Fuse;
 use super::process_table::{self, Process};
 use super::supervisor::{Remaining, Signal};
-
-/// The variable that marks COMMAND's processes.
-const MARK: &str = "ESTOP_MARK";
 
 #[derive(Debug)]
 pub struct ProcessGroup {
@@ -32,27 +30,13 @@ pub struct ProcessGroup {
 }
 
 impl ProcessGroup {
-    /// Starts COMMAND in a process group of its own, with these variables set or removed.
-    pub fn start(
-        program: &str,
-        arguments: &[String],
-        environment: &[(&str, Option<String>)],
-        mark: &str,
-        fuse: Option<&Fuse>,
-        children: &Children,
-    ) -> std::io::Result<Self> {
-        let mut command = Command::new(program);
-        command.args(arguments).process_group(0).env(MARK, mark);
-        for (name, value) in environment {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
+    /// Starts COMMAND in a process group of its own.
+    pub fn start(command: &mut Command, mark: &str, fuse: Option<&Fuse>, children: &Children) -> std::io::Result<Self> {
+        command.process_group(0);
         if let Some(fuse) = fuse {
-            fuse.tie(&mut command);
+            fuse.tie(command);
         }
-        let id = Pid::from_child(&children.start(&mut command)?);
+        let id = Pid::from_child(&children.start(command)?);
         Ok(Self::of(id, mark))
     }
 

@@ -1,20 +1,19 @@
 //! `kill -9` of estop, of its guard, and of both: nobody is left.
 
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::client::{Project, eventually, within};
 use crate::exclusive::{LEASE_TOKEN, finished, service};
-use crate::playwright::Fixture;
-use crate::support::{Running, descendants, estop, lives, processes, run};
+use crate::support::{Running, descendants, estop, lives, run};
 
 const OBEYS: &str = "trap 'echo heard; exit 0' INT; echo pid=$$; while :; do sleep 0.05; done";
 const IGNORES: &str = "trap '' INT TERM; echo pid=$$; while :; do sleep 0.05; done";
 
-fn kill(pid: Pid) {
+pub fn kill(pid: Pid) {
     // It may have gone meanwhile.
     let _ = kill_process(pid, Signal::KILL);
 }
@@ -23,7 +22,7 @@ fn gone(pids: &[String]) {
     eventually(&format!("the end of {pids:?}"), || pids.iter().all(|pid| !lives(pid)).then_some(()));
 }
 
-fn is_recorded_as_interrupted(project: &Project, id: i64) {
+pub fn is_recorded_as_interrupted(project: &Project, id: i64) {
     let shown = eventually("the guard's finish", || {
         let shown = project.show(id);
         (shown["state"] != "started").then_some(shown)
@@ -204,91 +203,4 @@ fn an_estop_that_ends_by_itself_does_not_kill_what_the_command_left_behind() {
     running.end().expect_code(0);
     assert!(lives(&pid));
     kill(Pid::from_raw(pid.parse().expect("a process id")).expect("a process id"));
-}
-
-/// Who is killed while the browsers are open.
-#[derive(Debug, Clone, Copy)]
-enum Killed {
-    Estop,
-    GuardThenEstop,
-    EstopThenGuard,
-    BothAtOnce,
-}
-
-/// The default grace, and six seconds.
-const NOBODY_LEFT_WITHIN: Duration = Duration::from_secs(16);
-
-#[cfg(target_os = "linux")]
-#[test]
-fn real_browsers_are_gone_whoever_is_killed() {
-    let project = Project::new();
-    unpack_chromium();
-    let orders = [Killed::Estop, Killed::GuardThenEstop, Killed::EstopThenGuard, Killed::BothAtOnce];
-    let mut longest = Duration::ZERO;
-    for _ in 0..5 {
-        // One of each, side by side.
-        let rounds = std::thread::scope(|scope| {
-            let threads = orders.map(|killed| {
-                let project = &project;
-                (killed, scope.spawn(move || kill_under_browsers(project, killed)))
-            });
-            threads.map(|(killed, thread)| (killed, thread.join().expect("a round")))
-        });
-        println!("nobody is left after {rounds:?}");
-        longest = longest.max(rounds.map(|(_, took)| took).into_iter().max().unwrap_or_default());
-    }
-    println!("the longest: {longest:?}");
-}
-
-/// Returns how long it took until nobody was left.
-fn kill_under_browsers(project: &Project, killed: Killed) -> Duration {
-    let fixture = Fixture::new("browser.spec.js");
-    let mut running =
-        Running::of(fixture.estop(project).args(["run", "-e", "staging", "--", "npx", "playwright", "test"]));
-    let id = running.id();
-    within(Duration::from_secs(60), "two browsers", || (fixture.read("open")?.lines().count() == 2).then_some(()));
-    let (family, guard) = (descendants(running.pid()), running.guard(None));
-    assert!(family.len() > 10, "two browsers have many processes: {family:?}");
-    let started = now();
-    match killed {
-        Killed::Estop => running.signal(Signal::KILL),
-        Killed::GuardThenEstop => {
-            kill(guard);
-            running.guard(Some(guard));
-            running.signal(Signal::KILL);
-        }
-        Killed::EstopThenGuard => {
-            running.signal(Signal::KILL);
-            running.says("its guard stops the tests");
-            kill(guard);
-        }
-        Killed::BothAtOnce => {
-            running.signal(Signal::KILL);
-            kill(guard);
-        }
-    }
-    within(NOBODY_LEFT_WITHIN, &format!("the end of {family:?} after {killed:?}"), || {
-        family.iter().all(|pid| !lives(pid)).then_some(())
-    });
-    let took = started.elapsed();
-    let folder = fixture.folder().to_string_lossy().into_owned();
-    let left: Vec<String> = processes().into_iter().map(|p| p.command).filter(|c| c.contains(&folder)).collect();
-    assert!(left.is_empty(), "{left:?}");
-    if matches!(killed, Killed::Estop | Killed::GuardThenEstop) {
-        is_recorded_as_interrupted(project, id);
-    }
-    took
-}
-
-/// The package holds its Chromium compressed, and unpacks it where no one has yet: two at once would be in each other's way.
-fn unpack_chromium() {
-    let installed = std::env::var("ESTOP_TEST_PLAYWRIGHT").expect("ESTOP_TEST_PLAYWRIGHT, which `make test` sets");
-    let script = "require('@sparticuz/chromium').default.executablePath()";
-    let status = Command::new("node").args(["-e", script]).current_dir(installed).status().expect("node");
-    assert!(status.success());
-}
-
-#[expect(clippy::disallowed_methods, reason = "a test's stopwatch")]
-fn now() -> Instant {
-    Instant::now()
 }

@@ -1,6 +1,10 @@
 //! A real Playwright project under `estop run`, stopped midway. `ESTOP_TEST_PLAYWRIGHT` says where Playwright is
 //! installed: scripts/setup puts it outside the clone.
 
+// The Chromium that npm has is for Linux.
+#[cfg(target_os = "linux")]
+mod browsers;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,11 +15,11 @@ use crate::client::{Project, eventually, unique};
 use crate::support::{Running, estop, lives};
 
 /// A copy of the project beside an installed Playwright.
-pub struct Fixture(PathBuf);
+struct Fixture(PathBuf);
 
 impl Fixture {
     /// With these tests.
-    pub fn new(spec: &str) -> Self {
+    fn new(spec: &str) -> Self {
         let installed = std::env::var("ESTOP_TEST_PLAYWRIGHT").expect("ESTOP_TEST_PLAYWRIGHT, which `make test` sets");
         let folder = std::env::temp_dir().join(format!("estop-playwright-{}", unique()));
         fs::create_dir_all(&folder).expect("a folder");
@@ -30,18 +34,13 @@ impl Fixture {
     }
 
     /// `estop` in the project's folder.
-    pub fn estop(&self, project: &Project) -> Command {
+    fn estop(&self, project: &Project) -> Command {
         let mut command = estop(&project.server.url, &project.key);
         command.current_dir(&self.0).env("FIXTURE_OUT", self.0.join("out")).env_remove("CI");
         command
     }
 
-    /// The folder of the project.
-    pub fn folder(&self) -> &Path {
-        &self.0
-    }
-
-    pub fn read(&self, file: &str) -> Option<String> {
+    fn read(&self, file: &str) -> Option<String> {
         fs::read_to_string(self.0.join("out").join(file)).ok()
     }
 

@@ -25,18 +25,20 @@ pub fn guard(service: &Service) -> Exit {
     // processes to end before it kills them must not find it gone when it is needed.
     let _ = process::setsid();
     let _ = SigSet::all().thread_block();
-    let mut lines = std::io::stdin().lock().lines().map_while(Result::ok);
-    let mut next = || serde_json::from_str::<Message>(&lines.next()?).ok();
-    let Some(Message::Watch(watch)) = next() else { return Exit::Usage };
-    let mut command = None;
-    loop {
-        match next() {
-            Some(Message::Started(pid)) => command = Pid::from_raw(pid),
-            Some(Message::Dismissed) => return Exit::Done,
-            // The end of the pipe, however estop died.
-            _ => break,
+    let (mut watch, mut command) = (None, None);
+    // The lines end when estop does, however it dies. It may be cut off in the middle of one.
+    for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+        match serde_json::from_str(&line) {
+            Ok(Message::Watch(what)) => watch = Some(what),
+            Ok(Message::Started(pid)) => command = Pid::from_raw(pid),
+            Ok(Message::Dismissed) => return Exit::Done,
+            Err(_) => {}
         }
     }
+    let Some(watch) = watch else {
+        terminal::error("`estop guard` is for `estop run` to start. Use `estop run`");
+        return Exit::Usage;
+    };
     terminal::warn(messages::estop_died(watch.run.as_ref().map(|run| run.id)));
     let stop = command.and_then(|command| stop(&ProcessGroup::of(command, &watch.mark), &watch));
     if let Some(run) = &watch.run {
