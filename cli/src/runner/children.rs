@@ -1,17 +1,21 @@
 //! estop's child processes: COMMAND, the guard, what `--on-stop` runs and, on Linux, the orphans that it adopts. One
 //! thread waits for all of them, because waiting for any child takes the exit status from whoever waits for one.
 
-use std::process::Command;
+use std::process::{Child, Command};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use rustix::io::Errno;
-use rustix::process::{self, WaitOptions, WaitStatus};
+use rustix::process::{self, WaitId, WaitIdOptions, WaitOptions, WaitStatus};
 
 use super::supervisor::{ChildStatus, Event, ExitStatus};
 
 /// Starts children. Their exits and stops become events.
-pub struct Children(Sender<()>);
+pub struct Children {
+    started: Sender<()>,
+    starting: Arc<Mutex<()>>,
+}
 
 impl Children {
     pub fn new(events: Sender<Event>) -> Self {
@@ -20,29 +24,38 @@ impl Children {
         // still supervised.
         let _ = process::set_child_subreaper(Some(process::getpid()));
         let (started, wakes) = channel();
-        thread::spawn(move || reap(&events, &wakes));
-        Self(started)
+        let starting = Arc::new(Mutex::new(()));
+        let lock = starting.clone();
+        thread::spawn(move || reap(&events, &lock, &wakes));
+        Self { started, starting }
     }
 
     /// Starts a child, and returns it for its pipes alone: its exit status is the event's.
-    pub fn start(&self, command: &mut Command) -> std::io::Result<std::process::Child> {
+    pub fn start(&self, command: &mut Command) -> std::io::Result<Child> {
+        // A child that cannot become the program is waited for by `spawn` itself, which panics if it is gone.
+        let lock = self.starting.lock();
         let child = command.spawn()?;
+        drop(lock);
         // The thread waits for this only while there is no other child.
-        let _ = self.0.send(());
+        let _ = self.started.send(());
         Ok(child)
     }
 }
 
-fn reap(events: &Sender<Event>, wakes: &Receiver<()>) {
+fn reap(events: &Sender<Event>, starting: &Mutex<()>, wakes: &Receiver<()>) {
     loop {
-        match process::wait(WaitOptions::UNTRACED) {
-            Ok(Some((pid, status))) => {
-                let event = child_status(status).map(|status| Event::Child(pid, status));
-                if event.is_some_and(|event| events.send(event).is_err()) {
-                    return;
+        // Waits for a change and takes nothing.
+        match process::waitid(WaitId::All, WaitIdOptions::EXITED | WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT) {
+            Ok(_) => {
+                let _lock = starting.lock();
+                while let Ok(Some((pid, status))) = process::wait(WaitOptions::UNTRACED | WaitOptions::NOHANG) {
+                    let event = child_status(status).map(|status| Event::Child(pid, status));
+                    if event.is_some_and(|event| events.send(event).is_err()) {
+                        return;
+                    }
                 }
             }
-            Ok(None) | Err(Errno::INTR) => {}
+            Err(Errno::INTR) => {}
             // There is no child now.
             Err(_) => {
                 if wakes.recv().is_err() {

@@ -106,7 +106,9 @@ fn ctrl_c_reaches_the_command_whether_or_not_it_has_the_terminal() {
 fn ctrl_z_suspends_the_command_whether_or_not_it_has_the_terminal() {
     let project = Project::new();
     for reads in ["", "read x; "] {
-        let script = format!("$ESTOP run -- sh -c 'echo ready; {reads}echo on; sleep 2; exit 9'; echo \"code $?\"");
+        let script = format!(
+            "trap : INT; $ESTOP run -- sh -c 'trap \"exit 9\" INT; echo ready; {reads}echo on; while :; do sleep 0.1; done'; echo \"code $?\""
+        );
         let (mut terminal, mut child) = Terminal::running(&script, &project);
         terminal.shows("ready");
         if !reads.is_empty() {
@@ -119,6 +121,7 @@ fn ctrl_z_suspends_the_command_whether_or_not_it_has_the_terminal() {
         let estop = screen.split_once("kill -CONT ").and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok());
         let estop = estop.and_then(Pid::from_raw).expect("a process id");
         kill_process(estop, Signal::CONT).expect("it lives");
+        terminal.types("\u{3}");
         terminal.shows("code 9");
         child.wait().expect("an end");
     }
