@@ -8,7 +8,8 @@
 //! COMMAND before the guard could stop it gracefully; with the guard as the parent, COMMAND would die with every guard; and
 //! a third process between them would be one more whose death kills COMMAND.
 //!
-//! It does not reach a COMMAND that changes its user or closes what it inherits, as `sudo` does. Other systems have no `F_SETSIG`: there, the fuse does nothing.
+//! It does not reach a COMMAND that changes its user or closes what it inherits, as `sudo` does. Other systems
+//! have no `F_SETSIG`: there, the fuse does nothing.
 
 use std::io::{PipeReader, PipeWriter, Result};
 use std::process::Command;
