@@ -43,6 +43,7 @@ pub fn dispatch(cli: &Cli) -> Result<Exit, Failure> {
             let service = if command.is_for_admins() { admin()? } else { key(TIMEOUT)? };
             commands::environments(command, &service)
         }
+        Command::Guard => Ok(runner::guard(&key(runner::REQUEST_TIMEOUT)?)),
         Command::Completions { shell } => Ok(commands::completions(*shell)),
     }
 }

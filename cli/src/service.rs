@@ -130,6 +130,10 @@ impl Service {
         Ok(Self { url, bearer: None, agent: config.build().into() })
     }
 
+    pub fn address(&self) -> &str {
+        &self.url
+    }
+
     /// Sends a request once.
     pub fn send(&self, call: &Call) -> Result<Response, TransportError> {
         let sent = clock::now();

@@ -69,6 +69,9 @@ pub enum Command {
     /// List environments, or create them (admin token)
     #[command(subcommand)]
     Environments(EnvironmentsCommand),
+    /// What `estop run` starts beside COMMAND
+    #[command(hide = true)]
+    Guard,
     /// Print a completion script, e.g. `estop completions bash > /etc/bash_completion.d/estop`
     Completions {
         /// The shell that it is for
@@ -125,7 +128,7 @@ mod tests {
             true => command.get_subcommands().collect::<Vec<_>>(),
             false => vec![command],
         });
-        for command in leaves.filter(|command| command.get_name() != "completions") {
+        for command in leaves.filter(|command| !command.is_hide_set() && command.get_name() != "completions") {
             let help = command.clone().render_help().to_string();
             assert!(help.contains("Examples:"), "{help}");
         }

@@ -10,12 +10,15 @@ use super::values::{MetadataEntry, Shard};
 const EXAMPLES: &str = "\
 Branch, commit, build URL, actor and CI run id are read from GitHub Actions, GitLab CI, Buildkite and CircleCI; flags override them.
 COMMAND gets the run's id in ESTOP_RUN_ID. It gets neither ESTOP_ADMIN_TOKEN nor, without --pass-key, ESTOP_KEY.
+CMD of --on-stop gets the same, and who cancelled the run and why in ESTOP_CANCEL_BY and ESTOP_CANCEL_REASON.
+If estop itself is killed, its guard process stops COMMAND in the same way.
 
 Examples:
   estop run --environment staging -- npx playwright test
   estop run --environment staging --shard 2/4 -- npx playwright test --shard=2/4
   estop run --environment staging --tag nightly --metadata suite=checkout -- make e2e
-  estop run --environment production --exclusive --grace 15 -- sh -c 'npm ci && npm run e2e'";
+  estop run --environment production --exclusive --grace 15 -- sh -c 'npm ci && npm run e2e'
+  estop run --environment staging --on-stop './delete-test-data $ESTOP_RUN_ID' -- make e2e";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -74,6 +77,12 @@ pub struct RunArgs {
     /// Time between SIGTERM and SIGKILL
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(..=86_400), help_heading = "Stopping")]
     pub kill_after: u64,
+    /// Once a cancelled run's processes are gone, run CMD with `sh -c` before the stop is confirmed, to clean up
+    #[arg(long, value_name = "CMD", help_heading = "Stopping")]
+    pub on_stop: Option<String>,
+    /// How long CMD may take before it is killed
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, requires = "on_stop", value_parser = clap::value_parser!(u64).range(..=86_400), help_heading = "Stopping")]
+    pub on_stop_timeout: u64,
     /// Do not start COMMAND if the service is unavailable (exit code 122)
     #[arg(long, help_heading = "If the service is unavailable")]
     pub require_service: bool,

@@ -70,15 +70,15 @@ pub struct Finisher<'a> {
     pub run: &'a HeldRun,
     /// Signals arrive here. One ends the retries.
     pub inbox: &'a Receiver<Event>,
-    /// How long to retry, if not for two leases.
-    pub within: Option<Duration>,
+    /// How long to retry.
+    pub within: Duration,
     /// Where to leave what could not be recorded, if not in the current directory.
     pub keep_in: Option<&'a Path>,
 }
 
 /// How long the end of a run is worth waiting for: until its lease would have run out twice. After the first time the
 /// sweeper has cancelled the run, and the service keeps the late result beside that.
-fn two_leases(lease: Lease) -> Duration {
+pub fn two_leases(lease: Lease) -> Duration {
     const AT_LEAST: Duration = Duration::from_secs(30);
     lease.length().saturating_mul(2).max(AT_LEAST)
 }
@@ -88,13 +88,12 @@ impl Finisher<'_> {
     /// even though COMMAND passed.
     pub fn finish(&self, ending: Ending, reason: Option<&StopReason>, stop: Option<ConfirmedStop>) -> Exit {
         let id = self.run.id;
-        let within = self.within.unwrap_or_else(|| two_leases(self.run.lease));
         let delivery = Delivery::new(id, ending.request(&self.run.token, stop));
         let mut retried = false;
-        let response = retry::send_with(self.service, &delivery.call(), within, |retry| {
+        let response = retry::send_with(self.service, &delivery.call(), self.within, |retry| {
             retried = true;
             if retry.attempt == 1 {
-                terminal::warn(messages::finish_retries(&retry.error.message, within));
+                terminal::warn(messages::finish_retries(&retry.error.message, self.within));
             }
             !matches!(self.inbox.recv_timeout(retry.delay), Ok(Event::Signal(_)))
         });

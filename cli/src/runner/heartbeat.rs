@@ -58,7 +58,9 @@ fn send_until_dropped(service: &Service, run: &HeldRun, events: &Sender<Event>, 
                 HeartbeatOutcome::Failed(message)
             }
         };
-        let is_last = matches!(outcome, HeartbeatOutcome::Stop(_) | HeartbeatOutcome::LeaseLost(_));
+        // They go on while the tests are being stopped: the lease must not run out before the stop is confirmed, and each
+        // answer brings the order as it stands then.
+        let is_last = matches!(outcome, HeartbeatOutcome::LeaseLost(_));
         if events.send(Event::Heartbeat(outcome)).is_err() || is_last {
             return;
         }

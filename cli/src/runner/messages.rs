@@ -26,6 +26,25 @@ pub fn service_down(message: &str, lease_left: Option<Duration>) -> String {
     format!("{message}. The tests go on{until}; a cancel reaches them once the service is back")
 }
 
+pub const TERMINATING: &str = "still running; sending SIGTERM";
+pub const KILLING: &str = "sending SIGKILL";
+
+/// estop's process id is what SIGCONT must go to.
+pub fn suspended(estop: i32) -> String {
+    format!("the tests are suspended, and heartbeats keep the run alive. Continue them with: kill -CONT {estop}")
+}
+
+/// `None`: the tests ran without the service.
+pub fn estop_died(id: Option<i64>) -> String {
+    let of = id.map(|id| format!(" of test run {id}")).unwrap_or_default();
+    format!("estop was killed; its guard stops the tests{of}")
+}
+
+pub fn not_recorded(id: i64, why: &str) -> String {
+    let why = why.trim_end_matches('.');
+    format!("{why}. The interruption of test run {id} could not be recorded; the sweeper cancels it")
+}
+
 pub fn ran_out_before_start(id: i64) -> String {
     format!(
         "the lease of test run {id} ran out before the command could start, and the run is --exclusive. Start it again"
@@ -46,6 +65,7 @@ pub fn stop_reason(id: i64, reason: &StopReason) -> String {
             "the lease of test run {id} ran out before it could be renewed, and the run is --exclusive: another runner \
              may hold the environment. Stopping the tests."
         ),
+        StopReason::EstopDied => estop_died(Some(id)),
         StopReason::LeaseLost(message) => {
             let message = sanitize(message);
             format!("test run {id} lost its lease: another runner may hold the environment. {message}")

@@ -1,19 +1,26 @@
 //! `estop run`: COMMAND under supervision. Threads send events, [`supervisor::next`] decides, and the loop here carries
 //! out what it decides.
 
+mod children;
 mod ci;
 pub mod delivery;
+mod environment;
 mod finish;
+mod fuse;
+mod guard;
 mod heartbeat;
 mod lease;
 pub mod messages;
+mod on_stop;
 mod process_group;
+mod process_table;
 mod registration;
 mod signals;
 mod start;
 mod supervisor;
 
 use std::io::ErrorKind;
+use std::process::Command;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
@@ -22,12 +29,18 @@ use crate::clock;
 use crate::exit::Exit;
 use crate::service::{Failure, Service};
 use crate::terminal;
+use children::Children;
+use environment::Environment;
 use finish::{Ending, Finisher};
+use guard::Watch;
+use guard::keeper::Keeper;
+pub use guard::process::guard;
 use heartbeat::{Heartbeats, HeldRun};
 use lease::Lease;
+use on_stop::OnStop;
 use process_group::ProcessGroup;
 use start::{Start, Starter};
-use supervisor::{Action, Event, Notice, Signal, State, StopTimeouts};
+use supervisor::{Action, ChildStatus, Event, Notice, Signal, State, StopReason, StopTimeouts};
 
 /// How long a request of `estop run` may take. The service gives up on its database after 5 s.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
@@ -48,7 +61,7 @@ pub fn run(args: &RunArgs, service: &Service) -> Result<Exit, Failure> {
     let (registration, shard) = registration::request(args, &ci::context(&variables))?;
     match starter.start(&registration, shard, registration::runner_name(args))? {
         Start::Claimed(run) => Ok(run_claimed(args, service, &run, events, &inbox)),
-        Start::Unsupervised => Ok(run_command(args, None, events, &inbox).ending.exit()),
+        Start::Unsupervised => Ok(run_unclaimed(args, service, events, &inbox)),
         Start::Never(exit) => Ok(exit),
     }
 }
@@ -60,7 +73,7 @@ fn run_claimed(
     events: Sender<Event>,
     inbox: &Receiver<Event>,
 ) -> Exit {
-    let (within, keep_in) = (args.finish_within.map(Duration::from_secs), args.finish_file.as_deref());
+    let (within, keep_in) = (args.finish_within(run), args.finish_file.as_deref());
     let finisher = Finisher { service, run, inbox, within, keep_in };
     // The answer to the claim was long in coming, or the machine was asleep.
     if args.exclusive && run.lease.until() <= clock::now() {
@@ -68,10 +81,30 @@ fn run_claimed(
         return finisher.finish(Ending::NotStarted(Exit::Fenced), None, None);
     }
     let heartbeats = Heartbeats::start(service.clone(), run.clone(), events.clone());
-    let ended = run_command(args, Some(run), events, inbox);
-    drop(heartbeats);
+    let children = Children::new(events);
+    let mut keeper = Keeper::start(&children, service.address(), args.watch(Some(run)));
+    let ended = run_command(args, Some(run), &children, &mut keeper, inbox);
     let state = ended.state.as_ref();
-    finisher.finish(ended.ending, state.and_then(State::stop_reason), state.and_then(State::confirmed_stop))
+    if let (Some(on_stop), Some(StopReason::Ordered(order))) =
+        (args.on_stop(Environment::new(args, Some(run.id), keeper.mark())), state.and_then(State::stop_reason))
+        // Once the lease is lost, another run's data may be there.
+        && !order.lease_lost
+    {
+        on_stop.run(order, &children, inbox, |event| keeper.replaces_guard(event));
+    }
+    drop(heartbeats);
+    let exit = finisher.finish(ended.ending, state.and_then(State::stop_reason), state.and_then(State::confirmed_stop));
+    keeper.dismiss(inbox);
+    exit
+}
+
+/// Without the service.
+fn run_unclaimed(args: &RunArgs, service: &Service, events: Sender<Event>, inbox: &Receiver<Event>) -> Exit {
+    let children = Children::new(events);
+    let mut keeper = Keeper::start(&children, service.address(), args.watch(None));
+    let ended = run_command(args, None, &children, &mut keeper, inbox);
+    keeper.dismiss(inbox);
+    ended.ending.exit()
 }
 
 struct Ended {
@@ -80,12 +113,24 @@ struct Ended {
     state: Option<State>,
 }
 
-fn run_command(args: &RunArgs, run: Option<&HeldRun>, events: Sender<Event>, inbox: &Receiver<Event>) -> Ended {
+fn run_command(
+    args: &RunArgs,
+    run: Option<&HeldRun>,
+    children: &Children,
+    keeper: &mut Keeper,
+    inbox: &Receiver<Event>,
+) -> Ended {
     let id = run.map(|run| run.id);
-    match ProcessGroup::start(args.program(), args.arguments(), &environment(args, id), events) {
-        Ok(group) => {
+    let mut command = Command::new(args.program());
+    command.args(args.arguments());
+    Environment::new(args, id, keeper.mark()).apply_to(&mut command);
+    match ProcessGroup::start(&mut command, keeper.mark(), keeper.fuse(), children) {
+        Ok(mut group) => {
+            keeper.command_started(group.id());
+            group.set_guard(keeper.guard());
             let lease: Option<Lease> = run.filter(|_| args.exclusive).map(|run| run.lease);
-            let state = supervise(State::new(args.stop_timeouts(), lease), &group, id.unwrap_or_default(), inbox);
+            let state = State::new(args.stop_timeouts(), lease);
+            let state = supervise(state, &mut group, keeper, id.unwrap_or_default(), inbox);
             Ended { ending: Ending::of(&state), state: Some(state) }
         }
         Err(error) => {
@@ -96,32 +141,39 @@ fn run_command(args: &RunArgs, run: Option<&HeldRun>, events: Sender<Event>, inb
     }
 }
 
-/// What COMMAND's environment has otherwise than estop's. It gets no secrets: tests run other people's code, and whoever
-/// reads their logs could stop every run.
-fn environment(args: &RunArgs, id: Option<i64>) -> Vec<(&'static str, Option<String>)> {
-    let mut changes = vec![("ESTOP_ADMIN_TOKEN", None)];
-    if !args.pass_key {
-        changes.push(("ESTOP_KEY", None));
-    }
-    if let Some(id) = id {
-        changes.push(("ESTOP_RUN_ID", Some(id.to_string())));
-    }
-    changes
-}
-
-fn supervise(mut state: State, group: &ProcessGroup, id: i64, inbox: &Receiver<Event>) -> State {
+fn supervise(
+    mut state: State,
+    group: &mut ProcessGroup,
+    keeper: &mut Keeper,
+    id: i64,
+    inbox: &Receiver<Event>,
+) -> State {
     loop {
         let event = match state.next_tick(clock::now()) {
             Some(timeout) => inbox.recv_timeout(timeout).ok(),
             None => inbox.recv().ok(),
         };
         let event = event.unwrap_or_else(|| Event::Tick(group.remaining()));
+        if keeper.replaces_guard(&event) {
+            group.set_guard(keeper.guard());
+        }
+        let event = match event {
+            Event::Child(pid, ChildStatus::Exited(status)) if pid == group.id() => Event::Exited(status),
+            Event::Child(pid, ChildStatus::Stopped(signal))
+                if pid == group.id() && !group.hand_over_terminal(signal) =>
+            {
+                Event::Suspended
+            }
+            event => event,
+        };
         let (after, actions) = supervisor::next(state, event, clock::now());
         state = after;
         for action in actions {
             match action {
                 Action::Report(notice) => report(id, &state, &notice),
                 Action::Send(signal) => group.signal(signal, state.is_stopping() || signal == Signal::Kill),
+                Action::Suspend => group.suspend(),
+                Action::Resume => group.resume(),
                 Action::Finish => return state,
             }
         }
@@ -139,8 +191,9 @@ fn report(id: i64, state: &State, notice: &Notice) {
                 terminal::info(messages::stop_reason(id, reason));
             }
         }
-        Notice::Terminating => terminal::info("still running; sending SIGTERM"),
-        Notice::Killing => terminal::info("sending SIGKILL"),
+        Notice::Terminating => terminal::info(messages::TERMINATING),
+        Notice::Killing => terminal::info(messages::KILLING),
+        Notice::Suspended => terminal::info(messages::suspended(rustix::process::getpid().as_raw_pid())),
     }
 }
 
@@ -151,6 +204,28 @@ impl RunArgs {
             (true, _) => Some("--exclusive"),
             (_, true) => Some("--require-service"),
             _ => None,
+        }
+    }
+
+    fn on_stop(&self, environment: Environment) -> Option<OnStop<'_>> {
+        let within = Duration::from_secs(self.on_stop_timeout);
+        self.on_stop.as_deref().map(|command| OnStop { command, within, environment })
+    }
+
+    /// How long the end of the run is tried to be recorded.
+    fn finish_within(&self, run: &HeldRun) -> Duration {
+        self.finish_within.map_or_else(|| finish::two_leases(run.lease), Duration::from_secs)
+    }
+
+    /// What the guard needs to know.
+    fn watch(&self, run: Option<&HeldRun>) -> Watch {
+        let StopTimeouts { grace, default_grace, kill_after } = self.stop_timeouts();
+        Watch {
+            grace_seconds: grace.unwrap_or(default_grace).as_secs(),
+            kill_after_seconds: kill_after.as_secs(),
+            finish_within_seconds: run.map_or(0, |run| self.finish_within(run).as_secs()),
+            mark: format!("{:032x}", fastrand::u128(..)),
+            run: run.map(|run| guard::Run { id: run.id, lease: run.token.clone() }),
         }
     }
 

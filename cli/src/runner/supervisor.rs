@@ -8,6 +8,8 @@
 //!  running ─────────────────────► SIGINT ──────────► SIGTERM ──────────────► SIGKILL
 //!     │    lease ran out            │                   │                       │
 //!     │    (--exclusive)            │ no process left   │ no process left       │ no process left
+//!     │    estop killed             │                   │                       │
+//!     │    (the guard's)            │                   │                       │
 //!     │ COMMAND exits               ▼                   ▼                       ▼
 //!  finished                      graceful           terminated               killed
 //! ```
@@ -19,6 +21,7 @@ use std::time::Duration;
 use estop_protocol::heartbeat::StopOrder;
 use estop_protocol::run::ConfirmedStop;
 use estop_protocol::time::Timestamp;
+use rustix::process::Pid;
 
 use super::lease::Lease;
 use crate::exit::Exit;
@@ -93,11 +96,29 @@ pub enum HeartbeatOutcome {
     Failed(String),
 }
 
+/// What became of a child process of estop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChildStatus {
+    Exited(ExitStatus),
+    /// By the signal with this number.
+    Stopped(i32),
+}
+
 #[derive(Debug)]
 pub enum Event {
     Heartbeat(HeartbeatOutcome),
     /// Someone sent estop a signal.
     Signal(Signal),
+    /// Someone sent estop a SIGTSTP, as Ctrl-Z does.
+    Suspend,
+    /// Someone sent estop a SIGCONT.
+    Resume,
+    /// COMMAND has been stopped, by whomever.
+    Suspended,
+    /// For the guard: estop was killed.
+    EstopDied,
+    /// A child process changed. The loop makes COMMAND's an [`Event::Exited`] or [`Event::Suspended`].
+    Child(Pid, ChildStatus),
     /// COMMAND exited. Other processes of its group may live on.
     Exited(ExitStatus),
     /// Time has passed.
@@ -113,6 +134,8 @@ pub enum StopReason {
     LeaseLost(String),
     /// The lease ran out before a heartbeat could renew it, and the run must be alone in its concurrency group.
     LeaseRanOut,
+    /// estop was killed, and this is its guard.
+    EstopDied,
 }
 
 /// What to tell people.
@@ -126,13 +149,18 @@ pub enum Notice {
     /// The grace is over.
     Terminating,
     Killing,
+    /// COMMAND has been stopped and can be continued.
+    Suspended,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Action {
     Report(Notice),
-    /// Send a signal to all of COMMAND's processes.
+    /// Send a signal to all of COMMAND's processes. Those that are suspended continue.
     Send(Signal),
+    /// Suspend COMMAND. estop itself goes on, for its heartbeats keep the run alive.
+    Suspend,
+    Resume,
     /// It is over: finish the run and exit.
     Finish,
 }
@@ -239,7 +267,7 @@ impl State {
         }
         let ordered = match &reason {
             StopReason::Ordered(order) => u64::try_from(order.grace_seconds).ok().map(Duration::from_secs),
-            StopReason::LeaseLost(_) | StopReason::LeaseRanOut => None,
+            StopReason::LeaseLost(_) | StopReason::LeaseRanOut | StopReason::EstopDied => None,
         };
         let grace = self.timeouts.grace.or(ordered).unwrap_or(self.timeouts.default_grace);
         let at_once = matches!(&reason, StopReason::Ordered(order) if order.kill);
@@ -274,7 +302,8 @@ impl State {
     fn on_heartbeat(&mut self, outcome: HeartbeatOutcome, now: Duration, actions: &mut Vec<Action>) {
         if let HeartbeatOutcome::Failed(message) = outcome {
             self.failures = self.failures.saturating_add(1);
-            if self.failures > TOLERATED_FAILURES && !self.warned {
+            // Once COMMAND is being stopped, it needs no more orders.
+            if self.failures > TOLERATED_FAILURES && !self.warned && self.stop.is_none() {
                 self.warned = true;
                 actions.push(Action::Report(Notice::ServiceDown(message)));
             }
@@ -312,6 +341,13 @@ impl State {
         }
     }
 
+    /// SIGTSTP and SIGCONT end nothing, so they are not among what was [`State::sent`].
+    fn suspend_or_resume(&self, action: Action, actions: &mut Vec<Action>) {
+        if self.exited.is_none() && self.stop.is_none() {
+            actions.push(action);
+        }
+    }
+
     fn on_exit(&mut self, status: ExitStatus, actions: &mut Vec<Action>) {
         self.exited = Some(status);
         // A stop waits for the whole group. Otherwise COMMAND's exit status stands, and what it left behind is
@@ -345,6 +381,11 @@ pub fn next(mut state: State, event: Event, now: Duration) -> (State, Vec<Action
     match event {
         Event::Heartbeat(outcome) => state.on_heartbeat(outcome, now, &mut actions),
         Event::Signal(signal) => state.on_signal(signal, now, &mut actions),
+        Event::Suspend => state.suspend_or_resume(Action::Suspend, &mut actions),
+        Event::Resume => state.suspend_or_resume(Action::Resume, &mut actions),
+        Event::Suspended => state.suspend_or_resume(Action::Report(Notice::Suspended), &mut actions),
+        Event::EstopDied => state.begin_stop(StopReason::EstopDied, now, &mut actions),
+        Event::Child(..) => {}
         Event::Exited(status) => state.on_exit(status, &mut actions),
         Event::Tick(remaining) => state.on_tick(remaining, now, &mut actions),
     }

@@ -357,6 +357,59 @@ fn one_failed_heartbeat_is_not_reported() {
     assert!(actions.iter().all(Vec::is_empty));
 }
 
+#[test]
+fn suspending_and_resuming_reach_the_command_and_end_nothing() {
+    let (state, actions) = play(TIMEOUTS, vec![(1, Event::Suspend), (2, Event::Suspended), (3, Event::Resume)]);
+    assert_eq!(actions, [[Action::Suspend], [Action::Report(Notice::Suspended)], [Action::Resume]]);
+    assert_eq!(state.next_tick(secs(4)), None);
+    let (state, _) = next(state, Event::Exited(ExitStatus::Code(1)), secs(5));
+    assert!(!state.was_interrupted(), "its tests have failed");
+}
+
+#[test]
+fn a_command_that_is_being_stopped_or_has_exited_is_not_suspended() {
+    let first: [fn() -> Event; 2] = [stop, || Event::Exited(ExitStatus::Code(0))];
+    for first in first {
+        let events = vec![(1, first()), (2, Event::Suspend), (3, Event::Suspended), (4, Event::Resume)];
+        assert!(play(TIMEOUTS, events).1[1..].iter().all(Vec::is_empty));
+    }
+}
+
+#[test]
+fn the_guard_stops_the_command_of_a_killed_estop_as_every_stop_does() {
+    let tick = |at| (at, Event::Tick(Remaining::Group));
+    let (state, actions) = play(TIMEOUTS, vec![(0, Event::EstopDied), tick(9), tick(10), tick(15)]);
+    let sent = |signal, notice| vec![Action::Report(notice), Action::Send(signal)];
+    let expected = [
+        sent(Signal::Interrupt, Notice::Stopping),
+        vec![],
+        sent(Signal::Terminate, Notice::Terminating),
+        sent(Signal::Kill, Notice::Killing),
+    ];
+    assert_eq!(actions, expected);
+    assert_eq!(state.confirmed_stop(), Some(ConfirmedStop::Killed));
+}
+
+#[test]
+fn an_order_that_is_repeated_does_not_put_the_next_step_off() {
+    let events = vec![(1, stop()), (10, stop()), (11, Event::Tick(Remaining::Group))];
+    assert_eq!(last(events), [Action::Report(Notice::Terminating), Action::Send(Signal::Terminate)]);
+}
+
+#[test]
+fn an_outage_during_a_stop_is_nobodys_concern() {
+    let events = [(1, stop())].into_iter().chain((2..6).map(|at| (at, failed())));
+    assert!(play(TIMEOUTS, events.collect()).1[1..].iter().all(Vec::is_empty));
+}
+
+#[test]
+fn other_children_are_not_the_commands() {
+    let other = rustix::process::getpid();
+    for status in [ChildStatus::Exited(ExitStatus::Code(0)), ChildStatus::Stopped(19)] {
+        assert_eq!(last(vec![(1, Event::Child(other, status))]), []);
+    }
+}
+
 /// Every kind of event, with the seconds that pass before it.
 fn alphabet() -> Vec<fn() -> (u64, Event)> {
     vec![
@@ -368,6 +421,7 @@ fn alphabet() -> Vec<fn() -> (u64, Event)> {
         || (1, Event::Signal(Signal::Interrupt)),
         || (1, Event::Signal(Signal::Terminate)),
         || (1, Event::Exited(ExitStatus::Code(0))),
+        || (1, Event::Suspend),
         || (1, Event::Tick(Remaining::Group)),
         || (35, Event::Tick(Remaining::Group)),
         || (35, Event::Tick(Remaining::Strays)),

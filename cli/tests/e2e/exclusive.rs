@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 use crate::proxy::{Mode, Proxy, http};
 use crate::support::{Running, Scratch, estop, lives};
 
+pub const LEASE_TOKEN: &str = "the-token-of-the-lease";
+
 /// Registers and claims a run whose lease lasts two seconds, answers heartbeats and finishes with these.
 pub fn service(heartbeat: (&'static str, Value), finish: (&'static str, Value)) -> Proxy {
     service_with_lease("2026-11-22T09:30:02.000Z", heartbeat, finish)
@@ -18,7 +20,7 @@ fn service_with_lease(expires_at: &str, heartbeat: (&'static str, Value), finish
     }});
     let claimed = json!({"data": {
         "test_run": {"id": 7, "state": "started"},
-        "lease": {"token": "secret", "expires_at": expires_at, "heartbeat_seconds": 1},
+        "lease": {"token": LEASE_TOKEN, "expires_at": expires_at, "heartbeat_seconds": 1},
     }});
     let answer = |(status, body): (&str, Value)| http(status, "", &body.to_string());
     let responses = vec![
@@ -34,7 +36,7 @@ fn unavailable() -> (&'static str, Value) {
     ("503 Service Unavailable", json!({"data": null, "error": {"message": "The database is too busy."}}))
 }
 
-fn finished() -> (&'static str, Value) {
+pub fn finished() -> (&'static str, Value) {
     ("200 OK", json!({"data": {"test_run": {"id": 7, "state": "error", "result": null}}}))
 }
 

@@ -11,9 +11,11 @@ mod contract {
 mod bulk;
 mod commands;
 mod concurrency;
+mod dead;
 mod exclusive;
 mod late;
 mod lists;
+mod on_stop;
 mod outage;
 mod playwright;
 mod proxy;
@@ -21,5 +23,6 @@ mod race;
 mod run;
 mod stop;
 mod support;
+mod suspend;
 mod tty;
 mod usage;

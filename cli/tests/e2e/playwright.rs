@@ -1,8 +1,13 @@
 //! A real Playwright project under `estop run`, stopped midway. `ESTOP_TEST_PLAYWRIGHT` says where Playwright is
 //! installed: scripts/setup puts it outside the clone.
 
+// The Chromium that npm has is for Linux.
+#[cfg(target_os = "linux")]
+mod browsers;
+
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -13,17 +18,26 @@ use crate::support::{Running, estop, lives};
 struct Fixture(PathBuf);
 
 impl Fixture {
-    fn new() -> Self {
+    /// With these tests.
+    fn new(spec: &str) -> Self {
         let installed = std::env::var("ESTOP_TEST_PLAYWRIGHT").expect("ESTOP_TEST_PLAYWRIGHT, which `make test` sets");
         let folder = std::env::temp_dir().join(format!("estop-playwright-{}", unique()));
         fs::create_dir_all(&folder).expect("a folder");
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/playwright");
-        for file in ["package.json", "playwright.config.js", "checkout.spec.js"] {
+        for file in ["package.json", "playwright.config.js", spec] {
             fs::copy(source.join(file), folder.join(file)).expect("a copy");
         }
         std::os::unix::fs::symlink(Path::new(&installed).join("node_modules"), folder.join("node_modules"))
             .expect("a link");
+        fs::create_dir(folder.join("out")).expect("a folder");
         Self(folder)
+    }
+
+    /// `estop` in the project's folder.
+    fn estop(&self, project: &Project) -> Command {
+        let mut command = estop(&project.server.url, &project.key);
+        command.current_dir(&self.0).env("FIXTURE_OUT", self.0.join("out")).env_remove("CI");
+        command
     }
 
     fn read(&self, file: &str) -> Option<String> {
@@ -60,11 +74,9 @@ fn statuses(report: &Value, status: &str) -> usize {
 #[test]
 fn a_cancelled_playwright_writes_its_report_and_leaves_nothing_behind() {
     let project = Project::new();
-    let fixture = Fixture::new();
-    fs::create_dir(fixture.0.join("out")).expect("a folder");
-    let mut command = estop(&project.server.url, &project.key);
-    command.current_dir(&fixture.0).env("FIXTURE_OUT", fixture.0.join("out")).env_remove("CI");
-    let mut running = Running::of(command.args(["run", "-e", "staging", "--", "npx", "playwright", "test"]));
+    let fixture = Fixture::new("checkout.spec.js");
+    let mut running =
+        Running::of(fixture.estop(&project).args(["run", "-e", "staging", "--", "npx", "playwright", "test"]));
     let id = running.id();
     let workers = fixture.workers(2);
     assert!(workers.iter().all(|pid| lives(pid)));

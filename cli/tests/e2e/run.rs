@@ -31,7 +31,8 @@ fn the_exit_code_and_the_record_agree() {
 #[test]
 fn a_command_that_cannot_start_is_an_error_as_in_a_shell() {
     let project = Project::new();
-    for (command, code) in [("no-such-command-anywhere", 127), ("/etc/passwd", 126)] {
+    // Several times each, for estop has another child then, whose parent waits for any.
+    for (command, code) in [("no-such-command-anywhere", 127), ("/etc/passwd", 126)].repeat(5) {
         let mut running = start(&project, &["run", "-e", "staging", "--", command]);
         let id = running.id();
         let ended = running.end().expect_code(code);

@@ -124,6 +124,16 @@ impl Running {
         kill_process(self.pid(), signal).expect("it lives");
     }
 
+    /// The process that guards it, once there is one other than `earlier`.
+    pub fn guard(&self, earlier: Option<Pid>) -> Pid {
+        let estop = self.pid().as_raw_pid().to_string();
+        eventually("a guard", || {
+            let guards = processes().into_iter().filter(|p| p.parent == estop && p.command.ends_with("estop guard"));
+            let mut pids = guards.filter_map(|process| Pid::from_raw(process.pid.parse().ok()?));
+            pids.find(|pid| Some(*pid) != earlier)
+        })
+    }
+
     pub fn type_in(&mut self, text: &str) {
         self.child.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("it reads");
     }
@@ -168,6 +178,38 @@ impl Ended {
         assert_eq!(self.code, Some(code), "{self:?}");
         self
     }
+}
+
+/// Every process there is, with its parent, state and command line.
+pub fn processes() -> Vec<Process> {
+    let output = Command::new("ps").args(["-A", "-o", "pid=,ppid=,stat=,args="]).output().expect("ps");
+    let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+    let process = |line: &str| {
+        let mut words = line.split_whitespace().map(str::to_owned);
+        let (pid, parent, state) = (words.next()?, words.next()?, words.next()?);
+        Some(Process { pid, parent, state, command: words.collect::<Vec<_>>().join(" ") })
+    };
+    lines.lines().filter_map(process).collect()
+}
+
+#[derive(Debug)]
+pub struct Process {
+    pub pid: String,
+    pub parent: String,
+    pub state: String,
+    pub command: String,
+}
+
+/// All that descend from a process.
+pub fn descendants(pid: Pid) -> Vec<String> {
+    let processes = processes();
+    let mut found = vec![pid.as_raw_pid().to_string()];
+    let mut next = 0;
+    while let Some(parent) = found.get(next).cloned() {
+        next += 1;
+        found.extend(processes.iter().filter(|process| process.parent == parent).map(|process| process.pid.clone()));
+    }
+    found.split_off(1)
 }
 
 /// Whether a process is alive. A zombie that nobody has reaped is not.

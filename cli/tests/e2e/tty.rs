@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use serde_json::json;
@@ -96,6 +97,31 @@ fn ctrl_c_reaches_the_command_whether_or_not_it_has_the_terminal() {
         terminal.shows("on\r\n");
         terminal.types("\u{3}");
         terminal.shows("heard");
+        terminal.shows("code 9");
+        child.wait().expect("an end");
+    }
+}
+
+#[test]
+fn ctrl_z_suspends_the_command_whether_or_not_it_has_the_terminal() {
+    let project = Project::new();
+    for reads in ["", "read x; "] {
+        let script = format!(
+            "trap : INT; $ESTOP run -- sh -c 'trap \"exit 9\" INT; echo ready; {reads}echo on; while :; do sleep 0.1; done'; echo \"code $?\""
+        );
+        let (mut terminal, mut child) = Terminal::running(&script, &project);
+        terminal.shows("ready");
+        if !reads.is_empty() {
+            terminal.types("go\n");
+        }
+        terminal.shows("on\r\n");
+        terminal.types("\u{1a}");
+        terminal.shows("the tests are suspended");
+        let screen = terminal.screen.lock().expect("a lock").clone();
+        let estop = screen.split_once("kill -CONT ").and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok());
+        let estop = estop.and_then(Pid::from_raw).expect("a process id");
+        kill_process(estop, Signal::CONT).expect("it lives");
+        terminal.types("\u{3}");
         terminal.shows("code 9");
         child.wait().expect("an end");
     }

@@ -1,0 +1,100 @@
+//! The guard itself: what `estop guard` does, which is not meant for people.
+
+use std::io::BufRead;
+use std::thread;
+use std::time::Duration;
+
+use estop_protocol::finish::{FinishRequest, StopReport};
+use estop_protocol::run::{ConfirmedStop, ErrorCode, Finish};
+use nix::sys::signal::SigSet;
+use rustix::process::{self, Pid};
+
+use super::{Message, Run, Watch};
+use crate::clock;
+use crate::exit::Exit;
+use crate::retry;
+use crate::runner::messages;
+use crate::runner::process_group::ProcessGroup;
+use crate::runner::supervisor::{self, Action, Event, ExitStatus, Notice, Remaining, State, StopTimeouts};
+use crate::service::{Call, Service};
+use crate::terminal;
+
+/// Waits for estop to end. If it was killed, ends COMMAND's processes and finishes the run.
+pub fn guard(service: &Service) -> Exit {
+    // A session of its own: Ctrl-C and signals for estop's process group are none for the guard. And whatever asks
+    // processes to end before it kills them must not find it gone when it is needed.
+    let _ = process::setsid();
+    let _ = SigSet::all().thread_block();
+    let (mut watch, mut command) = (None, None);
+    // The lines end when estop does, however it dies. It may be cut off in the middle of one.
+    for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+        match serde_json::from_str(&line) {
+            Ok(Message::Watch(what)) => watch = Some(what),
+            Ok(Message::Started(pid)) => command = Pid::from_raw(pid),
+            Ok(Message::Dismissed) => return Exit::Done,
+            Err(_) => {}
+        }
+    }
+    let Some(watch) = watch else {
+        terminal::error("`estop guard` is for `estop run` to start. Use `estop run`");
+        return Exit::Usage;
+    };
+    terminal::warn(messages::estop_died(watch.run.as_ref().map(|run| run.id)));
+    let stop = command.and_then(|command| stop(&ProcessGroup::of(command, &watch.mark), &watch));
+    if let Some(run) = &watch.run {
+        finish(service, run, stop, Duration::from_secs(watch.finish_within_seconds));
+    }
+    Exit::Done
+}
+
+fn stop(group: &ProcessGroup, watch: &Watch) -> Option<ConfirmedStop> {
+    let timeouts = StopTimeouts {
+        grace: None,
+        default_grace: Duration::from_secs(watch.grace_seconds),
+        kill_after: Duration::from_secs(watch.kill_after_seconds),
+    };
+    let mut state = State::new(timeouts, None);
+    let mut event = Event::EstopDied;
+    loop {
+        let (after, actions) = supervisor::next(state, event, clock::now());
+        state = after;
+        for action in actions {
+            match action {
+                Action::Send(signal) => group.signal(signal, true),
+                Action::Report(Notice::Terminating) => terminal::info(messages::TERMINATING),
+                Action::Report(Notice::Killing) => terminal::info(messages::KILLING),
+                Action::Finish => return state.confirmed_stop(),
+                _ => {}
+            }
+        }
+        thread::sleep(state.next_tick(clock::now()).unwrap_or_default());
+        // COMMAND is not our child, so its exit status is unknown.
+        event = match group.remaining() {
+            Remaining::None | Remaining::Strays if state.exited().is_none() => Event::Exited(ExitStatus::Signal(9)),
+            remaining => Event::Tick(remaining),
+        };
+    }
+}
+
+/// Nobody cancelled the run, and its tests have no result.
+fn finish(service: &Service, run: &Run, stop: Option<ConfirmedStop>, within: Duration) {
+    let request = FinishRequest {
+        lease: run.lease.clone(),
+        state: Finish::Error,
+        result: None,
+        error_code: Some(ErrorCode::WorkerInterrupted),
+        counts: None,
+        stop: stop.map(|outcome| StopReport { outcome }),
+    };
+    let call = Call::new("POST", format!("/api/test-runs/{}/finish", run.id)).with_body(&request).idempotent();
+    match retry::send(service, &call, within) {
+        // 412: it was cancelled before, or estop had finished it.
+        Ok(response) if matches!(response.status, 200 | 412) => {
+            if let Some(stop) = stop {
+                terminal::info(messages::stopped(run.id, stop));
+            }
+        }
+        Ok(response) => terminal::warn(messages::not_recorded(run.id, &response.refusal().message)),
+        Err(error) => terminal::warn(messages::not_recorded(run.id, &error.message)),
+    }
+}
