@@ -257,9 +257,13 @@ mod tests {
     fn run(state: &str, outcome: &str, confirmed_at: Option<&str>) -> TestRun {
         let run = json!({
             "id": 7, "state": state, "environment": {"id": 1, "name": "Staging", "slug": "staging"}, "tags": [],
-            "created_at": "2026-11-24T09:29:00.000Z", "created_by": "ci", "runner": "r1", "protected": false,
+            "created_at": "2026-11-24T09:29:00.000Z", "created_by": "ci", "protected": false,
             "cancel": {"reason": null, "cause": "user", "by": "ada", "at": "2026-11-24T09:30:00.000Z"},
             "stop": {"outcome": outcome, "confirmed_at": confirmed_at},
+            "shards": [{
+                "shard": 1, "state": "cancelled", "runner": "r1", "started_at": "2026-11-24T09:29:00.000Z", "started_by": "ci",
+                "carried": false, "stop": {"outcome": outcome, "confirmed_at": confirmed_at},
+            }],
         });
         serde_json::from_value(run).expect("a run")
     }
