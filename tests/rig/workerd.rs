@@ -73,7 +73,12 @@ impl Rig {
 }
 
 fn config(backend: &Backend, change: impl FnOnce(String) -> String) -> String {
-    let deadline = |name: &str| (name == "D1_DEADLINE_SECONDS").then(|| DEADLINE.as_secs().to_string());
+    let setting = |name: &str| match name {
+        "D1_DEADLINE_SECONDS" => Some(DEADLINE.as_secs().to_string()),
+        // So that the log has every request.
+        "LOG_HEARTBEATS" => Some("1".to_owned()),
+        _ => None,
+    };
     format!(
         r#"using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
@@ -88,7 +93,7 @@ const config :Workerd.Config = (
   ]
 );
 "#,
-        estop = change(process::estop("d1", ADMIN, deadline)),
+        estop = change(process::estop("d1", ADMIN, setting)),
         address = backend.address,
         driver = process::driver("estop"),
     )
