@@ -78,7 +78,8 @@ impl SqliteRuntime {
 
     fn commit(&self, statements: &[Statement<'_>]) -> rusqlite::Result<Rows> {
         let mut db = self.db.borrow_mut();
-        let transaction = db.transaction()?;
+        // A transaction, also within one of the test's own (`World::undone`).
+        let transaction = db.savepoint()?;
         let mut rows = Rows::new();
         for statement in statements {
             let mut prepared = transaction.prepare_cached(&statement.text)?;
