@@ -20,6 +20,7 @@ mod shards;
 mod shots;
 mod size;
 mod soak;
+mod tampered;
 mod trips;
 mod verdict;
 mod workerd;

@@ -166,7 +166,8 @@ impl Raced {
             Try::Kill => post("kill", json!({})),
             Try::Join { attempt } => {
                 let total = self.shards.len();
-                let body = json!({"environment": "staging", "group": self.group, "total_shards": total, "attempt": attempt});
+                let body =
+                    json!({"environment": "staging", "group": self.group, "total_shards": total, "attempt": attempt});
                 project.call("PUT", "/api/test-runs", Some(&body))
             }
             Try::Claim { shard } => post("claim", json!({"runner": format!("try {n}"), "shard": shard})),

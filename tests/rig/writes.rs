@@ -119,9 +119,8 @@ impl Write {
             }
             Self::Renew => {
                 let (id, token) = project.started();
-                rig.backend.sql(&format!(
-                    "UPDATE run_shards SET lease_expires_at = lease_renewed_at WHERE run_id = {id}"
-                ));
+                rig.backend
+                    .sql(&format!("UPDATE run_shards SET lease_expires_at = lease_renewed_at WHERE run_id = {id}"));
                 (run(id, "heartbeat"), json!({"lease": token}), id)
             }
             Self::FinishShard => {
@@ -207,7 +206,9 @@ impl Attempt<'_> {
                 count(&format!("run_shards WHERE run_id = {id} AND lease_expires_at > {now}"))
             }
             Write::Finish => count(&format!("runs WHERE id = {id} AND state = 'ended' AND result = 'failed'")),
-            Write::FinishShard => count(&format!("run_shards WHERE run_id = {id} AND result = 'failed' AND failed = 2")),
+            Write::FinishShard => {
+                count(&format!("run_shards WHERE run_id = {id} AND result = 'failed' AND failed = 2"))
+            }
             Write::Confirm => count(&format!("runs WHERE id = {id} AND stop_outcome = 'killed'")),
             Write::KeepLate => {
                 count(&format!("run_shards WHERE run_id = {id} AND late_result ->> 'result' = 'failed'"))
