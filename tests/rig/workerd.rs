@@ -60,6 +60,11 @@ impl Rig {
         assert_eq!((answer.status, &answer.json()["outcome"]), (200, &serde_json::json!("ok")), "{answer:?}");
     }
 
+    /// When the sweeper takes the only runner of a run for lost.
+    pub fn lapsed_at(&self, run: i64) -> i64 {
+        self.backend.value(&format!("SELECT lease_expires_at + 30000 FROM run_shards WHERE run_id = {run}"))
+    }
+
     /// Sends a POST through a service binding, with a body of which no header tells the length: HTTP/2 has such bodies too.
     pub fn post_stream(&self, token: &str, path: &str, body: &str) -> crate::client::Answer {
         let authorization = format!("Bearer {token}");
