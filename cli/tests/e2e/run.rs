@@ -56,8 +56,7 @@ fn streams_pass_through_and_only_lines_marked_estop_are_added_to_stderr() {
 #[test]
 fn flags_and_ci_variables_are_on_the_record() {
     let project = Project::new();
-    let options =
-        ["--branch", "mine", "--tag", "a", "--tag", "b", "--metadata", "n=5", "--metadata", "s=x"];
+    let options = ["--branch", "mine", "--tag", "a", "--tag", "b", "--metadata", "n=5", "--metadata", "s=x"];
     let mut command = estop(&project.server.url, &project.key);
     command.env("GITHUB_ACTIONS", "true").env("GITHUB_SHA", "c0ffee").env("GITHUB_REF_NAME", "theirs");
     command.env("GITHUB_ACTOR", "ada").env("GITHUB_RUN_ID", "12345").env("ESTOP_ENVIRONMENT", "production");
