@@ -76,11 +76,13 @@ impl Starter<'_> {
         };
         let run = registered.test_run;
         let id = run.id;
-        terminal::info(if registered.joined {
-            messages::joined(id, shard.number, shard.total)
-        } else {
-            messages::registered(id)
-        });
+        let joined = registered.joined.then_some(run.state);
+        match joined {
+            None => terminal::info(messages::registered(id)),
+            // The refused claim says what became of it.
+            Some(state) if state.is_over() => {}
+            Some(_) => terminal::info(messages::joined(id, shard.number, shard.total)),
+        }
         let is_one_of_many = shard.total > 1;
         let request = ClaimRequest {
             runner,
@@ -88,11 +90,18 @@ impl Starter<'_> {
             attempt: registration.attempt,
         };
         let claim = Call::new("POST", format!("/api/test-runs/{id}/claim")).with_body(&request).idempotent();
-        self.claim(id, &claim, |at| run.created_at.plus(whole_millis(at.saturating_sub(sent))))
+        self.claim(id, joined, &claim, |at| run.created_at.plus(whole_millis(at.saturating_sub(sent))))
     }
 
-    /// `service_time`: what the service's clock shows at most at a moment of ours.
-    fn claim(&self, id: i64, claim: &Call, service_time: impl Fn(Duration) -> Timestamp) -> Result<Start, Failure> {
+    /// `joined`: the state in which we found the run, if another job registered it. `service_time`: what the service's
+    /// clock shows at most at a moment of ours.
+    fn claim(
+        &self,
+        id: i64,
+        joined: Option<State>,
+        claim: &Call,
+        service_time: impl Fn(Duration) -> Timestamp,
+    ) -> Result<Start, Failure> {
         let mut reported: Option<(String, Duration)> = None;
         loop {
             // A run that waits for another must not start without the service: the other may hold the environment.
@@ -111,7 +120,8 @@ impl Starter<'_> {
                 return Ok(Start::Claimed(HeldRun { id, token, lease, interval }));
             }
             let Some(retry_after) = response.retry_after else {
-                return Ok(Start::Never(self.not_claimable(id, &response)));
+                let joined = joined.filter(|_| reported.is_none());
+                return Ok(Start::Never(self.not_claimable(id, joined, &response)));
             };
             let reason = response.message().unwrap_or_else(|| format!("test run {id} has to wait."));
             if reported.as_ref().is_none_or(|(last, at)| *last != reason && clock::since(*at) >= REPORT_INTERVAL) {
@@ -177,24 +187,26 @@ impl Starter<'_> {
         Exit::signal(signal.number())
     }
 
-    /// The run was over, or someone else's, before we could claim it.
-    fn not_claimable(&self, id: i64, refusal: &Response) -> Exit {
+    /// The run was over, or the shard someone else's, before we could claim it. `joined`: the state of the run when we
+    /// joined it, a moment ago.
+    fn not_claimable(&self, id: i64, joined: Option<State>, refusal: &Response) -> Exit {
         let show = Call::new("GET", format!("/api/test-runs/{id}"));
         let response = retry::send(self.service, &show, TIDY_UP_WITHIN).ok();
         let run = response.and_then(|response| response.read::<Data<Shown>>().ok()).map(|shown| shown.data.test_run);
-        match run.as_ref().map(|run| (run.state, run.cancel.as_ref())) {
-            Some((State::Cancelled, Some(cancel))) => {
-                terminal::info(format!("{} The command was not started.", messages::cancelled(id, cancel)));
-                Exit::Cancelled
-            }
-            // Its shard is held or finished, or all of the run is.
-            Some((State::Started | State::Ended | State::Error, _)) => {
-                terminal::error(format!("{} The command was not started.", refusal.message().unwrap_or_default()));
+        if let Some(cancel) = run.as_ref().and_then(|run| run.cancel.as_ref()) {
+            terminal::info(format!("{} The command was not started.", messages::cancelled(id, cancel)));
+            return Exit::Cancelled;
+        }
+        let message = format!("{} The command was not started.", refusal.message().unwrap_or_default());
+        // A key without the scope `read` gets only the message. A run of ours, or one that waited, was cancelled since; of
+        // one that had started when we joined it, the shard is held or finished.
+        match run.map(|run| run.state).or(joined) {
+            Some(State::Started | State::Ended | State::Error) => {
+                terminal::error(message);
                 Exit::Refused
             }
-            // A key without the scope `read` gets only this message.
             _ => {
-                terminal::info(format!("{} The command was not started.", refusal.message().unwrap_or_default()));
+                terminal::info(message);
                 Exit::Cancelled
             }
         }

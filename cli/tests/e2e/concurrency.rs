@@ -60,7 +60,7 @@ fn a_run_cancelled_while_it_waits_never_starts() {
 }
 
 /// A project that is limited to one run in each environment.
-fn limited(behaviour: &str) -> Project {
+pub fn limited(behaviour: &str) -> Project {
     let project = Project::new();
     let mut admin = estop(&project.server.url, &project.key);
     let id = project.id.to_string();

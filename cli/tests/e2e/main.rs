@@ -21,6 +21,7 @@ mod playwright;
 mod proxy;
 mod race;
 mod run;
+mod shards;
 mod stop;
 mod support;
 mod suspend;

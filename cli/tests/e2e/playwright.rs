@@ -4,6 +4,7 @@
 // The Chromium that npm has is for Linux.
 #[cfg(target_os = "linux")]
 mod browsers;
+mod shards;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,11 +16,11 @@ use crate::client::{Project, eventually, unique};
 use crate::support::{Running, estop, lives};
 
 /// A copy of the project beside an installed Playwright.
-struct Fixture(PathBuf);
+pub struct Fixture(PathBuf);
 
 impl Fixture {
     /// With these tests.
-    fn new(spec: &str) -> Self {
+    pub fn new(spec: &str) -> Self {
         let installed = std::env::var("ESTOP_TEST_PLAYWRIGHT").expect("ESTOP_TEST_PLAYWRIGHT, which `make test` sets");
         let folder = std::env::temp_dir().join(format!("estop-playwright-{}", unique()));
         fs::create_dir_all(&folder).expect("a folder");

@@ -56,8 +56,7 @@ fn streams_pass_through_and_only_lines_marked_estop_are_added_to_stderr() {
 #[test]
 fn flags_and_ci_variables_are_on_the_record() {
     let project = Project::new();
-    let options =
-        ["--branch", "mine", "--tag", "a", "--tag", "b", "--metadata", "n=5", "--metadata", "s=x", "--shards", "2"];
+    let options = ["--branch", "mine", "--tag", "a", "--tag", "b", "--metadata", "n=5", "--metadata", "s=x"];
     let mut command = estop(&project.server.url, &project.key);
     command.env("GITHUB_ACTIONS", "true").env("GITHUB_SHA", "c0ffee").env("GITHUB_REF_NAME", "theirs");
     command.env("GITHUB_ACTOR", "ada").env("GITHUB_RUN_ID", "12345").env("ESTOP_ENVIRONMENT", "production");
@@ -67,8 +66,8 @@ fn flags_and_ci_variables_are_on_the_record() {
     let shown = project.show(id);
     assert_eq!(shown["build"], json!({"branch": "mine", "commit": "c0ffee"}));
     assert_eq!(shown["metadata"], json!({"ci_run_id": 12345, "n": 5, "s": "x"}));
-    assert_eq!((&shown["tags"], &shown["total_shards"]), (&json!(["a", "b"]), &json!(2)));
-    assert_eq!((&shown["github_actor"], &shown["runner"]), (&json!("ada"), &json!("r7")));
+    assert_eq!((&shown["tags"], &shown["total_shards"]), (&json!(["a", "b"]), &json!(1)));
+    assert_eq!((&shown["github_actor"], &shown["shards"][0]["runner"]), (&json!("ada"), &json!("r7")));
     assert_eq!(shown["environment"]["slug"], "production");
 }
 

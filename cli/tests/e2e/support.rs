@@ -26,40 +26,85 @@ pub struct Running {
 }
 
 struct Stream {
-    text: Arc<Mutex<String>>,
+    text: Said,
     reader: JoinHandle<()>,
+}
+
+/// What a process has printed, for the report of a test that fails.
+#[derive(Clone, Default)]
+pub struct Said(Arc<Mutex<String>>);
+
+impl Said {
+    pub fn push(&self, text: &str) {
+        self.0.lock().expect("a lock").push_str(text);
+    }
+
+    pub fn so_far(&self) -> String {
+        self.0.lock().expect("a lock").clone()
+    }
+}
+
+impl Drop for Said {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("printed until then: {:?}", self.so_far());
+        }
+    }
 }
 
 impl Stream {
     fn of(source: impl Read + Send + 'static) -> Self {
-        let text = Arc::new(Mutex::new(String::new()));
+        let text = Said::default();
         let shared = text.clone();
         let reader = thread::spawn(move || {
             for line in BufReader::new(source).split(b'\n').map_while(Result::ok) {
-                let mut text = shared.lock().expect("a lock");
-                text.push_str(&String::from_utf8_lossy(&line));
-                text.push('\n');
+                shared.push(&format!("{}\n", String::from_utf8_lossy(&line)));
             }
         });
         Self { text, reader }
     }
 
     fn so_far(&self) -> String {
-        self.text.lock().expect("a lock").clone()
+        self.text.so_far()
     }
 
     fn whole(self) -> String {
         self.reader.join().expect("a reader");
-        self.text.lock().expect("a lock").clone()
+        self.text.so_far()
     }
+}
+
+/// Children inherit which signals are ignored, and `nohup` and a shell's `&` ignore some that tests send. Those that are
+/// caught here are what a terminal's user has.
+pub fn take_no_ignored_signals() {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT};
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+        for signal in [SIGHUP, SIGINT, SIGQUIT].into_iter().filter(|signal| ignored & (1 << (signal - 1)) != 0) {
+            signal_hook::flag::register(signal, Arc::default()).expect("a handler");
+        }
+    });
 }
 
 /// `estop` with a server and a key, and without this CI job's own variables.
 pub fn estop(url: &str, key: &str) -> Command {
+    take_no_ignored_signals();
     let mut command = Command::new(env!("CARGO_BIN_EXE_estop"));
-    for name in
-        ["GITHUB_ACTIONS", "GITLAB_CI", "BUILDKITE", "CIRCLECI", "ESTOP_ENVIRONMENT", "HTTP_PROXY", "http_proxy"]
-    {
+    for name in [
+        "GITHUB_ACTIONS",
+        "GITLAB_CI",
+        "BUILDKITE",
+        "CIRCLECI",
+        "ESTOP_ENVIRONMENT",
+        "ESTOP_SHARD",
+        "ESTOP_GROUP",
+        "ESTOP_ATTEMPT",
+        "HTTP_PROXY",
+        "http_proxy",
+    ] {
         command.env_remove(name);
     }
     command.env("ESTOP_URL", url).env("ESTOP_KEY", key);
@@ -139,6 +184,7 @@ impl Running {
     }
 
     /// The first word after `prefix` on a line of either stream, once it is there.
+    #[track_caller]
     pub fn word_after(&mut self, prefix: &str) -> String {
         eventually(prefix, || {
             let both = format!("{}{}", self.stdout.so_far(), self.stderr.so_far());
@@ -148,13 +194,15 @@ impl Running {
     }
 
     /// Waits until either stream contains this.
+    #[track_caller]
     pub fn says(&mut self, text: &str) {
         eventually(text, || (self.stdout.so_far().contains(text) || self.stderr.so_far().contains(text)).then_some(()));
     }
 
     /// The run's id, once it is registered.
+    #[track_caller]
     pub fn id(&mut self) -> i64 {
-        self.word_after("test run ").parse().expect("an id")
+        self.word_after("test run ").trim_end_matches('.').parse().expect("an id")
     }
 
     pub fn is_running(&mut self) -> bool {
@@ -164,10 +212,7 @@ impl Running {
     /// Waits for the end.
     #[track_caller]
     pub fn end(mut self) -> Ended {
-        let said = (self.stdout.text.clone(), self.stderr.text.clone());
-        let status = eventually(&format!("the end of estop, which printed {said:?}"), || {
-            self.child.try_wait().expect("a child")
-        });
+        let status = eventually("the end of estop", || self.child.try_wait().expect("a child"));
         Ended { code: status.code(), stdout: self.stdout.whole(), stderr: self.stderr.whole() }
     }
 }

@@ -43,8 +43,10 @@ fn a_suspended_run_outlives_its_lease() {
     let id = running.id();
     running.signal(Signal::TSTP);
     suspended(&pid);
-    let lease = project.show(id)["lease"]["expires_at"].clone();
-    eventually("a renewed lease", || (project.show(id)["lease"]["expires_at"] != lease).then_some(()));
+    let expires_at = || project.show(id)["shards"][0]["lease"]["expires_at"].clone();
+    let lease = expires_at();
+    assert!(lease.is_string(), "{lease}");
+    eventually("a renewed lease", || (expires_at() != lease).then_some(()));
     project.server.tick();
     assert_eq!(project.show(id)["state"], "started");
     running.signal(Signal::INT);

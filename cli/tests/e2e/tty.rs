@@ -4,7 +4,6 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::process::Command;
-use std::sync::{Arc, Mutex};
 use std::thread;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -14,11 +13,12 @@ use serde_json::json;
 
 use crate::client::{Project, eventually};
 use crate::proxy::{Proxy, respond_with};
+use crate::support::{Said, take_no_ignored_signals};
 
 /// A pseudoterminal, driven by the test.
 struct Terminal {
     keyboard: File,
-    screen: Arc<Mutex<String>>,
+    screen: Said,
 }
 
 impl Terminal {
@@ -28,6 +28,7 @@ impl Terminal {
     }
 
     fn running_at(url: &str, key: &str, script: &str) -> (Self, std::process::Child) {
+        take_no_ignored_signals();
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
         grantpt(&master).and_then(|()| unlockpt(&master)).expect("a terminal");
         let name = ptsname(&master, Vec::new()).expect("a name").into_string().expect("a path");
@@ -47,20 +48,21 @@ impl Terminal {
             .spawn()
             .expect("setsid starts");
         let keyboard = File::from(master);
-        let screen = Arc::new(Mutex::new(String::new()));
+        let screen = Said::default();
         let (mut source, shared) = (keyboard.try_clone().expect("a terminal"), screen.clone());
         thread::spawn(move || {
             let mut buffer = [0; 4096];
             // Reading fails once no process has the terminal open.
             while let Ok(length) = source.read(&mut buffer) {
-                shared.lock().expect("a lock").push_str(&String::from_utf8_lossy(&buffer[..length]));
+                shared.push(&String::from_utf8_lossy(&buffer[..length]));
             }
         });
         (Self { keyboard, screen }, child)
     }
 
+    #[track_caller]
     fn shows(&self, text: &str) {
-        eventually(text, || self.screen.lock().expect("a lock").contains(text).then_some(()));
+        eventually(text, || self.screen.so_far().contains(text).then_some(()));
     }
 
     fn types(&mut self, text: &str) {
@@ -117,7 +119,7 @@ fn ctrl_z_suspends_the_command_whether_or_not_it_has_the_terminal() {
         terminal.shows("on\r\n");
         terminal.types("\u{1a}");
         terminal.shows("the tests are suspended");
-        let screen = terminal.screen.lock().expect("a lock").clone();
+        let screen = terminal.screen.so_far();
         let estop = screen.split_once("kill -CONT ").and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok());
         let estop = estop.and_then(Pid::from_raw).expect("a process id");
         kill_process(estop, Signal::CONT).expect("it lives");
@@ -170,5 +172,5 @@ fn a_cancel_by_nothing_but_a_state_asks_first_and_a_yes_or_a_dry_run_does_not() 
     terminal.types("no\n");
     terminal.shows("code 0");
     child.wait().expect("an end");
-    assert_eq!((terminal.screen.lock().expect("a lock").matches("[y/N]").count(), proxy.seen()), (1, 3));
+    assert_eq!((terminal.screen.so_far().matches("[y/N]").count(), proxy.seen()), (1, 3));
 }
