@@ -10,7 +10,7 @@ CREATE TABLE schema_version (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1), -- there is one row
     version  INTEGER NOT NULL
 ) STRICT;
-INSERT INTO schema_version (only_row, version) VALUES (1, 6);
+INSERT INTO schema_version (only_row, version) VALUES (1, 7);
 
 -- A project: the wall between keys. No key sees a run of another project.
 CREATE TABLE projects (
@@ -215,6 +215,8 @@ CREATE INDEX runs_stopping ON runs (cancelled_at) WHERE stop_outcome = 'stopping
 -- The concurrency limits.
 CREATE INDEX runs_by_active_group ON runs (project_id, active_group) WHERE active_group IS NOT NULL;
 CREATE INDEX runs_by_held_group   ON runs (project_id, held_group)   WHERE held_group IS NOT NULL;
+-- What a run took the place of.
+CREATE INDEX runs_by_successor    ON runs (superseded_by)            WHERE superseded_by IS NOT NULL;
 
 -- A shard of a run, from its claim on: one that no runner has claimed has no row. Each has a lease of its own; the cancel
 -- decides on the run's row and reaches them all, so that a shard is stopping is not stored: it is an open shard of a
@@ -695,3 +697,52 @@ BEGIN
        AND waiting_since < coalesce(NEW.stop_closed_at, NEW.ended_at, NEW.cancelled_at) AND NEW.started_at IS NOT NULL
        AND NOT EXISTS (SELECT 1 FROM runs WHERE project_id = NEW.project_id AND held_group = NEW.concurrency_group);
 END;
+
+-- What is told of runs, and always in the same words. The views are the Worker's own: no client sees a column of them.
+
+-- A run as `show`, lists and the hub have it: the JSON of the contract's TestRun, without its shards. D1 takes at most 32
+-- arguments for a function, so json_set adds the rest.
+CREATE VIEW listed_runs AS
+SELECT r.*,
+       json_set(json_object(
+           'id', r.id, 'version', r.version, 'state', r.state, 'result', r.result, 'error_code', r.error_code,
+           'environment', json_object('id', e.id, 'name', e.name, 'slug', e.slug),
+           'test_run_branch', r.branch, 'build', json(r.build), 'metadata', json(r.metadata), 'tags', json(r.tags),
+           'github_actor', r.github_actor, 'total_shards', r.total_shards, 'finished_shards', r.finished_shards,
+           'counts', json(r.counts), 'created_by', r.created_by),
+           '$.created_at', strftime('%Y-%m-%dT%H:%M:%fZ', r.created_at / 1000.0, 'unixepoch'),
+           '$.group', r.run_group, '$.attempt', r.attempt, '$.fail_fast', r.fail_fast,
+           '$.started_at', strftime('%Y-%m-%dT%H:%M:%fZ', r.started_at / 1000.0, 'unixepoch'),
+           '$.started_by', r.started_by,
+           '$.ended_at', strftime('%Y-%m-%dT%H:%M:%fZ', r.ended_at / 1000.0, 'unixepoch'),
+           '$.ended_by', r.ended_by,
+           '$.cancel', json(CASE WHEN r.state = 'cancelled' THEN json_object(
+               'reason', r.cancel_reason, 'cause', r.cancel_cause, 'by', r.cancel_by,
+               'at', strftime('%Y-%m-%dT%H:%M:%fZ', r.cancelled_at / 1000.0, 'unixepoch')) END),
+           '$.stop', json(CASE WHEN r.state = 'cancelled' THEN json_object(
+               'outcome', r.stop_outcome,
+               'confirmed_at', iif(r.stop_outcome = 'lost', NULL,
+                   strftime('%Y-%m-%dT%H:%M:%fZ', r.stop_closed_at / 1000.0, 'unixepoch')),
+               'duration_ms', iif(r.stop_outcome = 'lost', NULL, r.stop_closed_at - r.cancelled_at),
+               'kill', json(CASE WHEN r.kill_at IS NOT NULL THEN json_object(
+                   'by', r.kill_by, 'at', strftime('%Y-%m-%dT%H:%M:%fZ', r.kill_at / 1000.0, 'unixepoch')) END),
+               'late_result_at', strftime('%Y-%m-%dT%H:%M:%fZ', r.late_at / 1000.0, 'unixepoch')) END),
+           '$.superseded_by', r.superseded_by,
+           '$.protected', json(iif(r.protected, 'true', 'false'))) AS test_run
+  FROM runs r
+  JOIN environments e ON e.id = r.environment_id;
+
+-- What a change of a run has to tell the hub: {project, runs}. Beside the run itself these are the runs of its concurrency
+-- group, which triggers may have changed with it, and those that it took the place of. There are few: a group has one run that
+-- holds it and one that waits.
+CREATE VIEW changed_runs AS
+SELECT r.*,
+       json_object('project', r.project_id, 'runs', json((
+           SELECT json_group_array(json(t.test_run))
+             FROM (SELECT r.test_run
+                    UNION ALL
+                   SELECT o.test_run FROM listed_runs o
+                    WHERE o.project_id = r.project_id AND o.active_group = r.concurrency_group AND o.id <> r.id
+                    UNION ALL
+                   SELECT o.test_run FROM listed_runs o WHERE o.superseded_by = r.id AND o.active_group IS NULL) t))) AS news
+  FROM listed_runs r;

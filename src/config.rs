@@ -9,6 +9,8 @@ pub struct Config {
     pub lease: i64,
     /// `HEARTBEAT_SECONDS`: how often a runner is asked to send one.
     pub heartbeat_seconds: i64,
+    /// `HEARTBEAT_SECONDS_WATCHED`: how often while its line to the hub is open, which brings orders sooner.
+    pub heartbeat_seconds_watched: i64,
     /// `STOP_GRACE_SECONDS`: how long a runner gives the tests to end by themselves before it kills them.
     pub stop_grace_seconds: i64,
     /// `STOP_LIMIT_SECONDS`: how long after a cancel the heartbeats of a runner that is stopping still renew its lease.
@@ -56,6 +58,7 @@ impl Config {
         let config = Self {
             lease: 1000 * number("LEASE_SECONDS", 120, 1, 24 * 3600),
             heartbeat_seconds: number("HEARTBEAT_SECONDS", 2, 1, 300),
+            heartbeat_seconds_watched: number("HEARTBEAT_SECONDS_WATCHED", 30, 1, 300),
             stop_grace_seconds: number("STOP_GRACE_SECONDS", 10, 0, 3600),
             stop_limit: 1000 * number("STOP_LIMIT_SECONDS", 300, 0, 24 * 3600),
             d1_deadline: 1000 * number("D1_DEADLINE_SECONDS", 5, 1, 25),

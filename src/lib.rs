@@ -9,6 +9,7 @@
 //! | [`run`], [`key`] | the rules, pure |
 //! | [`config`] | what an operator can set |
 //! | [`runtime`], [`database`], [`recent`] | what an operation needs of its surroundings; retries, the schema's version; who was refused or let in lately |
+//! | [`hub`] | what the hub tells whom |
 //! | [`http`] | the corridor: request, reply, errors, checks |
 //! | [`operations`], [`sweeper`] | the rooms, and **the table** of all operations |
 //! | `edge` | the only place that knows of Workers |
@@ -16,6 +17,7 @@
 pub mod config;
 pub mod database;
 pub mod http;
+pub mod hub;
 pub mod key;
 pub mod lease;
 pub mod operations;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::pin::Pin;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::recent::Recent;
@@ -211,6 +211,15 @@ pub enum Limit {
     Refusals,
 }
 
+/// Runs that have changed, for the hub of their project to tell.
+#[derive(Debug, Deserialize)]
+pub struct News {
+    /// The project.
+    pub project: i64,
+    /// A JSON array of runs, as lists have them.
+    pub runs: Box<RawValue>,
+}
+
 /// What an operation needs of its surroundings. On Workers it is `edge`; in native tests it is SQLite.
 pub trait Runtime {
     /// Runs `statements` as one transaction in one round trip, and gives up after `deadline` milliseconds.
@@ -227,6 +236,10 @@ pub trait Runtime {
 
     /// Counts one request of `who` against a limit; `false` if there were too many.
     fn within_rate<'a>(&'a self, limit: Limit, who: &'a str) -> LocalFuture<'a, bool>;
+
+    /// Tells the hub once the request is answered. It may fail, and nobody waits for it: what the hub says sooner, every
+    /// heartbeat and every list says too.
+    fn tell(&self, news: Option<News>);
 
     /// The networks that sent too many requests that were refused.
     fn blocked(&self) -> &Recent;

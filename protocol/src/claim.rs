@@ -55,6 +55,9 @@ pub struct Lease {
     pub expires_at: Timestamp,
     /// How often to send a heartbeat, in seconds.
     pub heartbeat_seconds: i64,
+    /// How often while a WebSocket of [`crate::watch`] is open with this lease. A service before 0.2.0 has none.
+    #[serde(default)]
+    pub heartbeat_seconds_watched: Option<i64>,
 }
 
 impl std::fmt::Debug for Lease {

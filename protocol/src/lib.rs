@@ -26,4 +26,5 @@ pub mod register;
 pub mod run;
 pub mod show;
 pub mod time;
+pub mod watch;
 pub mod whole;

@@ -12,13 +12,14 @@ use serde_json::value::RawValue;
 use crate::runtime::{DbError, Rows, Runtime, Sql, Statement};
 
 /// The files in `migrations/`, oldest first. A schema's version is the number of its last one.
-pub const MIGRATIONS: [&str; 6] = [
+pub const MIGRATIONS: [&str; 7] = [
     "0001_initial",
     "0002_schema_version",
     "0003_generated_columns",
     "0004_environments_by_project",
     "0005_close_the_holes",
     "0006_shards",
+    "0007_news",
 ];
 
 /// The schema version that this Worker needs. It also works with a later one, as far as the statements do.

@@ -5,7 +5,7 @@
 //! one text, and its rows as another. For the rate limiter's one boolean the crate's call brings a whole serde format
 //! along, a hundredth of the upload. It is the same JavaScript API ("D1 Workers Binding API" in Cloudflare's documentation).
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use worker::{Delay, Env};
 use super::now;
 use crate::http::json;
 use crate::recent::Recent;
-use crate::runtime::{DbError, Limit, LocalFuture, Rows, Runtime, Statement, Value};
+use crate::runtime::{DbError, Limit, LocalFuture, News, Rows, Runtime, Statement, Value};
 
 #[wasm_bindgen(module = "/src/edge/glue.js")]
 extern "C" {
@@ -62,6 +62,7 @@ pub struct EdgeRuntime<'e> {
     usage: Cell<Usage>,
     blocked: Rc<Recent>,
     accepted: Rc<Recent>,
+    news: RefCell<Vec<News>>,
 }
 
 /// What `glue.js` gives for a batch.
@@ -76,7 +77,12 @@ struct Answer {
 impl<'e> EdgeRuntime<'e> {
     /// A runtime that has asked nothing yet.
     pub fn new(env: &'e Env) -> Self {
-        Self { env, usage: Cell::default(), blocked: BLOCKED.with(Rc::clone), accepted: ACCEPTED.with(Rc::clone) }
+        Self { env, usage: Cell::default(), blocked: BLOCKED.with(Rc::clone), accepted: ACCEPTED.with(Rc::clone), news: RefCell::default() }
+    }
+
+    /// What the hub has to be told, once.
+    pub fn news(&self) -> Vec<News> {
+        self.news.take()
     }
 
     /// What was asked so far.
@@ -135,6 +141,10 @@ impl Runtime for EdgeRuntime<'_> {
         };
         let asked = JsFuture::from(within_rate(self.env, binding, who));
         Box::pin(async { asked.await.map_or(true, |within| within.is_truthy()) })
+    }
+
+    fn tell(&self, news: Option<News>) {
+        self.news.borrow_mut().extend(news);
     }
 
     fn blocked(&self) -> &Recent {

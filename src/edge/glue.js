@@ -1,4 +1,4 @@
-// The two calls to the runtime that are made here and not through the `worker` crate; src/edge/d1.rs says why.
+// The calls to the runtime that are made here and not through the `worker` crate; src/edge/d1.rs says why.
 
 /**
  * Runs a batch in one crossing: `statements` is JSON, `[[text, [parameter, …]], …]`. Gives null if there is no answer
@@ -27,4 +27,18 @@ export async function batch({ DB }, statements, ms) {
 export async function withinRate(env, limiter, key) {
   const binding = env[limiter];
   return !binding || (await binding.limit({ key })).success !== false;
+}
+
+/** The hub of a project. */
+const hub = ({ HUB }, project) => HUB.get(HUB.idFromName(project));
+
+/** Tells a project's hub which runs have changed (`runs` is JSON); rejects if it does not take it within `ms` milliseconds. */
+export async function tellHub(env, project, runs, ms) {
+  const told = hub(env, project).fetch("http://hub/", { method: "POST", body: runs, signal: AbortSignal.timeout(ms) });
+  if (!(await told).ok) throw new Error("the hub did not take it");
+}
+
+/** Opens a WebSocket to a project's hub; it hears what these tags name. Gives the response that switches protocols. */
+export async function openLine(env, project, tags) {
+  return hub(env, project).fetch("http://hub/", { headers: { upgrade: "websocket", "x-estop-tags": tags } });
 }

@@ -1,5 +1,7 @@
 //! The log: one JSON line per request (but for heartbeats that change nothing) and one per tick. No line holds a key, a token, a body, a reason or the database's words.
 
+use std::cell::Cell;
+
 use estop_protocol::time::Timestamp;
 use serde::Serialize;
 use worker::console_log;
@@ -62,6 +64,25 @@ pub fn tick(at: Timestamp, ms: i64, outcome: &Result<Tally, (Tally, DbError)>, d
     };
     let detail = error.and_then(DbError::detail);
     write(&TickLine { log: "tick", at, error: error.map(DbError::name), detail, swept, ms, d1 });
+}
+
+thread_local! {
+    static HUB_FAILURES: Cell<u32> = const { Cell::new(0) };
+}
+
+#[derive(Serialize)]
+struct HubLine {
+    log: &'static str,
+    outcome: &'static str,
+    project_id: i64,
+    failures: u32,
+}
+
+/// A hub that could not be told, and how many were not by this isolate so far.
+pub fn hub_not_told(project_id: i64) {
+    let failures = HUB_FAILURES.get().saturating_add(1);
+    HUB_FAILURES.set(failures);
+    write(&HubLine { log: "hub", outcome: "not_told", project_id, failures });
 }
 
 #[derive(Serialize)]

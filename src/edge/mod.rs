@@ -2,6 +2,7 @@
 
 mod d1;
 mod http;
+mod hub;
 mod log;
 
 use std::cell::OnceCell;
@@ -9,11 +10,13 @@ use std::panic;
 use std::rc::Rc;
 
 use estop_protocol::time::Timestamp;
+use estop_protocol::watch::LEASE_HEADER;
 use worker::{
     Context, Date, Env, Request, Response, Result, RouteContext, Router, ScheduleContext, ScheduledEvent, event,
 };
 
 use crate::config::Config;
+use crate::http::error::ApiError;
 use crate::http::operation::{Method, Operation};
 use crate::http::reply::Reply;
 use crate::http::request::{self, Call};
@@ -50,12 +53,12 @@ fn start() {
 
 /// Answers a request.
 #[event(fetch)]
-async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response> {
+async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
     let arrival = now();
     // The Router's own 404 and 405 are plain text without `Allow`; it takes an empty segment for an id, and a method that
     // it does not know for GET. This costs some twenty comparisons of short texts.
     match operations::find(&request.inner().method(), &request.path()) {
-        Ok(_) => router(arrival).run(request, env).await,
+        Ok(_) => router(Arrival { at: arrival, context }).run(request, env).await,
         Err(refusal) => {
             let request_id = http::request_id(request.headers());
             let reply = Reply::error(&refusal, &request_id);
@@ -65,8 +68,16 @@ async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response
     }
 }
 
-/// The Router, made from the table. Its data is when the request arrived.
-fn router(arrival: Timestamp) -> Router<'static, Timestamp> {
+/// What the Router hands to each handler.
+struct Arrival {
+    /// When the request arrived.
+    at: Timestamp,
+    /// What goes on after the answer is handed to this.
+    context: Context,
+}
+
+/// The Router, made from the table.
+fn router(arrival: Arrival) -> Router<'static, Arrival> {
     OPERATIONS.iter().fold(Router::with_data(arrival), |router, operation| {
         let handler = move |request, context| serve(operation, request, context);
         match operation.method {
@@ -79,7 +90,7 @@ fn router(arrival: Timestamp) -> Router<'static, Timestamp> {
 }
 
 /// Answers a request for `operation`.
-async fn serve(operation: &Operation, mut incoming: Request, context: RouteContext<Timestamp>) -> Result<Response> {
+async fn serve(operation: &Operation, mut incoming: Request, context: RouteContext<Arrival>) -> Result<Response> {
     let body = http::body(&mut incoming).await;
     let request_id = http::request_id(incoming.headers());
     let config = config(&context.env);
@@ -88,6 +99,7 @@ async fn serve(operation: &Operation, mut incoming: Request, context: RouteConte
     let (authorization, idempotency_key, content_type) =
         (header("authorization"), header("idempotency-key"), header("content-type"));
     let client = header("cf-connecting-ip");
+    let lease = header(LEASE_HEADER);
     let plain = request::Request {
         request_id: &request_id,
         id: context.param("id").map_or("", String::as_str),
@@ -96,6 +108,8 @@ async fn serve(operation: &Operation, mut incoming: Request, context: RouteConte
         authorization: authorization.as_deref(),
         idempotency_key: idempotency_key.as_deref(),
         content_type: content_type.as_deref(),
+        wants_websocket: header("upgrade").is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket")),
+        lease: lease.as_deref(),
         body: body.as_deref(),
         // When the whole request had arrived, which may have taken its time: the database judges the key as of now.
         now: now(),
@@ -103,9 +117,19 @@ async fn serve(operation: &Operation, mut incoming: Request, context: RouteConte
     let call = Call { operation, runtime: &runtime, config: &config, request: &plain };
     let reply = operations::answer(&call).await;
     if config.log_heartbeats || !reply.is_routine {
-        log::request(&request_id, Some((operation, runtime.usage())), &reply, now().since(context.data));
+        log::request(&request_id, Some((operation, runtime.usage())), &reply, now().since(context.data.at));
     }
-    http::response(reply, &request_id)
+    let news = runtime.news();
+    if !news.is_empty() {
+        context.data.context.wait_until(hub::tell(context.env.clone(), news));
+    }
+    match &reply.line {
+        Some(line) => match hub::open(&context.env, line).await {
+            Some(response) => Ok(response),
+            None => http::response(Reply::error(&ApiError::NoHub, &request_id), &request_id),
+        },
+        None => http::response(reply, &request_id),
+    }
 }
 
 /// One tick of the sweeper, at the time for which it was scheduled: a tick that comes late sweeps no more than it would
@@ -118,6 +142,7 @@ async fn scheduled(event: ScheduledEvent, env: Env, _context: ScheduleContext) {
     let runtime = d1::EdgeRuntime::new(&env);
     let outcome = sweeper::tick(&runtime, &config(&env), scheduled_for).await;
     log::tick(scheduled_for, now().since(begun), &outcome, runtime.usage());
+    hub::tell(env.clone(), runtime.news()).await;
 }
 
 /// The runtime's clock: it stands still while the Worker computes and moves on at I/O.

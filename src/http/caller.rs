@@ -27,6 +27,11 @@ impl<'a> Caller<'a> {
         Statement::new(sql, all)
     }
 
+    /// The key's id, once [`Caller::check`] has let it in; 0 before.
+    pub fn id(&self) -> i64 {
+        self.key_id.get().unwrap_or(0)
+    }
+
     /// Nothing, or the refusal of the key.
     ///
     /// # Errors

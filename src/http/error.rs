@@ -34,6 +34,10 @@ pub enum ApiError {
     MethodNotAllowed(String),
     /// The request contradicts what is there.
     Conflict(String),
+    /// The route is a WebSocket's, and none was asked for.
+    UpgradeRequired,
+    /// There is no hub that takes a WebSocket.
+    NoHub,
     /// The caller does not hold the lease that this write needs, and did once.
     NotTheHolder(String),
     /// Nobody holds this run with this lease. The same whether there is such a run or not: without a credential, nobody
@@ -77,9 +81,10 @@ impl ApiError {
             Self::MethodNotAllowed(_) => 405,
             Self::Conflict(_) | Self::NotTheHolder(_) | Self::UnknownLease(_) => 409,
             Self::ReusedKey => 422,
+            Self::UpgradeRequired => 426,
             Self::TooManyRequests(_) | Self::TooManyRefusals(_) => 429,
             Self::DatabaseFull => 507,
-            Self::Unavailable(_) => 503,
+            Self::Unavailable(_) | Self::NoHub => 503,
             Self::Internal(_) => 500,
         }
     }
@@ -107,6 +112,12 @@ impl ApiError {
             Self::NotFound(what) => format!("There is no such {what}, or not one that this key may see."),
             Self::NoSuchRoute => format!("{NO_SUCH_ROUTE} GET /openapi.json lists all routes."),
             Self::MethodNotAllowed(allow) => format!("This path takes {allow}."),
+            Self::UpgradeRequired => "This route is a WebSocket's: send `Connection: Upgrade` and `Upgrade: websocket`, as \
+                                      WebSocket clients do. To ask once, use GET /api/test-runs/{id}."
+                .to_owned(),
+            Self::NoHub => "The service cannot open a WebSocket now. Heartbeats and GET /api/test-runs/{id} tell the same: use \
+                            them, and try again after `Retry-After` seconds."
+                .to_owned(),
             Self::ReusedKey => "This Idempotency-Key came with another request before: another body or another route. Send a \
                                 repeat just as it was, and anything else with a key of its own."
                 .to_owned(),
@@ -153,6 +164,9 @@ impl ApiError {
                 vec![("WWW-Authenticate", "Bearer".to_owned())]
             }
             Self::MethodNotAllowed(allow) => vec![("Allow", allow.clone())],
+            // RFC 9110 section 15.5.22.
+            Self::UpgradeRequired => vec![("Upgrade", "websocket".to_owned()), ("Connection", "Upgrade".to_owned())],
+            Self::NoHub => vec![("Retry-After", "10".to_owned())],
             // As long as the window in wrangler.toml.
             Self::TooManyRequests(_) => vec![("Retry-After", "60".to_owned())],
             Self::TooManyRefusals(left) => vec![("Retry-After", (left / 1000 + 1).to_string())],
@@ -178,6 +192,8 @@ impl ApiError {
             Self::NoSuchRoute => "no_such_route",
             Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::Conflict(_) => "conflict",
+            Self::UpgradeRequired => "upgrade_required",
+            Self::NoHub => "no_hub",
             Self::NotTheHolder(_) => "not_the_holder",
             Self::UnknownLease(_) => "unknown_lease",
             Self::ReusedKey => "reused_idempotency_key",

@@ -55,6 +55,12 @@ pub enum Access {
     /// Whoever holds the run's lease, whose token is in the body. The operation's own statements judge it; a key is not
     /// asked for and changes nothing.
     Lease(for<'a> fn(&'a Call<'a>) -> LocalFuture<'a, Outcome>),
+    /// Whoever holds a shard's lease, whose token is in the header `Estop-Lease`; without it, a key with this scope.
+    LeaseOrKey(
+        for<'a> fn(&'a Call<'a>, &'a str) -> LocalFuture<'a, Outcome>,
+        Scope,
+        for<'a> fn(&'a Call<'a>, &'a Caller<'a>) -> LocalFuture<'a, Outcome>,
+    ),
     /// Whoever has the admin token.
     Admin(for<'a> fn(&'a Call<'a>) -> LocalFuture<'a, Outcome>),
 }

@@ -25,6 +25,17 @@ pub struct Reply {
     pub is_routine: bool,
     /// What an operator needs to know of a failure, for the log alone.
     pub detail: Option<String>,
+    /// The line to the hub that is opened instead of an answer.
+    pub line: Option<Line>,
+}
+
+/// A WebSocket to a project's hub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// The project.
+    pub project: i64,
+    /// What it hears, as [`crate::hub`] names it.
+    pub tags: Vec<String>,
 }
 
 impl Reply {
@@ -45,7 +56,7 @@ impl Reply {
 
     /// Any status, with a finished JSON body.
     pub fn text(status: u16, outcome: &'static str, body: String) -> Self {
-        Self { status, body, headers: Vec::new(), outcome, run_id: None, key_id: None, is_routine: false, detail: None }
+        Self { status, body, headers: Vec::new(), outcome, run_id: None, key_id: None, is_routine: false, detail: None, line: None }
     }
 
     /// An error.

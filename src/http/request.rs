@@ -31,6 +31,10 @@ pub struct Request<'a> {
     pub idempotency_key: Option<&'a str>,
     /// The header `Content-Type`.
     pub content_type: Option<&'a str>,
+    /// Whether it asks for a WebSocket (RFC 6455 section 4.1).
+    pub wants_websocket: bool,
+    /// The header `Estop-Lease`: a lease's token.
+    pub lease: Option<&'a str>,
     /// The body, or why it was not read, e.g. because it is longer than [`estop_protocol::limits::BODY_BYTES`].
     pub body: Result<&'a [u8], &'a ApiError>,
     /// When the whole request had arrived.

@@ -16,6 +16,7 @@ mod over;
 mod page;
 pub mod register;
 pub mod show;
+pub mod watch;
 
 use std::cell::Cell;
 
@@ -24,6 +25,7 @@ use crate::http::error::ApiError;
 use crate::http::operation::{Access, Operation, Outcome};
 use crate::http::reply::Reply;
 use crate::http::request::Call;
+use crate::runtime::LocalFuture;
 
 /// **The table**: everything that can be asked for. The edge's Router is made from it, and so are 405's `Allow`, the tests'
 /// matrices and the check that `openapi.yaml` describes exactly these.
@@ -37,6 +39,8 @@ pub static OPERATIONS: &[Operation] = &[
     heartbeat::OPERATION,
     finish::OPERATION,
     kill::OPERATION,
+    watch::RUN,
+    watch::PROJECT,
     bulk_cancel::OPERATION,
     environments::OPERATION,
     admin::projects::CREATE,
@@ -82,15 +86,25 @@ async fn admit(call: &Call<'_>, key_id: &Cell<Option<i64>>) -> Outcome {
             call.check_admin()?;
             handle(call).await
         }
-        Access::Key(_, handle) => {
-            let key = call.key().await.inspect_err(|_| key_id.set(call.known_key_id()))?;
-            let outcome = handle(call, &Caller { key: &key, now: call.request.now, key_id }).await;
-            if let (Ok(_), Some(id)) = (&outcome, key_id.get()) {
-                call.runtime.accepted().add(key.as_str(), id, call.request.now.0);
-            }
-            outcome
-        }
+        Access::LeaseOrKey(handle_lease, _, handle) => match call.request.lease {
+            Some(token) => handle_lease(call, token).await,
+            None => with_key(call, key_id, handle).await,
+        },
+        Access::Key(_, handle) => with_key(call, key_id, handle).await,
     }
+}
+
+async fn with_key(
+    call: &Call<'_>,
+    key_id: &Cell<Option<i64>>,
+    handle: for<'a> fn(&'a Call<'a>, &'a Caller<'a>) -> LocalFuture<'a, Outcome>,
+) -> Outcome {
+    let key = call.key().await.inspect_err(|_| key_id.set(call.known_key_id()))?;
+    let outcome = handle(call, &Caller { key: &key, now: call.request.now, key_id }).await;
+    if let (Ok(_), Some(id)) = (&outcome, key_id.get()) {
+        call.runtime.accepted().add(key.as_str(), id, call.request.now.0);
+    }
+    outcome
 }
 
 /// The operations of a path, one a method: those of a pattern without an id, if one matches, and else of those with one.

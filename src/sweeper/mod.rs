@@ -16,6 +16,7 @@ use crate::runtime::{DbError, Runtime, Sql, Statement, random_id};
 /// invocation (Cloudflare's free plan).
 pub const ROUNDS: u32 = 5;
 
+const NEWS: Sql = Sql { file: "sweeper/news.sql", text: include_str!("news.sql") };
 const DUE: Sql = Sql { file: "sweeper/due.sql", text: include_str!("due.sql") };
 
 /// The statements, in the order of [`Timeout`]: a run that has lapsed is called so before it is called over-age, unless
@@ -59,6 +60,7 @@ pub async fn tick(runtime: &dyn Runtime, config: &Config, now: Timestamp) -> Res
     while tally.more && tally.rounds < ROUNDS {
         let rows = round(runtime, config, now, &tick_id).await.map_err(|error| (tally, error))?;
         let swept = STATEMENTS.map(|(timeout, _)| (timeout, rows.rows(timeout as usize).len()));
+        tell(runtime, config, &rows).await;
         for (timeout, count) in swept {
             *tally.count(timeout) += count;
         }
@@ -86,6 +88,20 @@ async fn round(runtime: &dyn Runtime, config: &Config, now: Timestamp, tick_id: 
         Statement::new(sql, params)
     });
     database::batch(runtime, statements.into(), config.d1_deadline).await
+}
+
+/// Lets the hub know. If that fails, the runners' heartbeats bring the orders all the same.
+async fn tell(runtime: &dyn Runtime, config: &Config, swept: &Answer) {
+    let ids: Vec<&str> = (0..STATEMENTS.len()).flat_map(|index| swept.rows(index)).map(|id| id.get()).collect();
+    if ids.is_empty() {
+        return;
+    }
+    let ids = format!("[{}]", ids.join(","));
+    let statement = Statement::new(NEWS, vec![ids.as_str().into()]);
+    let news = database::batch(runtime, vec![statement], config.d1_deadline).await;
+    for news in news.and_then(|rows| rows.all(0)).unwrap_or_default() {
+        runtime.tell(Some(news));
+    }
 }
 
 impl Tally {

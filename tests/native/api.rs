@@ -113,6 +113,8 @@ fn a_body_that_was_not_read_is_refused_before_the_database_is_asked() {
         authorization: Some(&format!("Bearer {KEY}")),
         idempotency_key: None,
         content_type: None,
+        wants_websocket: false,
+        lease: None,
         body: Err(&ApiError::BodyTooLarge),
         now: world.now.get(),
     };

@@ -139,6 +139,8 @@ fn a_runner_speaks_with_its_lease_alone() {
             authorization,
             idempotency_key: None,
             content_type: None,
+            wants_websocket: false,
+            lease: None,
             body: Ok(body.as_bytes()),
             now: world.now.get(),
         };

@@ -44,10 +44,11 @@ fn the_document_says_who_may_call_what() {
         let expected = match operation.access {
             Access::Key(..) => r#"[{"Bearer":[]}]"#,
             Access::Admin(_) => r#"[{"Admin":[]}]"#,
+            Access::LeaseOrKey(..) => r#"[{"Lease":[]},{"Bearer":[]}]"#,
             Access::Open(_) | Access::Lease(_) => "[{}]",
         };
         assert_eq!(security, expected, "{}", operation.name());
-        if let Access::Key(scope, _) = operation.access {
+        if let Access::Key(scope, _) | Access::LeaseOrKey(_, scope, _) = operation.access {
             let description = described["description"].as_str().unwrap_or_default();
             assert!(description.contains(&format!("`{}`", scope.name())), "{} names no scope", operation.name());
         }

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
 use estop::recent::Recent;
-use estop::runtime::{DbError, Limit, LocalFuture, Rows, Runtime, Statement, Value};
+use estop::runtime::{DbError, Limit, LocalFuture, News, Rows, Runtime, Statement, Value};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit as SqliteLimit;
@@ -32,6 +32,8 @@ pub struct SqliteRuntime {
     pub counted: RefCell<Vec<(Limit, String)>>,
     /// How many requests pass each limit.
     pub limits: Cell<[usize; 2]>,
+    /// What the hub was told.
+    pub told: RefCell<Vec<News>>,
 }
 
 struct Bound<'a>(&'a Value<'a>);
@@ -72,6 +74,7 @@ impl SqliteRuntime {
             accepted: Recent::default(),
             counted: RefCell::default(),
             limits: Cell::new([usize::MAX; 2]),
+            told: RefCell::default(),
         }
     }
 
@@ -160,6 +163,10 @@ impl Runtime for SqliteRuntime {
         counted.push(one.clone());
         let within = counted.iter().filter(|other| **other == one).count() <= self.limits.get()[limit as usize];
         Box::pin(async move { within })
+    }
+
+    fn tell(&self, news: Option<News>) {
+        self.told.borrow_mut().extend(news);
     }
 
     fn blocked(&self) -> &Recent {

@@ -45,13 +45,16 @@ pub struct Ask<'a> {
     pub token: &'a str,
     pub idempotency_key: Option<&'a str>,
     pub client: &'a str,
+    pub wants_websocket: bool,
+    pub lease: Option<&'a str>,
     pub body: String,
 }
 
 impl<'a> Ask<'a> {
     pub fn new(operation: &'a Operation) -> Self {
         let (id, body) = (String::new(), String::new());
-        Self { operation, id, query: "", token: KEY, idempotency_key: None, client: "192.0.2.1", body }
+        let (idempotency_key, lease) = (None, None);
+        Self { operation, id, query: "", token: KEY, idempotency_key, client: "192.0.2.1", wants_websocket: false, lease, body }
     }
 
     pub fn about(self, id: i64) -> Self {
@@ -68,6 +71,11 @@ impl<'a> Ask<'a> {
 
     pub fn idempotent(self, key: &'a str) -> Self {
         Self { idempotency_key: Some(key), ..self }
+    }
+
+    /// As a WebSocket client asks, with a shard's lease or, without one, with the key.
+    pub fn watch(self, lease: Option<&'a str>) -> Self {
+        Self { wants_websocket: true, lease, ..self }
     }
 
     pub fn from(self, client: &'a str) -> Self {
@@ -134,6 +142,8 @@ impl World {
             authorization: Some(&authorization),
             idempotency_key: ask.idempotency_key,
             content_type: Some("application/json"),
+            wants_websocket: ask.wants_websocket,
+            lease: ask.lease,
             body: Ok(ask.body.as_bytes()),
             now: self.now.get(),
         };

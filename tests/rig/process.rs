@@ -144,7 +144,9 @@ pub fn estop(database: &str, admin: &str, change: impl Fn(&str) -> Option<String
         r#"(
       modules = [(name = "index.js", esModule = embed "index.js"), (name = "index_bg.wasm", wasm = embed "index_bg.wasm")],
       compatibilityDate = {date},
-      bindings = [{d1}, (name = "ADMIN_TOKEN", text = "{admin}"), (name = "ESTOP_LOCAL", text = "1"), {vars}]
+      durableObjectNamespaces = [(className = "Hub", uniqueKey = "estop-hub", enableSql = true)],
+      durableObjectStorage = (inMemory = void),
+      bindings = [{d1}, (name = "HUB", durableObjectNamespace = "Hub"), (name = "ADMIN_TOKEN", text = "{admin}"), (name = "ESTOP_LOCAL", text = "1"), {vars}]
     )"#,
         date = compatibility_date(),
         d1 = d1(database),

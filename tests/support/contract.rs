@@ -48,6 +48,10 @@ pub fn check_answer(operation: &Operation, status: u16, body: &str) {
 #[allow(dead_code, reason = "the native tests' part")]
 #[track_caller]
 pub fn check(operation: &Operation, reply: &estop::http::reply::Reply) {
+    if reply.status == 101 {
+        assert!(reply.line.is_some() && reply.body.is_empty(), "a line and no body: {reply:?}");
+        return;
+    }
     check_answer(operation, reply.status, &reply.body);
 }
 

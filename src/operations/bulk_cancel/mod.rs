@@ -20,7 +20,7 @@ use crate::http::reply::Reply;
 use crate::http::request::Call;
 use crate::http::write_id::{Mine, WriteId};
 use crate::key::Scope;
-use crate::runtime::{DbError, Sql, Value};
+use crate::runtime::{DbError, News, Sql, Value};
 use selection::{Filter, Selection};
 
 pub const OPERATION: Operation = Operation {
@@ -61,6 +61,8 @@ struct Chosen {
     /// Whether this very request cancelled it.
     cancelled: bool,
     now: Standing,
+    #[serde(default)]
+    news: Option<News>,
 }
 
 async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
@@ -91,7 +93,8 @@ async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
         answer.more = next.is_some();
         answer.next = next;
         match run {
-            Some(run) if run.cancelled || (dry_run && !run.now.state.is_over()) => {
+            Some(mut run) if run.cancelled || (dry_run && !run.now.state.is_over()) => {
+                call.runtime.tell(run.news.take());
                 answer.cancelled.push(run.shown(call.request.now));
             }
             // The choice was not carried out.

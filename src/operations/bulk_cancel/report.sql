@@ -4,7 +4,7 @@
 -- Plan: (hash=?), (request_id=?), INTEGER PRIMARY KEY, (run_id=? AND step=?)
 -- Row, for each, or one without a run: {key, mine, next, environments, run}; mine says whether the choice is of this very
 --      request; environments are the known slugs, at most 50, if the filter's is none of them; a run's `was` is the state
---      from which it was cancelled
+--      from which it was cancelled; its `news` is for the hub, if this request cancelled it
 SELECT json_object(
            'key', json_object('id', k.id, 'is', CASE WHEN k.id IS NULL THEN 'unknown' WHEN k.revoked_at IS NOT NULL THEN 'revoked'
                        WHEN k.valid_until <= ?2 THEN 'expired' WHEN k.can_cancel = 0 THEN 'unscoped' ELSE 'valid' END),
@@ -20,7 +20,9 @@ SELECT json_object(
                'cancelled', json(iif(r.cancel_request_id IS k.id || ':' || ?3 AND r.cancel_cause = 'user'
                                      AND coalesce(r.cancel_request_hash, ?4) = ?4, 'true', 'false')),
                'now', json_object('state', r.state, 'result', r.result, 'error_code', r.error_code, 'ended_at', r.ended_at,
-                                  'cancelled_at', r.cancelled_at, 'cancel_by', r.cancel_by)) END)) AS row
+                                  'cancelled_at', r.cancelled_at, 'cancel_by', r.cancel_by),
+               'news', json(CASE WHEN r.cancel_request_id IS k.id || ':' || ?3 THEN
+                   (SELECT c.news FROM changed_runs c WHERE c.id = r.id) END)) END)) AS row
   FROM (SELECT 1)
   LEFT JOIN keys k ON k.hash = ?1
   LEFT JOIN bulk_cancels b ON k.can_cancel = 1 AND k.valid_until > ?2 AND b.request_id = k.id || ':' || ?3

@@ -5,16 +5,16 @@
 --
 -- ?1 key's SHA-256   ?2 now (ms)   ?3 run   ?4 this write's id   ?5 this write's hash
 -- Plan: INTEGER PRIMARY KEY, (hash=?)
--- Row: {key, found: {run, mine}}; found is null if the key may not see the run; mine says whether this very request
---      cancelled it
+-- Row: {key, found: {run, mine, news}}; found is null if the key may not see the run; mine says whether this very request
+--      cancelled it; news is for the hub, if it did
 SELECT coalesce(
     (SELECT json_object(
                 'key', json_object('id', CAST(r.cancel_request_id AS INTEGER), 'is', 'valid'),
                 'found', json_object(
                     'run', json_object('state', r.state, 'result', r.result, 'error_code', r.error_code,
                                    'ended_at', r.ended_at, 'cancelled_at', r.cancelled_at, 'cancel_by', r.cancel_by),
-                    'mine', 'yes'))
-       FROM runs r
+                    'mine', 'yes', 'news', json(r.news)))
+       FROM changed_runs r
       WHERE r.id = iif(changes() = 1, ?3, NULL) AND substr(r.cancel_request_id, instr(r.cancel_request_id, ':') + 1) = ?4),
     (SELECT json_object(
                 'key', json_object('id', k.id, 'is', CASE WHEN k.revoked_at IS NOT NULL THEN 'revoked' WHEN k.valid_until <= ?2 THEN 'expired'
@@ -22,9 +22,10 @@ SELECT coalesce(
                 'found', json(CASE WHEN k.can_cancel = 1 AND k.valid_until > ?2 THEN (SELECT json_object(
                     'run', json_object('state', r.state, 'result', r.result, 'error_code', r.error_code,
                                    'ended_at', r.ended_at, 'cancelled_at', r.cancelled_at, 'cancel_by', r.cancel_by),
+                    'news', json(iif(r.cancel_request_id IS k.id || ':' || ?4, r.news, NULL)),
                     'mine', CASE WHEN r.cancel_request_id IS NOT k.id || ':' || ?4 THEN 'no'
                                  WHEN r.cancel_cause = 'user' AND coalesce(r.cancel_request_hash, ?5) = ?5 THEN 'yes'
                                  ELSE 'reused' END)
-                      FROM runs r WHERE r.id = ?3 AND r.project_id = k.project_id) END))
+                      FROM changed_runs r WHERE r.id = ?3 AND r.project_id = k.project_id) END))
        FROM keys k WHERE k.hash = ?1),
     '{"key":{"id":null,"is":"unknown"}}') AS row;

@@ -14,7 +14,7 @@ use crate::http::reply::Reply;
 use crate::http::request::Call;
 use crate::http::write_id::{Mine, WriteId};
 use crate::key::Scope;
-use crate::runtime::Sql;
+use crate::runtime::{News, Sql};
 
 pub const OPERATION: Operation = Operation {
     method: Method::Post,
@@ -68,6 +68,7 @@ async fn cancel(
     struct Found {
         run: Standing,
         mine: Mine,
+        news: Option<News>,
     }
     let WriteId { id: write, hash } = write_id;
     let rows = call
@@ -78,9 +79,12 @@ async fn cancel(
         .await?;
     let Diagnosis { key, found } = rows.only(1)?;
     caller.check(key, Scope::Cancel)?;
-    let Found { run, mine } = found.ok_or(ApiError::NotFound("test run"))?;
+    let Found { run, mine, news } = found.ok_or(ApiError::NotFound("test run"))?;
     Ok(match (mine.check()?, run.cancelled_at, &run.cancel_by) {
-        (true, Some(at), Some(by)) => Cancel::Done { at, by: by.clone() },
+        (true, Some(at), Some(by)) => {
+            call.runtime.tell(news);
+            Cancel::Done { at, by: by.clone() }
+        }
         _ => Cancel::AlreadyOver(run),
     })
 }

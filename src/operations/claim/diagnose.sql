@@ -3,16 +3,17 @@
 --
 -- ?1 key's SHA-256   ?2 now (ms)   ?3 run   ?4 this write's id   ?5 this write's hash   ?6 shard
 -- Plan: INTEGER PRIMARY KEY, (hash=?), (run_id=? AND shard=?), runs_by_active_group
--- Row: {key, found: {run, mine, total_shards, shard: {…, lease}, first}}; found is null if the key may not see the run; shard
+-- Row: {key, found: {run, mine, total_shards, shard: {…, lease}, first, news}}; found is null if the key may not see the run; shard
 --      is null if no runner has claimed it; mine says whether this very request did; first is the run of the same
---      concurrency group for which this one waits
+--      concurrency group for which this one waits; news is for the hub, if this request claimed the shard
 SELECT coalesce(
     (SELECT json_object(
                 'key', json_object('id', CAST(s.claim_request_id AS INTEGER), 'is', 'valid'),
                 'found', json_object(
                     'run', json_object('state', 'started'), 'mine', 'yes', 'total_shards', s.shard,
                     'shard', json_object('state', s.state, 'started_at', s.started_at,
-                        'lease', json_object('token', s.lease_token, 'expires_at', s.lease_expires_at))))
+                        'lease', json_object('token', s.lease_token, 'expires_at', s.lease_expires_at)),
+                    'news', json((SELECT c.news FROM changed_runs c WHERE c.id = s.run_id))))
        FROM run_shards s
       WHERE s.run_id = iif(changes() = 1, ?3, NULL) AND s.shard = ?6
         AND substr(s.claim_request_id, instr(s.claim_request_id, ':') + 1) = ?4),
@@ -23,6 +24,8 @@ SELECT coalesce(
                     'run', json_object('state', r.state, 'result', r.result, 'error_code', r.error_code,
                                    'ended_at', r.ended_at, 'cancelled_at', r.cancelled_at, 'cancel_by', r.cancel_by),
                     'total_shards', r.total_shards,
+                    'news', json(CASE WHEN s.claim_request_id IS k.id || ':' || ?4 THEN
+                        (SELECT c.news FROM changed_runs c WHERE c.id = r.id) END),
                     'mine', CASE WHEN s.claim_request_id IS NOT k.id || ':' || ?4 OR s.carried THEN 'no'
                                  WHEN coalesce(s.claim_request_hash, ?5) = ?5 THEN 'yes' ELSE 'reused' END,
                     'shard', json(CASE WHEN s.run_id IS NOT NULL THEN json_object(

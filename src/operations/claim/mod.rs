@@ -18,7 +18,7 @@ use crate::http::request::Call;
 use crate::http::write_id::{Mine, WriteId};
 use crate::key::Scope;
 use crate::lease;
-use crate::runtime::Sql;
+use crate::runtime::{News, Sql};
 use wait::First;
 
 pub const OPERATION: Operation = Operation {
@@ -78,7 +78,9 @@ async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
     let wanted = Wanted { shard, attempt, runner: request.runner.as_deref() };
     Ok(match claim(call, caller, id, &write_id, &wanted).await? {
         Claim::Taken { state, token, expires_at } => {
-            let lease = Lease { token, expires_at, heartbeat_seconds: call.config.heartbeat_seconds };
+            let (seconds, watched) = (call.config.heartbeat_seconds, call.config.heartbeat_seconds_watched);
+            let lease =
+                Lease { token, expires_at, heartbeat_seconds: seconds, heartbeat_seconds_watched: Some(watched) };
             Reply::data("claimed", Claimed { test_run: ClaimedRun { id, state, shard }, lease })
         }
         Claim::Waits(first) => first.reply(id, call.config, call.request.now),
@@ -110,6 +112,8 @@ async fn claim(
         total_shards: i64,
         shard: Option<Shard>,
         first: Option<First>,
+        #[serde(default)]
+        news: Option<News>,
     }
     let token = lease::token(call.runtime, wanted.shard);
     let (write, hash) = (write_id.id.as_str(), write_id.hash.as_str());
@@ -138,6 +142,7 @@ async fn claim(
     let total = found.total_shards;
     Ok(match (found.shard, found.first) {
         (Some(Shard { lease: Some(Held { token, expires_at }), .. }), _) if mine => {
+            call.runtime.tell(found.news);
             Claim::Taken { state: run.state, token, expires_at }
         }
         (_, Some(first)) => Claim::Waits(first),

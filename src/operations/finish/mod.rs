@@ -16,7 +16,7 @@ use crate::http::reply::Reply;
 use crate::http::request::Call;
 use crate::http::write_id::{Mine, WriteId};
 use crate::lease;
-use crate::runtime::{Sql, Statement};
+use crate::runtime::{News, Sql, Statement};
 
 pub const OPERATION: Operation = Operation {
     method: Method::Post,
@@ -87,6 +87,7 @@ async fn finish(call: &Call<'_>, id: i64, write_id: &WriteId, request: &FinishRe
         kill_at: Option<Timestamp>,
         late: bool,
         mine: Mine,
+        news: News,
     }
     /// What is kept of a result that came too late; in the database `at` is in milliseconds.
     #[derive(Serialize)]
@@ -134,6 +135,7 @@ async fn finish(call: &Call<'_>, id: i64, write_id: &WriteId, request: &FinishRe
         ])
         .await?;
     let found: Diagnosis = rows.first(3)?.ok_or(ApiError::UnknownLease(id))?;
+    call.runtime.tell(Some(found.news));
     let run = found.run;
     if found.mine.check()? {
         return Ok(Finish::Done(run, found.shard));

@@ -14,7 +14,7 @@ use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::reply::Reply;
 use crate::http::request::Call;
 use crate::lease;
-use crate::runtime::{Sql, Statement};
+use crate::runtime::{News, Sql, Statement};
 
 pub const OPERATION: Operation = Operation {
     method: Method::Post,
@@ -46,6 +46,7 @@ struct Run {
     cancel_cause: Option<Cause>,
     cancel_by: Option<String>,
     kill_at: Option<Timestamp>,
+    news: Option<News>,
 }
 
 async fn answer(call: &Call<'_>) -> Outcome {
@@ -88,7 +89,8 @@ async fn heartbeat(call: &Call<'_>, id: i64, request: &HeartbeatRequest) -> Resu
     ];
     let diagnose = vec![id.into(), shard.into(), token.into()];
     let rows = call.batch(vec![Statement::new(RENEW, renew), Statement::new(DIAGNOSE, diagnose)]).await?;
-    let run: Run = rows.first(1)?.ok_or(ApiError::UnknownLease(id))?;
+    let mut run: Run = rows.first(1)?.ok_or(ApiError::UnknownLease(id))?;
+    call.runtime.tell(run.news.take());
     Ok(match (run.shard, run.stop_outcome) {
         // A runner that was given up learns it here, however late; one that has confirmed its stop has no more to ask.
         (ShardState::Started, _) | (_, Some(StopOutcome::Lost)) => Heartbeat::Held(run),

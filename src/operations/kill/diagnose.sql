@@ -2,8 +2,8 @@
 --
 -- ?1 key's SHA-256   ?2 now (ms)   ?3 run   ?4 this write's id
 -- Plan: INTEGER PRIMARY KEY, (hash=?)
--- Row: {key, found: {run, stop_outcome, stop_closed_at, kill_at, kill_by, mine}}; found is null if the key may not see the run;
---      mine says whether this very request ordered it
+-- Row: {key, found: {run, stop_outcome, stop_closed_at, kill_at, kill_by, mine, news}}; found is null if the key may not see the run;
+--      mine says whether this very request ordered it; news is for the hub, while there is something to kill
 SELECT coalesce(
     (SELECT json_object(
                 'key', json_object('id', k.id, 'is', CASE WHEN k.revoked_at IS NOT NULL THEN 'revoked' WHEN k.valid_until <= ?2 THEN 'expired'
@@ -12,7 +12,8 @@ SELECT coalesce(
                     'run', json_object('state', r.state, 'result', r.result, 'error_code', r.error_code,
                                    'ended_at', r.ended_at, 'cancelled_at', r.cancelled_at, 'cancel_by', r.cancel_by),
                     'stop_outcome', r.stop_outcome, 'stop_closed_at', r.stop_closed_at, 'kill_at', r.kill_at, 'kill_by', r.kill_by,
-                    'mine', json(iif(r.kill_request_id IS k.id || ':' || ?4, 'true', 'false')))
-                      FROM runs r WHERE r.id = ?3 AND r.project_id = k.project_id) END))
+                    'mine', json(iif(r.kill_request_id IS k.id || ':' || ?4, 'true', 'false')),
+                    'news', json(iif(r.stop_outcome = 'stopping' AND r.kill_at IS NOT NULL, r.news, NULL)))
+                      FROM changed_runs r WHERE r.id = ?3 AND r.project_id = k.project_id) END))
        FROM keys k WHERE k.hash = ?1),
     '{"key":{"id":null,"is":"unknown"}}') AS row;

@@ -13,7 +13,7 @@ use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::reply::Reply;
 use crate::http::request::Call;
 use crate::key::Scope;
-use crate::runtime::Sql;
+use crate::runtime::{News, Sql};
 
 pub const OPERATION: Operation = Operation {
     method: Method::Post,
@@ -34,6 +34,7 @@ struct Found {
     kill_by: Option<String>,
     /// Whether this request ordered it: now or, if it is a repeat, before.
     mine: bool,
+    news: Option<News>,
 }
 
 async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
@@ -53,7 +54,9 @@ async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
         .await?;
     let Diagnosis { key, found } = rows.only(1)?;
     caller.check(key, Scope::Cancel)?;
-    Ok(found.ok_or(ApiError::NotFound("test run"))?.reply(id).about(id))
+    let mut found = found.ok_or(ApiError::NotFound("test run"))?;
+    call.runtime.tell(found.news.take());
+    Ok(found.reply(id).about(id))
 }
 
 impl Found {

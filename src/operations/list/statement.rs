@@ -7,7 +7,6 @@ use std::borrow::Cow;
 
 use estop_protocol::run::State;
 
-use crate::operations::show::test_run;
 use crate::runtime::{Statement, Value};
 
 /// What a list is narrowed to. Times are ms.
@@ -60,14 +59,11 @@ fn head(seen: &str) -> String {
 /// An item's row: a run as show has it.
 fn items(Window { source, runs, rest, .. }: &Window, limit: &str, offset: &str) -> String {
     let page = if rest == EVERYTHING {
-        format!("(SELECT * {source} LIMIT {limit} OFFSET {offset}) r")
+        format!("SELECT id {source} LIMIT {limit} OFFSET {offset}")
     } else {
-        format!(
-            "(SELECT id FROM ({runs}) WHERE {rest} LIMIT {limit} OFFSET {offset}) page CROSS JOIN runs r ON r.id = page.id"
-        )
+        format!("SELECT id FROM ({runs}) WHERE {rest} LIMIT {limit} OFFSET {offset}")
     };
-    let test_run = test_run();
-    format!("SELECT {test_run} AS row FROM {page} CROSS JOIN environments e ON e.id = r.environment_id")
+    format!("SELECT r.test_run AS row FROM ({page}) page CROSS JOIN listed_runs r ON r.id = page.id")
 }
 
 /// What the head says of the window: how many of its runs match, whether there are more than it has, and the last of them.

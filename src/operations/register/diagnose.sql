@@ -4,9 +4,9 @@
 -- ?1 key's SHA-256   ?2 now (ms)   ?3 this write's id   ?4 this write's hash   ?5 environment's slug   ?6 branch
 -- ?7 group   ?8 attempt   ?9 the caller's shard; ?6 to ?9 may be NULL
 -- Plan: INTEGER PRIMARY KEY, (hash=?), runs_by_request, (project_id=? AND slug=?), runs_by_active_group, runs_by_run_group
--- Row: {key, found: {run, mine, environment, total_shards}, reserved_by, environments}; found is null if there is no run, and mine
+-- Row: {key, found: {run, mine, environment, total_shards, news}, reserved_by, environments}; found is null if there is no run, and mine
 --      says whether it is of this very request or, with `no`, the group's latest; environment and total_shards are what that
---      one has; reserved_by is the protected run that waits for the concurrency group; environments are the known slugs, at
+--      one has; news is for the hub, if this request registered it; reserved_by is the protected run that waits for the concurrency group; environments are the known slugs, at
 --      most 50, if there is no run
 SELECT coalesce(
     (SELECT json_object(
@@ -14,8 +14,8 @@ SELECT coalesce(
                 'found', json_object(
                     'run', json_object('id', r.id, 'state', r.state, 'test_run_branch', r.branch, 'created_at', r.created_at,
                                        'attempt', r.attempt),
-                    'mine', 'yes', 'environment', ?5, 'total_shards', r.total_shards))
-       FROM runs r
+                    'mine', 'yes', 'environment', ?5, 'total_shards', r.total_shards, 'news', json(r.news)))
+       FROM changed_runs r
       WHERE r.id = iif(changes() > 0, last_insert_rowid(), NULL)
         AND substr(r.request_id, instr(r.request_id, ':') + 1) = ?3),
     (SELECT json_object(
@@ -27,7 +27,9 @@ SELECT coalesce(
                     'mine', CASE WHEN r.request_id IS NOT k.id || ':' || ?3 THEN 'no'
                                  WHEN coalesce(r.request_hash, ?4) = ?4 THEN 'yes' ELSE 'reused' END,
                     'environment', (SELECT slug FROM environments WHERE id = r.environment_id),
-                    'total_shards', r.total_shards) END),
+                    'total_shards', r.total_shards,
+                    'news', json(CASE WHEN r.request_id IS k.id || ':' || ?3 THEN
+                        (SELECT c.news FROM changed_runs c WHERE c.id = r.id) END)) END),
                 'reserved_by', CASE WHEN e.id IS NOT NULL THEN
                     (SELECT max(o.id) FROM runs o
                       WHERE o.project_id = p.id

@@ -13,7 +13,7 @@ use crate::http::reply::Reply;
 use crate::http::request::Call;
 use crate::http::write_id::{Mine, WriteId};
 use crate::key::Scope;
-use crate::runtime::{DbError, Sql};
+use crate::runtime::{DbError, News, Sql};
 use new_run::NewRun;
 
 pub const OPERATION: Operation = Operation {
@@ -84,6 +84,7 @@ async fn register(
         mine: Mine,
         environment: String,
         total_shards: i64,
+        news: Option<News>,
     }
     // What is left of the database is for the runs that are there: a full one would take their stop button away. An
     // isolate learns the size from its first answer, so one registration passes.
@@ -125,6 +126,7 @@ async fn register(
     caller.check(key, Scope::Run)?;
     if let Some(found) = found {
         return Ok(if found.mine.check()? {
+            call.runtime.tell(found.news);
             Register::Done(found.run)
         } else if found.environment != run.environment {
             Register::OtherRun { id: found.run.id, what: format!("the environment {}", found.environment) }

@@ -20,13 +20,6 @@ pub const OPERATION: Operation = Operation {
 
 const SHOW: Sql = Sql { file: "show/show.sql", text: include_str!("show.sql") };
 
-/// The SQL expression for one run `r` with its environment `e`, for the list.
-pub fn test_run() -> &'static str {
-    let (_, rest) = SHOW.text.split_once("-- <test_run>").unwrap_or_default();
-    let (_, rest) = rest.split_once('\n').unwrap_or_default();
-    rest.split_once("-- </test_run>").map(|(expression, _)| expression.trim()).unwrap_or_default()
-}
-
 async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
     #[derive(Deserialize)]
     struct Row {

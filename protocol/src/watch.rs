@@ -1,0 +1,40 @@
+//! `GET /api/test-runs/{id}/watch` and `GET /api/watch`: what the hub tells over a WebSocket, one JSON text a message.
+//!
+//! It is best effort: a message may be lost, late, doubled or overtaken by another. What is true is in the record, and each
+//! message has the version of the run that it is about, so that a receiver drops what is older than what it has.
+
+use serde::{Deserialize, Serialize};
+
+use crate::heartbeat::StopOrder;
+
+/// The header with the lease's token, for a shard's line.
+pub const LEASE_HEADER: &str = "Estop-Lease";
+
+/// The text that a client may send as a sign of life; the answer is [`PONG`]. The hub sleeps through it.
+pub const PING: &str = "ping";
+
+/// The answer to [`PING`].
+pub const PONG: &str = "pong";
+
+/// The code of a close because the key was revoked or has expired.
+pub const KEY_IS_OVER: u16 = 4401;
+
+/// A message. A client ignores a type that it does not know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Message<Run> {
+    /// To who watches a run or a project: the run as it is now, as lists have it.
+    Run {
+        /// The run.
+        run: Run,
+    },
+    /// To who holds a shard of a run: the order to stop, as a heartbeat's answer has it.
+    Stop {
+        /// The run's id.
+        test_run: i64,
+        /// The run's version.
+        version: i64,
+        /// The order.
+        stop: StopOrder,
+    },
+}

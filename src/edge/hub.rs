@@ -1,0 +1,140 @@
+//! The hub: one Durable Object a project, which holds the WebSockets of its watchers and runners and tells them what has
+//! changed. It keeps no state beyond its sockets, and sleeps between messages.
+//!
+//! Nothing that a client sends may make it panic: it may share its isolate with requests that are under way.
+
+use std::time::Duration;
+
+use estop_protocol::watch::{KEY_IS_OVER, PING, PONG};
+use js_sys::Promise;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use worker::worker_sys::WebSocketRequestResponsePair;
+use worker::{
+    DurableObject, Env, Error, Request, Response, Result, State, WebSocket, WebSocketIncomingMessage, WebSocketPair,
+    durable_object,
+};
+
+use super::d1::EdgeRuntime;
+use super::{config, log, now};
+use crate::database;
+use crate::http::json;
+use crate::http::reply::Line;
+use crate::hub::{VALID_KEYS, frames, key_of};
+use crate::runtime::{News, Statement};
+
+#[wasm_bindgen(module = "/src/edge/glue.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = tellHub)]
+    fn tell_hub(env: &JsValue, project: &str, runs: &str, ms: f64) -> Promise;
+    #[wasm_bindgen(js_name = openLine)]
+    fn open_line(env: &JsValue, project: &str, tags: &str) -> Promise;
+}
+
+/// How long a hub may take to be told. Nobody waits for it.
+const DEADLINE: f64 = 5000.0;
+
+/// How often the keys of open sockets are looked up, while there are any.
+const CHECK_KEYS_EVERY: Duration = Duration::from_secs(45);
+
+/// The header in which the Worker names a socket's tags. A client's own does not get here: the Worker makes this request.
+const TAGS: &str = "x-estop-tags";
+
+/// Tells the hubs of what has changed.
+pub async fn tell(env: Env, news: Vec<News>) {
+    for News { project, runs } in news {
+        if JsFuture::from(tell_hub(&env, &project.to_string(), runs.get(), DEADLINE)).await.is_err() {
+            log::hub_not_told(project);
+        }
+    }
+}
+
+/// Opens a line to a hub: the answer that switches protocols, or nothing if there is no hub that takes it.
+pub async fn open(env: &Env, line: &Line) -> Option<Response> {
+    let answer = JsFuture::from(open_line(env, &line.project.to_string(), &line.tags.join(","))).await.ok()?;
+    let answer: worker::web_sys::Response = answer.dyn_into().ok()?;
+    (answer.status() == 101).then(|| answer.into())
+}
+
+/// The class.
+#[durable_object]
+pub struct Hub {
+    state: State,
+    env: Env,
+}
+
+impl DurableObject for Hub {
+    fn new(state: State, env: Env) -> Self {
+        if let Ok(pair) = WebSocketRequestResponsePair::new(PING, PONG) {
+            state.set_websocket_auto_response(&pair);
+        }
+        Self { state, env }
+    }
+
+    /// What the Worker asks: to take a socket, or to tell what is in the body.
+    async fn fetch(&self, mut request: Request) -> Result<Response> {
+        if let Some(tags) = request.headers().get(TAGS)? {
+            return self.take(&tags).await;
+        }
+        let runs = request.text().await?;
+        for frame in frames(&runs, config(&self.env).stop_grace_seconds) {
+            for socket in self.state.get_websockets_with_tag(&frame.tag) {
+                // One that is closing takes no more; its client opens another and asks anew.
+                let _ = socket.send_with_str(&frame.text);
+            }
+        }
+        Response::empty()
+    }
+
+    /// Closes the sockets of keys that are no longer valid.
+    async fn alarm(&self) -> Result<Response> {
+        let sockets = self.state.get_websockets();
+        let key = |socket: &WebSocket| self.state.get_tags(socket).iter().find_map(|tag| key_of(tag));
+        let mut keys: Vec<i64> = sockets.iter().filter_map(key).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        if keys.is_empty() {
+            return Response::empty();
+        }
+        self.state.storage().set_alarm(CHECK_KEYS_EVERY).await?;
+        let (runtime, ids) = (EdgeRuntime::new(&self.env), json(&keys));
+        let statement = Statement::new(VALID_KEYS, vec![ids.as_str().into(), now().0.into()]);
+        let answer = database::batch(&runtime, vec![statement], config(&self.env).d1_deadline).await;
+        // Without an answer they stay until the next look.
+        if let Ok(valid) = answer.and_then(|rows| rows.all::<i64>(0)) {
+            for socket in sockets.iter().filter(|socket| key(socket).is_some_and(|key| !valid.contains(&key))) {
+                let _ = socket.close(Some(KEY_IS_OVER), Some("This key is no longer valid."));
+            }
+        }
+        Response::empty()
+    }
+
+    /// There is nothing that a client has to say here.
+    async fn websocket_message(&self, socket: WebSocket, message: WebSocketIncomingMessage) -> Result<()> {
+        let code = if matches!(message, WebSocketIncomingMessage::Binary(_)) { 1003 } else { 1008 };
+        let _ = socket.close(Some(code), Some("The hub takes no messages."));
+        Ok(())
+    }
+
+    /// Without this the client would wait for the end of the closing handshake until it gives up.
+    async fn websocket_close(&self, socket: WebSocket, _code: usize, _reason: String, _was_clean: bool) -> Result<()> {
+        let _ = socket.close(Some(1000), Some(""));
+        Ok(())
+    }
+
+    async fn websocket_error(&self, _socket: WebSocket, _error: Error) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Hub {
+    async fn take(&self, tags: &str) -> Result<Response> {
+        let pair = WebSocketPair::new()?;
+        let tags: Vec<&str> = tags.split(',').collect();
+        self.state.accept_websocket_with_tags(&pair.server, &tags);
+        if tags.iter().any(|tag| key_of(tag).is_some()) && self.state.storage().get_alarm().await?.is_none() {
+            self.state.storage().set_alarm(CHECK_KEYS_EVERY).await?;
+        }
+        Response::from_websocket(pair.client)
+    }
+}

@@ -1,0 +1,91 @@
+//! `GET /api/test-runs/{id}/watch` and `GET /api/watch`: a WebSocket on which the hub tells what changes. The database says
+//! whose hub; what it hears then is best effort, and the record is the database's.
+
+use estop_protocol::run::{ShardState, State};
+use serde::Deserialize;
+
+use super::over::not_the_holder;
+use crate::http::caller::{Caller, Key};
+use crate::http::error::ApiError;
+use crate::http::operation::{Access, Method, Operation, Outcome};
+use crate::http::reply::{Line, Reply};
+use crate::http::request::Call;
+use crate::hub;
+use crate::key::Scope;
+use crate::lease;
+use crate::runtime::{Sql, Statement};
+
+/// One run, or the orders for one shard of it.
+pub const RUN: Operation = Operation {
+    method: Method::Get,
+    pattern: "/api/test-runs/:id/watch",
+    access: Access::LeaseOrKey(
+        |call, token| Box::pin(line(call, token)),
+        Scope::Read,
+        |call, caller| Box::pin(run(call, caller)),
+    ),
+};
+
+/// All runs of the project.
+pub const PROJECT: Operation = Operation {
+    method: Method::Get,
+    pattern: "/api/watch",
+    access: Access::Key(Scope::Read, |call, caller| Box::pin(project(call, caller))),
+};
+
+const LINE: Sql = Sql { file: "watch/line.sql", text: include_str!("line.sql") };
+const WATCH_RUN: Sql = Sql { file: "watch/run.sql", text: include_str!("run.sql") };
+const WATCH_PROJECT: Sql = Sql { file: "watch/project.sql", text: include_str!("project.sql") };
+
+#[derive(Deserialize)]
+struct Watched {
+    key: Key,
+    project: Option<i64>,
+}
+
+async fn line(call: &Call<'_>, token: &str) -> Outcome {
+    #[derive(Deserialize)]
+    struct Held {
+        project: i64,
+        shard: ShardState,
+        state: State,
+    }
+    wants_websocket(call)?;
+    let id = call.existing_id()?;
+    call.lease(token).await?;
+    let params = vec![id.into(), lease::shard(token).into(), token.into()];
+    let rows = call.batch(vec![Statement::new(LINE, params)]).await?;
+    let Held { project, shard, state } = rows.first(0)?.ok_or(ApiError::UnknownLease(id))?;
+    if shard != ShardState::Started {
+        return Err(not_the_holder(id, state));
+    }
+    call.accept_lease(token);
+    Ok(open(project, vec![hub::line(id)]).about(id))
+}
+
+async fn run(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
+    wants_websocket(call)?;
+    let id = call.id()?;
+    let rows = call.batch(vec![caller.statement(WATCH_RUN, [id.into()])]).await?;
+    let Watched { key, project } = rows.only(0)?;
+    caller.check(key, Scope::Read)?;
+    let project = project.ok_or(ApiError::NotFound("test run"))?;
+    Ok(open(project, vec![hub::run(id), hub::key(caller.id())]).about(id))
+}
+
+async fn project(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
+    wants_websocket(call)?;
+    let rows = call.batch(vec![caller.statement(WATCH_PROJECT, [])]).await?;
+    let Watched { key, project } = rows.only(0)?;
+    caller.check(key, Scope::Read)?;
+    let project = project.ok_or(ApiError::NotFound("project"))?;
+    Ok(open(project, vec![hub::FEED.to_owned(), hub::key(caller.id())]))
+}
+
+fn wants_websocket(call: &Call<'_>) -> Result<(), ApiError> {
+    if call.request.wants_websocket { Ok(()) } else { Err(ApiError::UpgradeRequired) }
+}
+
+fn open(project: i64, tags: Vec<String>) -> Reply {
+    Reply { line: Some(Line { project, tags }), ..Reply::text(101, "watching", String::new()) }
+}
