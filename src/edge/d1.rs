@@ -77,7 +77,13 @@ struct Answer {
 impl<'e> EdgeRuntime<'e> {
     /// A runtime that has asked nothing yet.
     pub fn new(env: &'e Env) -> Self {
-        Self { env, usage: Cell::default(), blocked: BLOCKED.with(Rc::clone), accepted: ACCEPTED.with(Rc::clone), news: RefCell::default() }
+        Self {
+            env,
+            usage: Cell::default(),
+            blocked: BLOCKED.with(Rc::clone),
+            accepted: ACCEPTED.with(Rc::clone),
+            news: RefCell::default(),
+        }
     }
 
     /// What the hub has to be told, once.

@@ -56,7 +56,17 @@ impl Reply {
 
     /// Any status, with a finished JSON body.
     pub fn text(status: u16, outcome: &'static str, body: String) -> Self {
-        Self { status, body, headers: Vec::new(), outcome, run_id: None, key_id: None, is_routine: false, detail: None, line: None }
+        Self {
+            status,
+            body,
+            headers: Vec::new(),
+            outcome,
+            run_id: None,
+            key_id: None,
+            is_routine: false,
+            detail: None,
+            line: None,
+        }
     }
 
     /// An error.

@@ -37,12 +37,13 @@ fn source_files() -> Vec<(String, String)> {
 }
 
 /// From the bottom up. A module uses modules of lower rows only (and its own).
-const LAYERS: [&[&str]; 8] = [
+const LAYERS: [&[&str]; 9] = [
     &["run", "key", "recent"],
     &["config"],
     &["runtime", "database"],
     &["lease"],
     &["http"],
+    &["hub"],
     &["operations"],
     &["sweeper"],
     &["edge"],

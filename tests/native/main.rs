@@ -28,4 +28,5 @@ mod sqlite;
 mod statements;
 mod sweep;
 mod upgrade;
+mod watch;
 mod world;

@@ -96,8 +96,8 @@ impl OldWorker<'_> {
 }
 
 impl OldWorker<'_> {
-    /// A new run of project 1 in a state that it reached as runs do, by plain statements that every version takes.
-    pub fn run_in(&self, state: State) -> Run {
+    /// A new run of project 1 in a state that it reached as runs do, by plain statements for this version of the schema.
+    pub fn run_in(&self, state: State, version: usize) -> Run {
         let now = NOW.0;
         let waiting = if state == State::Pending { "pending" } else { "queued" };
         let db = self.world.runtime.db.borrow();
@@ -127,8 +127,26 @@ impl OldWorker<'_> {
             }
             State::Pending | State::Queued | State::Started => "waiting_since = waiting_since",
         };
+        let text = if version < 6 {
+            format!("{started} UPDATE runs SET {over} WHERE id = {id}")
+        } else {
+            // The lease is on the shard, which ends the run.
+            let claimed = format!(
+                "INSERT INTO run_shards (run_id, shard, state, lease_token, lease_renewed_at, lease_expires_at, started_at, started_by, \
+                 claim_request_id) VALUES ({id}, 1, 'started', '{token}', {now}, {now} + {LEASE}, {now}, 'ada', 'c');"
+            );
+            let over = match state {
+                State::Cancelled => format!("UPDATE runs SET version = version + 1, {over} WHERE id = {id}"),
+                State::Ended | State::Error => {
+                    let over = over.replace("ended_at = 1, ended_by = 'ada'", &format!("ended_at = {now}"));
+                    format!("UPDATE run_shards SET {over} WHERE run_id = {id}")
+                }
+                State::Pending | State::Queued | State::Started => String::new(),
+            };
+            format!("{claimed} {over}")
+        };
         if !matches!(state, State::Pending | State::Queued) {
-            db.execute_batch(&format!("{started} UPDATE runs SET {over} WHERE id = {id}")).expect("a state");
+            db.execute_batch(&text).expect("a state");
         }
         Run { id, token }
     }

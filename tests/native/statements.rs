@@ -141,6 +141,8 @@ fn every_file_walks_the_indexes_that_its_comment_names_and_scans_no_table() {
                 "SCAN schema_version",
                 // Numbers from 1 to a run's shards.
                 "SCAN n",
+                // A run and those of its concurrency group.
+                "SCAN t",
                 "SCAN l",
                 // What is stopping, and no more.
                 "SCAN r USING COVERING INDEX runs_stopping",

@@ -324,7 +324,7 @@ fn old_statements_over_each_new_schema_are_right_or_fail() {
                 let what = format!("0.1.0's {event:?} in {state:?} over version {version}");
                 let world = migrated_to(version);
                 let old = OldWorker { world: &world, key: KeyHash::of(KEY) };
-                let mut run = if version < 6 { old.run_in(state) } else { world.run_in(state) };
+                let mut run = old.run_in(state, version);
                 let mut model = Model::of(state);
                 let before = world.row(run.id);
                 match old.apply(&mut run, event) {

@@ -54,7 +54,18 @@ impl<'a> Ask<'a> {
     pub fn new(operation: &'a Operation) -> Self {
         let (id, body) = (String::new(), String::new());
         let (idempotency_key, lease) = (None, None);
-        Self { operation, id, query: "", token: KEY, idempotency_key, client: "192.0.2.1", wants_websocket: false, lease, body }
+        let wants_websocket = operation.pattern.ends_with("/watch");
+        Self {
+            operation,
+            id,
+            query: "",
+            token: KEY,
+            idempotency_key,
+            client: "192.0.2.1",
+            wants_websocket,
+            lease,
+            body,
+        }
     }
 
     pub fn about(self, id: i64) -> Self {
@@ -73,9 +84,8 @@ impl<'a> Ask<'a> {
         Self { idempotency_key: Some(key), ..self }
     }
 
-    /// As a WebSocket client asks, with a shard's lease or, without one, with the key.
-    pub fn watch(self, lease: Option<&'a str>) -> Self {
-        Self { wants_websocket: true, lease, ..self }
+    pub fn with_lease(self, lease: &'a str) -> Self {
+        Self { lease: Some(lease), ..self }
     }
 
     pub fn from(self, client: &'a str) -> Self {

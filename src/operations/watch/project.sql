@@ -1,4 +1,4 @@
--- Which project's hub tells of all its runs.
+-- Which project's hub the feed of the caller's project comes from.
 --
 -- ?1 key's SHA-256   ?2 now (ms)
 -- Plan: (hash=?)
