@@ -516,7 +516,7 @@ BEGIN
 END;
 
 -- A later attempt begins with the shards that passed before, so that re-running one that failed ends the run. If all
--- passed, all are run again.
+-- passed, all are run again; of another environment or another number of shards, none is the same.
 CREATE TRIGGER runs_carry AFTER INSERT ON runs
 WHEN NEW.run_group IS NOT NULL AND NEW.attempt > 1
 BEGIN
@@ -524,11 +524,12 @@ BEGIN
                             attempt, ended_at, finish_request_id, carried)
     SELECT NEW.id, s.shard, s.state, s.result, s.counts, s.failed, s.runner, s.started_at, s.started_by, s.claim_request_id,
            s.attempt, s.ended_at, s.finish_request_id, 1
-      FROM (SELECT id, result FROM runs
+      FROM (SELECT id, result, environment_id, total_shards FROM runs
              WHERE project_id = NEW.project_id AND run_group = NEW.run_group AND attempt < NEW.attempt
              ORDER BY attempt DESC LIMIT 1) r
      CROSS JOIN run_shards s ON s.run_id = r.id
-     WHERE r.result IS NOT 'passed' AND s.result = 'passed' AND s.shard <= NEW.total_shards;
+     WHERE r.result IS NOT 'passed' AND s.result = 'passed'
+       AND r.environment_id = NEW.environment_id AND r.total_shards = NEW.total_shards;
     UPDATE runs SET version = version + 1, finished_shards = changes(),
                     failed_tests = (SELECT sum(failed) FROM run_shards WHERE run_id = NEW.id)
      WHERE id = NEW.id AND changes() > 0;

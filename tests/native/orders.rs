@@ -1,15 +1,16 @@
 //! Races. D1 runs one batch after the other, so a race is an order of whole batches: we try them all.
 
-use estop::run::Event;
-use estop_protocol::run::{Finish, State};
+use estop::run::{Event, Timeout, shards};
+use estop_protocol::run::{ConfirmedStop, ErrorCode, Finish, RunResult, State};
 
 use crate::machine::Model;
+use crate::shards::model::Pair;
 use crate::world::{Row, Run, World};
 
-/// Every ordered choice of `length` events; the same event may come twice (two cancels, two ticks).
-fn orders(length: u32) -> Vec<Vec<Event>> {
-    (0..Event::ALL.len().pow(length))
-        .map(|n| (0..length).map(|place| Event::ALL[n / Event::ALL.len().pow(place) % Event::ALL.len()]).collect())
+/// Every ordered choice of `length` of `events`; the same may come twice (two cancels, two ticks).
+fn orders<T: Copy>(events: &[T], length: u32) -> Vec<Vec<T>> {
+    (0..events.len().pow(length))
+        .map(|n| (0..length).map(|place| events[n / events.len().pow(place) % events.len()]).collect())
         .collect()
 }
 
@@ -46,14 +47,55 @@ fn check_order(world: &World, mut run: Run, start: State, order: &[Event]) {
 #[test]
 fn every_order_of_two_writers_agrees_with_the_machine() {
     for start in State::ALL.iter().copied() {
-        check(start, &orders(2));
+        check(start, &orders(&Event::ALL, 2));
     }
 }
 
 #[test]
 fn every_order_of_three_writers_agrees_with_the_machine() {
     for start in [State::Pending, State::Queued, State::Started] {
-        check(start, &orders(3));
+        check(start, &orders(&Event::ALL, 3));
+    }
+}
+
+/// What two runners of one run, whoever cancels it and the sweeper can do to each other.
+const TWO_RUNNERS: [shards::Event; 11] = {
+    use shards::Event::{Cancel, Claim, Finish, Heartbeat, Silence, Sweep};
+    let stop = ConfirmedStop::Graceful;
+    [
+        Claim { shard: 1 },
+        Claim { shard: 2 },
+        Heartbeat { shard: 2, failed: 1 },
+        Finish { shard: 1, end: Ok(RunResult::Passed), failed: 0, stop },
+        Finish { shard: 2, end: Ok(RunResult::Failed), failed: 1, stop },
+        Finish { shard: 2, end: Err(ErrorCode::WorkerInterrupted), failed: 0, stop: ConfirmedStop::Killed },
+        Cancel,
+        Silence,
+        Sweep(Timeout::Lapsed),
+        Sweep(Timeout::Incomplete),
+        Sweep(Timeout::Unconfirmed),
+    ]
+};
+
+#[test]
+fn every_order_of_three_writers_of_two_shards_agrees_with_the_machine() {
+    let [claim_1, claim_2, _, finish_1, .., cancel, silence, _, _, _] = TWO_RUNNERS;
+    // With a limit of one failed test, the heartbeat and the finish that have one cancel the run.
+    let starts: [(&[shards::Event], Option<u32>); 7] = [
+        (&[], None),
+        (&[claim_1], None),
+        (&[claim_1, claim_2], None),
+        (&[claim_1, claim_2], Some(1)),
+        (&[claim_1, claim_2, silence], None),
+        (&[claim_1, claim_2, finish_1], None),
+        (&[claim_1, claim_2, cancel], None),
+    ];
+    for (start, fail_fast) in starts {
+        let mut pair = Pair::new(2, fail_fast);
+        pair.all(start, "the start");
+        for order in orders(&TWO_RUNNERS, 3) {
+            pair.undone(|mut pair| pair.all(&order, &format!("{start:?} {order:?}, fail_fast {fail_fast:?}")));
+        }
     }
 }
 

@@ -184,6 +184,7 @@ impl World {
         let done = what();
         self.sql("ROLLBACK TO beginning; RELEASE beginning");
         self.now.set(now);
+        self.runtime.counted.borrow_mut().clear();
         done
     }
 

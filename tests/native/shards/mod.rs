@@ -5,7 +5,7 @@ mod fail_fast;
 mod groups;
 mod join;
 mod late;
-mod model;
+pub mod model;
 mod result;
 mod stale;
 mod stop;

@@ -20,7 +20,7 @@ use crate::world::{LEASE, World, data};
 pub struct Pair {
     world: Rc<World>,
     id: i64,
-    pub run: Run,
+    run: Run,
     /// The lease of each shard's runner, which was the last to claim it.
     leases: HashMap<usize, String>,
 }
@@ -45,8 +45,15 @@ impl Pair {
         self.world.undone(|| what(self.clone()));
     }
 
+    /// Lets all of `events` happen.
+    pub fn all(&mut self, events: &[Event], what: &str) {
+        for event in events {
+            self.step(*event, what);
+        }
+    }
+
     /// Lets `event` happen to both, and compares what is answered and what has become of the run.
-    pub fn step(&mut self, event: Event, what: &str) {
+    fn step(&mut self, event: Event, what: &str) {
         let before = self.run.clone();
         let writes = self.writes();
         let next = after(&before, event);
