@@ -64,7 +64,9 @@ impl Try {
             6 => Try::Finish { shard, own: false, failed, broke: false },
             7..=10 => Try::Finish { shard, own: true, failed: failed / 2, broke: random.below(6) == 0 },
             11..=13 => Try::Heartbeat { shard, failed: (random.below(2) == 0).then_some(failed) },
-            _ => Try::Tick { after: [0, SOON, LATE, LAST][usize::try_from(random.below(4)).expect("small")] },
+            _ => {
+                Try::Tick { after: [0, SOON, SOON, SOON, LATE, LAST][usize::try_from(random.below(6)).expect("small")] }
+            }
         }
     }
 
@@ -100,13 +102,13 @@ impl Raced {
         let group = format!("soak {round}");
         let total = 1 + random.number(3);
         let mut body = json!({"environment": "staging", "group": group, "total_shards": total, "attempt": 1});
-        if random.below(3) == 0 {
+        if random.below(2) == 0 {
             body["fail_fast"] = json!(2);
         }
         let id = shards::register(project, &body);
-        let claim = |shard| match random.below(6) {
+        let claim = |shard| match random.below(7) {
             0 | 1 => Shard::Unclaimed,
-            2 => {
+            2 | 3 => {
                 let lease = shards::claim(project, id, shard);
                 rig.backend.sql(&format!(
                     "UPDATE run_shards SET lease_renewed_at = started_at, lease_expires_at = started_at \
@@ -218,5 +220,5 @@ fn a_run_that_everybody_pulls_at_ends_once_and_each_is_told_the_truth() {
     history::folds(&rig.backend.db(), "true");
     println!("soak: {runs} runs from seed {seed}, over as {ends:?}");
     // Otherwise nothing was raced for.
-    assert!(runs < 100 || ends.len() >= 12, "{ends:?}");
+    assert!(runs < 100 || ends.len() >= 10, "{ends:?}");
 }
