@@ -1,7 +1,7 @@
 -- Runs get shards: the lease moves from the run to its shards, for every run, and the cancel still decides on the run's row.
 -- This is the one rebuild of `runs` (with `run_events`, which refers to it): the values that a column takes are said by
 -- triggers from here on, so that a new one needs no rebuild again, and foreign keys, which a trigger has checked already, go.
--- No run and no event is lost. Writes about 13 rows for each run, so a database of 5,000 runs takes a free day's worth.
+-- No run and no event is lost. Writes about 13 rows for each run, so a database of 7,000 runs takes a free day's worth.
 --
 -- A run that is not over has one shard from here on, whatever its `total_shards` said: one runner claimed all of it.
 --

@@ -1,8 +1,10 @@
 //! The machine: what can happen to a run, and what comes of it.
 //!
-//! [`after`] is the whole truth about it in one total function. Nothing in the service calls it to decide: the guarded
-//! statements in `operations` and `sweeper` decide, and `tests/native/machine.rs` holds each of them against it in every
-//! state, on real SQLite.
+//! [`after`] is the whole truth about a run of one shard in one total function, [`shards::after`] about one of many. Nothing
+//! in the service calls them to decide: the guarded statements in `operations` and `sweeper` decide, and
+//! `tests/native/machine.rs` holds each of them against it in every state, on real SQLite.
+
+pub mod shards;
 
 use estop_protocol::run::{ConfirmedStop, Finish, State, StopOutcome};
 

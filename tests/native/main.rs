@@ -20,7 +20,10 @@ mod migrations;
 mod old_worker;
 mod openapi;
 mod orders;
+#[path = "../rig/random.rs"]
+mod random;
 mod schema;
+mod shards;
 mod sqlite;
 mod statements;
 mod sweep;

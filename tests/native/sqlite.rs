@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use estop::recent::Recent;
 use estop::runtime::{DbError, Limit, LocalFuture, Rows, Runtime, Statement, Value};
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit as SqliteLimit;
 use rusqlite::types::{ToSql, ToSqlOutput};
 use serde_json::value::RawValue;
@@ -50,6 +51,8 @@ pub fn empty_database() -> Connection {
     let db = Connection::open_in_memory().expect("SQLite");
     db.set_limit(SqliteLimit::SQLITE_LIMIT_FUNCTION_ARG, 32).expect("a limit");
     db.pragma_update(None, "foreign_keys", true).expect("a pragma");
+    // Otherwise a statement is prepared again whenever it gets other values, in case another plan suits those better.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).expect("a setting");
     // More than a test uses: to prepare them again would be most of its time.
     db.set_prepared_statement_cache_capacity(100);
     db
@@ -78,7 +81,8 @@ impl SqliteRuntime {
 
     fn commit(&self, statements: &[Statement<'_>]) -> rusqlite::Result<Rows> {
         let mut db = self.db.borrow_mut();
-        let transaction = db.transaction()?;
+        // A transaction, also within one of the test's own (`World::undone`).
+        let transaction = db.savepoint()?;
         let mut rows = Rows::new();
         for statement in statements {
             let mut prepared = transaction.prepare_cached(&statement.text)?;

@@ -177,6 +177,16 @@ impl World {
         self.now.set(self.now.get().plus(span));
     }
 
+    /// Does `what`, and undoes it: a world to begin with, many times over, for less than many worlds.
+    pub fn undone<T>(&self, what: impl FnOnce() -> T) -> T {
+        let now = self.now.get();
+        self.sql("SAVEPOINT beginning");
+        let done = what();
+        self.sql("ROLLBACK TO beginning; RELEASE beginning");
+        self.now.set(now);
+        done
+    }
+
     /// A new run in the environment `staging`, in a state that it reached as runs do.
     pub fn run_in(&self, state: State) -> Run {
         let id = self.registered(if state == State::Pending { "pending" } else { "queued" });
@@ -242,9 +252,13 @@ impl World {
 
     /// One statement of the sweeper, with its timeout passed for every run that it could reach.
     pub fn sweep(&self, timeout: Timeout) -> Vec<i64> {
+        self.sweep_at(timeout, self.now.get().plus(LEASE), 0)
+    }
+
+    /// One statement of the sweeper at `now`, with `span` for its timeout.
+    pub fn sweep_at(&self, timeout: Timeout, now: Timestamp, span: i64) -> Vec<i64> {
         let sql = sweeper::STATEMENTS[timeout as usize].1;
-        let later = self.now.get().plus(LEASE);
-        let mut params = vec![Value::Integer(later.0), Value::Integer(0), Value::Integer(100), Value::Text("tick:1")];
+        let mut params = vec![Value::Integer(now.0), Value::Integer(span), Value::Integer(100), Value::Text("tick:1")];
         if timeout == Timeout::Unconfirmed {
             params.pop();
         }

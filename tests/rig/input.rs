@@ -87,6 +87,7 @@ fn no_random_request_breaks_anything() {
         assert!(statuses.contains_key(&Some(status)), "no {status} among {statuses:?}: the shots are too alike");
     }
     crate::history::folds(&rig.backend.db(), "true");
+    assert_eq!(crate::history::contradictions(&rig.backend.db()), [""; 0]);
     assert_eq!(rig.server.send("GET", "/healthz", &[], b"").status, 200, "the Worker lives");
 }
 

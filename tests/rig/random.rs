@@ -10,6 +10,11 @@ impl Random {
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (mixed ^ (mixed >> 31)) % most
     }
+
+    /// The same, for what the database counts.
+    pub fn number(&mut self, most: i64) -> i64 {
+        i64::try_from(self.below(most.unsigned_abs())).expect("small")
+    }
 }
 
 /// The number in the environment variable `name`.

@@ -1,6 +1,7 @@
-//! Races: everything that can end or take a run, fired at it at once over HTTP, while the database answers in any
-//! order and now and then loses an answer. `ESTOP_SOAK_RUNS` sets how many runs, `ESTOP_SOAK_SEED` the seed.
+//! Races: everything that can end or take a run or a shard of it, fired at once over HTTP, while the database answers in
+//! any order and now and then loses an answer. `ESTOP_SOAK_RUNS` sets how many runs, `ESTOP_SOAK_SEED` the seed.
 
+use std::collections::BTreeMap;
 use std::sync::Barrier;
 use std::time::Duration;
 
@@ -10,35 +11,182 @@ use crate::backend::Fault;
 use crate::client::{Answer, Project};
 use crate::history;
 use crate::random::{Random, setting};
+use crate::shards;
+use crate::verdict;
 use crate::workerd::Rig;
 
 /// One thing that somebody tries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Try {
+pub enum Try {
     Cancel,
-    /// With the lease, or with somebody else's.
-    Finish {
-        own: bool,
+    Kill,
+    /// Registers for the run's group, as a job of this attempt.
+    Join {
+        attempt: i64,
     },
-    Claim,
-    Heartbeat,
+    Claim {
+        shard: i64,
+    },
+    /// With the shard's lease, or with somebody else's.
+    Finish {
+        shard: i64,
+        own: bool,
+        failed: i64,
+        broke: bool,
+    },
+    /// With so many tests that have failed so far.
+    Heartbeat {
+        shard: i64,
+        failed: Option<i64>,
+    },
     /// The sweeper, as if it were so many milliseconds after the run was registered.
     Tick {
         after: i64,
     },
 }
 
+/// When every timeout that there is has run out.
+pub const ALL_CLOCKS: i64 = 7 * HOUR;
+const HOUR: i64 = 3_600_000;
+
 impl Try {
-    fn any(random: &mut Random) -> Self {
-        const HOUR: i64 = 3_600_000;
-        match random.below(10) {
-            0..=2 => Try::Cancel,
-            3 | 4 => Try::Finish { own: true },
-            5 => Try::Finish { own: false },
-            6 => Try::Claim,
-            7 | 8 => Try::Heartbeat,
-            // Long before any clock has run out, when the lease has lapsed, and when it is over-age too.
-            _ => Try::Tick { after: [0, HOUR, 7 * HOUR][usize::try_from(random.below(3)).expect("small")] },
+    fn any(random: &mut Random, shards: i64) -> Self {
+        let shard = 1 + random.number(shards);
+        let failed = random.number(3);
+        match random.below(16) {
+            0 | 1 => Try::Cancel,
+            2 => Try::Kill,
+            3 => Try::Join { attempt: 1 + random.number(2) },
+            4 | 5 => Try::Claim { shard },
+            6 => Try::Finish { shard, own: false, failed, broke: false },
+            7..=10 => Try::Finish { shard, own: true, failed: failed / 2, broke: random.below(6) == 0 },
+            11..=13 => Try::Heartbeat { shard, failed: (random.below(2) == 0).then_some(failed) },
+            // Long before any clock has run out, when the lease has lapsed, and when the run is over-age too.
+            _ => Try::Tick { after: [0, HOUR, ALL_CLOCKS][usize::try_from(random.below(3)).expect("small")] },
+        }
+    }
+
+    /// How its runner stopped, if the run is cancelled before it finishes: another one from each.
+    pub fn stopped(n: usize) -> &'static str {
+        ["graceful", "terminated", "killed"][n % 3]
+    }
+}
+
+/// Where a shard is before the race.
+#[derive(Debug)]
+pub enum Shard {
+    Unclaimed,
+    /// A runner holds it by this lease.
+    Held(String),
+    /// The same, but the lease has run out: another may claim it.
+    Lapsed(String),
+}
+
+/// A run that is raced for.
+#[derive(Debug)]
+pub struct Raced {
+    pub id: i64,
+    pub group: String,
+    /// From the first on.
+    pub shards: Vec<Shard>,
+    /// Whether answers of the database are lost.
+    pub faulty: bool,
+}
+
+impl Raced {
+    fn any(rig: &Rig, project: &Project, random: &mut Random, round: u64) -> Self {
+        let group = format!("soak {round}");
+        let total = 1 + random.number(3);
+        let mut body = json!({"environment": "staging", "group": group, "total_shards": total, "attempt": 1});
+        if random.below(3) == 0 {
+            body["fail_fast"] = json!(2);
+        }
+        let id = shards::register(project, &body);
+        let claim = |shard| match random.below(6) {
+            0 | 1 => Shard::Unclaimed,
+            2 => {
+                let lease = shards::claim(project, id, shard);
+                rig.backend.sql(&format!(
+                    "UPDATE run_shards SET lease_renewed_at = started_at, lease_expires_at = started_at \
+                     WHERE run_id = {id} AND shard = {shard}"
+                ));
+                Shard::Lapsed(lease)
+            }
+            _ => Shard::Held(shards::claim(project, id, shard)),
+        };
+        let shards = (1..=total).map(claim).collect();
+        Self { id, group, shards, faulty: random.below(3) == 0 }
+    }
+
+    pub fn shard(&self, shard: i64) -> &Shard {
+        &self.shards[usize::try_from(shard - 1).expect("from 1 on")]
+    }
+
+    /// The lease of a shard's runner. One that has none sends what could be one.
+    fn lease(&self, shard: i64) -> String {
+        match self.shard(shard) {
+            Shard::Unclaimed => format!("00.{shard}.nobodys"),
+            Shard::Held(lease) | Shard::Lapsed(lease) => lease.clone(),
+        }
+    }
+
+    /// Fires all at once; one answer each, but for ticks.
+    fn race(&self, rig: &Rig, project: &Project, tries: &[Try]) -> Vec<Option<Answer>> {
+        let born: i64 = rig.backend.value(&format!("SELECT created_at FROM runs WHERE id = {}", self.id));
+        let start = Barrier::new(tries.len());
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = tries
+                .iter()
+                .enumerate()
+                .map(|(n, one)| {
+                    let start = &start;
+                    scope.spawn(move || {
+                        start.wait();
+                        match *one {
+                            Try::Tick { after } => {
+                                rig.tick(born + after);
+                                None
+                            }
+                            _ => Some(self.send(project, n, *one)),
+                        }
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().expect("an answer")).collect()
+        })
+    }
+
+    fn send(&self, project: &Project, n: usize, one: Try) -> Answer {
+        let post = |verb: &str, body: Value| project.post(&format!("/api/test-runs/{}/{verb}", self.id), &body);
+        // The total tells whose it is.
+        let counts =
+            |failed: i64| json!({"total": n, "success": 1, "failed": failed, "skipped": n % 2, "flaky": n % 3});
+        match one {
+            Try::Cancel => post("cancel", json!({"reason": format!("try {n}")})),
+            Try::Kill => post("kill", json!({})),
+            Try::Join { attempt } => {
+                let total = self.shards.len();
+                let body =
+                    json!({"environment": "staging", "group": self.group, "total_shards": total, "attempt": attempt});
+                project.call("PUT", "/api/test-runs", Some(&body))
+            }
+            Try::Claim { shard } => post("claim", json!({"runner": format!("try {n}"), "shard": shard})),
+            Try::Finish { shard, own, failed, broke } => {
+                let lease = if own { self.lease(shard) } else { format!("00.{shard}.somebody-elses") };
+                let stop = json!({"outcome": Try::stopped(n)});
+                let mut body = json!({"lease": lease, "state": "ended", "counts": counts(failed), "stop": stop});
+                if broke {
+                    body["state"] = json!("error");
+                    body["error_code"] = json!("run_failed_with_error");
+                } else {
+                    body["result"] = json!(if failed > 0 { "failed" } else { "passed" });
+                }
+                post("finish", body)
+            }
+            Try::Heartbeat { shard, failed } => {
+                post("heartbeat", json!({"lease": self.lease(shard), "counts": failed.map(counts)}))
+            }
+            Try::Tick { .. } => unreachable!("it is not sent"),
         }
     }
 }
@@ -50,113 +198,23 @@ fn a_run_that_everybody_pulls_at_ends_once_and_each_is_told_the_truth() {
     let project = rig.project();
     rig.backend.dawdle(Duration::from_millis(3));
     let mut random = Random(seed);
-    let mut ends = std::collections::BTreeMap::<String, u32>::new();
+    let mut ends = BTreeMap::<String, u32>::new();
     for round in 0..runs {
-        let claimed = random.below(3) > 0;
-        let (id, lease) = if claimed { project.started() } else { (project.queued(), "nobody's".to_owned()) };
-        let tries: Vec<Try> = (0..3 + random.below(6)).map(|_| Try::any(&mut random)).collect();
-        if random.below(3) == 0 {
+        let raced = Raced::any(&rig, &project, &mut random, round);
+        let total = i64::try_from(raced.shards.len()).expect("few");
+        let count = 2 + 2 * total + random.number(6);
+        let tries: Vec<Try> = (0..count).map(|_| Try::any(&mut random, total)).collect();
+        if raced.faulty {
             rig.backend
                 .inject([Fault::ErrorAfter("Network connection lost."), Fault::ClosedAfter][(round % 2) as usize], 2);
         }
-        let answers = race(&rig, &project, id, &lease, &tries);
+        let answers = raced.race(&rig, &project, &tries);
         rig.backend.heal();
-        let end = check(&rig, (id, claimed), &tries, &answers);
-        *ends.entry(end).or_default() += 1;
+        *ends.entry(verdict::check(&rig, &raced, &tries, &answers)).or_default() += 1;
     }
-    assert_eq!(history::folds(&rig.backend.db(), "true"), usize::try_from(runs).expect("few"));
+    history::folds(&rig.backend.db(), "true");
     assert_eq!(history::contradictions(&rig.backend.db()), [""; 0]);
     println!("soak: {runs} runs from seed {seed}, over as {ends:?}");
     // Otherwise nothing was raced for.
-    assert!(runs < 100 || ends.len() >= 5, "{ends:?}");
-}
-
-/// Fires all at once; one answer each, but for ticks.
-fn race(rig: &Rig, project: &Project, id: i64, lease: &str, tries: &[Try]) -> Vec<Option<Answer>> {
-    let born: i64 = rig.backend.value(&format!("SELECT created_at FROM runs WHERE id = {id}"));
-    let start = Barrier::new(tries.len());
-    let post = |verb: &str, body: Value| Some(project.post(&format!("/api/test-runs/{id}/{verb}"), &body));
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = tries
-            .iter()
-            .enumerate()
-            .map(|(n, one)| {
-                let (start, post) = (&start, &post);
-                scope.spawn(move || {
-                    start.wait();
-                    match one {
-                        Try::Cancel => post("cancel", json!({"reason": format!("try {n}")})),
-                        Try::Finish { own } => {
-                            let lease = if *own { lease } else { "somebody else's" };
-                            let total = json!({"total": n, "success": n, "failed": 0, "skipped": 0, "flaky": 0});
-                            let body = json!({"lease": lease, "state": "ended", "result": "passed", "counts": total});
-                            post("finish", body)
-                        }
-                        Try::Claim => post("claim", json!({"runner": format!("try {n}")})),
-                        Try::Heartbeat => post("heartbeat", json!({"lease": lease})),
-                        Try::Tick { after } => {
-                            rig.tick(born + after);
-                            None
-                        }
-                    }
-                })
-            })
-            .collect();
-        threads.into_iter().map(|thread| thread.join().expect("an answer")).collect()
-    })
-}
-
-/// The record against what everybody was told. Says how the run ended.
-fn check(rig: &Rig, (id, claimed): (i64, bool), tries: &[Try], answers: &[Option<Answer>]) -> String {
-    let shown = format!("run {id}: {tries:?} {answers:#?}");
-    let read = |column: &str| {
-        let text: Option<String> = rig.backend.value(&format!(
-            "SELECT CAST({column} AS TEXT) FROM runs r LEFT JOIN run_shards s ON s.run_id = r.id WHERE r.id = {id}"
-        ));
-        text.unwrap_or_default()
-    };
-    let (state, cause) = (read("r.state"), read("cancel_cause"));
-    let mut enders = 0;
-    let mut holders = 0;
-    for (n, (one, answer)) in tries.iter().zip(answers).enumerate() {
-        let Some(answer) = answer else { continue };
-        match (one, answer.status) {
-            (Try::Cancel, 200) => {
-                enders += 1;
-                assert_eq!((state.as_str(), cause.as_str()), ("cancelled", "user"), "{shown}");
-                assert_eq!(read("cancel_reason"), format!("try {n}"), "{shown}");
-            }
-            (Try::Finish { own: true }, 200) => {
-                enders += 1;
-                assert_eq!(state, "ended", "{shown}");
-                let counts: Value = serde_json::from_str(&read("r.counts")).expect("JSON");
-                assert_eq!(counts["total"], n, "{shown}");
-            }
-            (Try::Claim, 200) => {
-                holders += 1;
-                assert_eq!(answer.json()["data"]["lease"]["token"], read("lease_token"), "{shown}");
-                assert_eq!(read("runner"), format!("try {n}"), "{shown}");
-            }
-            (Try::Heartbeat, 200) => {
-                let told = answer.json();
-                let (told, stop) = (told["data"]["state"].clone(), told["data"]["stop"].clone());
-                // It may have come before the end. What it was told of an end is final.
-                assert_eq!(told == "cancelled", !stop.is_null(), "{shown}");
-                assert!(told == "started" || (told == state.as_str() && stop["cause"] == cause.as_str()), "{shown}");
-            }
-            (Try::Finish { own: false }, 409) => {}
-            (Try::Finish { .. } | Try::Heartbeat, 409)
-            | (Try::Cancel | Try::Claim | Try::Finish { own: true }, 412) => {}
-            other => panic!("{other:?} in {shown}"),
-        }
-    }
-    let over = matches!(state.as_str(), "ended" | "error" | "cancelled");
-    let swept = cause == "stale";
-    assert_eq!(enders, i32::from(over && !swept), "exactly one was told that he ended it, or the sweeper did: {shown}");
-    assert!(holders <= i32::from(!claimed), "one runner at most: {shown}");
-    if tries.contains(&Try::Cancel) {
-        assert!(over, "{shown}");
-    }
-    assert_eq!(history::folds(&rig.backend.db(), &format!("r.id = {id}")), 1);
-    if swept { format!("swept, {}", read("r.stop_outcome")) } else { format!("{state} {}", read("r.stop_outcome")) }
+    assert!(runs < 100 || ends.len() >= 12, "{ends:?}");
 }

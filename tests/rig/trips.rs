@@ -32,6 +32,7 @@ fn every_authenticated_route_asks_the_database_once() {
         (false, "POST", &format!("/api/test-runs/{waiting}/cancel"), None, 200),
         (false, "POST", &format!("/api/test-runs/{over}/cancel"), None, 412),
         (false, "POST", "/api/test-runs/99/cancel", None, 404),
+        (false, "POST", &format!("/api/test-runs/{over}/kill"), None, 412),
         (false, "POST", "/api/test-runs/cancel", Some(json!({"ids": [over, 99]})), 200),
         (true, "POST", "/api/projects", Some(named.clone()), 200),
         (true, "POST", &environments, Some(named), 200),

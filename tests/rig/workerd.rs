@@ -60,6 +60,11 @@ impl Rig {
         assert_eq!((answer.status, &answer.json()["outcome"]), (200, &serde_json::json!("ok")), "{answer:?}");
     }
 
+    /// When the sweeper takes the only runner of a run for lost.
+    pub fn lapsed_at(&self, run: i64) -> i64 {
+        self.backend.value(&format!("SELECT lease_expires_at + 30000 FROM run_shards WHERE run_id = {run}"))
+    }
+
     /// Sends a POST through a service binding, with a body of which no header tells the length: HTTP/2 has such bodies too.
     pub fn post_stream(&self, token: &str, path: &str, body: &str) -> crate::client::Answer {
         let authorization = format!("Bearer {token}");
@@ -73,7 +78,12 @@ impl Rig {
 }
 
 fn config(backend: &Backend, change: impl FnOnce(String) -> String) -> String {
-    let deadline = |name: &str| (name == "D1_DEADLINE_SECONDS").then(|| DEADLINE.as_secs().to_string());
+    let setting = |name: &str| match name {
+        "D1_DEADLINE_SECONDS" => Some(DEADLINE.as_secs().to_string()),
+        // So that the log has every request.
+        "LOG_HEARTBEATS" => Some("1".to_owned()),
+        _ => None,
+    };
     format!(
         r#"using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
@@ -88,7 +98,7 @@ const config :Workerd.Config = (
   ]
 );
 "#,
-        estop = change(process::estop("d1", ADMIN, deadline)),
+        estop = change(process::estop("d1", ADMIN, setting)),
         address = backend.address,
         driver = process::driver("estop"),
     )

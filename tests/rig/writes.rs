@@ -4,19 +4,34 @@
 use estop::key::KeyHash;
 use serde_json::{Value, json};
 
+use std::cell::Cell;
+
 use crate::client::{ADMIN, Answer, Project, unique};
+use crate::history;
+use crate::shards;
 use crate::workerd::Rig;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Write {
     Register,
+    /// The first registration of a group.
+    RegisterGroup,
+    /// A registration that joins the run of its group.
+    Join,
     Claim,
+    /// The second of a started run.
+    ClaimShard,
     Renew,
     Finish,
+    /// One of two: the run goes on.
+    FinishShard,
     Confirm,
+    /// Of a runner that was taken for lost.
+    KeepLate,
     Cancel,
     /// Of two runs.
     BulkCancel,
+    Kill,
     CreateProject,
     CreateEnvironment,
     SetConcurrency,
@@ -37,6 +52,8 @@ pub struct Attempt<'a> {
     id: i64,
     /// A text that only this attempt writes.
     mark: String,
+    /// How often the change was in the database when it was last sent.
+    made_before: Cell<i64>,
 }
 
 impl Write {
@@ -46,7 +63,12 @@ impl Write {
 
     /// The answer when all is well.
     pub fn status(self) -> u16 {
-        if self == Self::Confirm { 412 } else { 200 }
+        if matches!(self, Self::Confirm | Self::KeepLate) { 412 } else { 200 }
+    }
+
+    /// How often the change is in the database once it is made. A run is joined without a change.
+    pub fn times(self) -> i64 {
+        i64::from(self != Self::Join)
     }
 
     /// What a client that sends the same again gets once the change is made.
@@ -54,7 +76,8 @@ impl Write {
         match self {
             // Each makes another.
             Self::CreateKey => 200,
-            Self::Register | Self::Renew | Self::BulkCancel | Self::SetConcurrency | Self::RevokeKey => 200,
+            Self::Register | Self::RegisterGroup | Self::Join | Self::Renew | Self::BulkCancel | Self::Kill => 200,
+            Self::SetConcurrency | Self::RevokeKey => 200,
             Self::CreateProject | Self::CreateEnvironment => {
                 if with_key {
                     200
@@ -62,14 +85,14 @@ impl Write {
                     409
                 }
             }
-            Self::Claim | Self::Finish | Self::Cancel => {
+            Self::Claim | Self::ClaimShard | Self::Finish | Self::FinishShard | Self::Cancel => {
                 if with_key {
                     200
                 } else {
                     412
                 }
             }
-            Self::Confirm => 412,
+            Self::Confirm | Self::KeepLate => 412,
         }
     }
 
@@ -80,21 +103,38 @@ impl Write {
             Self::Register => {
                 (("PUT", "/api/test-runs".to_owned()), json!({"environment": "staging", "branch": mark}), 0)
             }
+            Self::RegisterGroup => (("PUT", "/api/test-runs".to_owned()), shards::group(&mark, 1), 0),
+            Self::Join => {
+                let id = shards::register(project, &shards::group(&mark, 1));
+                (("PUT", "/api/test-runs".to_owned()), shards::group(&mark, 2), id)
+            }
             Self::Claim => {
                 let id = project.queued();
                 (run(id, "claim"), json!({"runner": mark}), id)
             }
+            Self::ClaimShard => {
+                let id = shards::of_two(project);
+                shards::claim(project, id, 1);
+                (run(id, "claim"), json!({"runner": mark, "shard": 2}), id)
+            }
             Self::Renew => {
                 let (id, token) = project.started();
-                rig.backend.sql(&format!(
-                    "UPDATE run_shards SET lease_renewed_at = 1, lease_expires_at = 2 WHERE run_id = {id}"
-                ));
+                rig.backend
+                    .sql(&format!("UPDATE run_shards SET lease_expires_at = lease_renewed_at WHERE run_id = {id}"));
                 (run(id, "heartbeat"), json!({"lease": token}), id)
             }
-            Self::Finish | Self::Confirm => {
+            Self::FinishShard => {
+                let id = shards::of_two(project);
+                let [token, _] = [1, 2].map(|shard| shards::claim(project, id, shard));
+                let counts = json!({"total": 3, "success": 1, "failed": 2, "skipped": 0, "flaky": 0});
+                (run(id, "finish"), json!({"lease": token, "state": "ended", "result": "failed", "counts": counts}), id)
+            }
+            Self::Finish | Self::Confirm | Self::KeepLate => {
                 let (id, token) = project.started();
-                if self == Self::Confirm {
-                    assert_eq!(project.cancel(id).status, 200);
+                match self {
+                    Self::Confirm => assert_eq!(project.cancel(id).status, 200),
+                    Self::KeepLate => rig.tick(rig.lapsed_at(id)),
+                    _ => {}
                 }
                 let body = json!({"lease": token, "state": "ended", "result": "failed", "stop": {"outcome": "killed"}});
                 (run(id, "finish"), body, id)
@@ -107,6 +147,11 @@ impl Write {
                 let (id, _) = project.started();
                 let path = "/api/test-runs/cancel".to_owned();
                 (("POST", path), json!({"ids": [id, project.queued()], "reason": mark}), id)
+            }
+            Self::Kill => {
+                let (id, _) = project.started();
+                assert_eq!(project.cancel(id).status, 200);
+                (run(id, "kill"), json!({}), id)
             }
             Self::CreateProject => (("POST", "/api/projects".to_owned()), json!({"name": mark, "slug": mark}), 0),
             Self::CreateEnvironment => {
@@ -129,12 +174,14 @@ impl Write {
         };
         let idempotency_key = with_key.then(unique);
         rig.backend.count();
-        Attempt { rig, project, write: self, method, path, body, idempotency_key, id, mark }
+        let made_before = Cell::new(0);
+        Attempt { rig, project, write: self, method, path, body, idempotency_key, id, mark, made_before }
     }
 }
 
 impl Attempt<'_> {
     pub fn send(&self) -> Answer {
+        self.made_before.set(self.made());
         let bearer = format!("Bearer {}", if self.path.contains("test-runs") { &self.project.key } else { ADMIN });
         let body = if self.body.is_null() { String::new() } else { self.body.to_string() };
         let mut headers = vec![("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
@@ -148,15 +195,24 @@ impl Attempt<'_> {
         let count = |what: &str| rig.backend.value::<i64>(&format!("SELECT count(*) FROM {what}"));
         let made = match self.write {
             Write::Register => count(&format!("runs WHERE branch = '{mark}' AND state = 'queued'")),
-            Write::Claim => count(&format!(
+            Write::RegisterGroup => count(&format!("runs WHERE run_group = '{mark}'")),
+            // Anything but none would be a second run of the group.
+            Write::Join => count(&format!("runs WHERE run_group = '{mark}'")) - 1,
+            Write::Claim | Write::ClaimShard => count(&format!(
                 "runs r JOIN run_shards s ON s.run_id = r.id WHERE r.id = {id} AND r.state = 'started' AND s.runner = '{mark}'"
             )),
             Write::Renew => {
                 let now = "(unixepoch() * 1000 + 60000)";
-                count(&format!("run_shards WHERE run_id = {id} AND lease_renewed_at > 1 AND lease_expires_at > {now}"))
+                count(&format!("run_shards WHERE run_id = {id} AND lease_expires_at > {now}"))
             }
             Write::Finish => count(&format!("runs WHERE id = {id} AND state = 'ended' AND result = 'failed'")),
+            Write::FinishShard => {
+                count(&format!("run_shards WHERE run_id = {id} AND result = 'failed' AND failed = 2"))
+            }
             Write::Confirm => count(&format!("runs WHERE id = {id} AND stop_outcome = 'killed'")),
+            Write::KeepLate => {
+                count(&format!("run_shards WHERE run_id = {id} AND late_result ->> 'result' = 'failed'"))
+            }
             Write::Cancel => {
                 count(&format!("runs WHERE id = {id} AND state = 'cancelled' AND cancel_reason = '{mark}'"))
             }
@@ -165,6 +221,7 @@ impl Attempt<'_> {
                 assert!(runs == 0 || runs == 2, "{runs} of two runs are cancelled");
                 runs / 2
             }
+            Write::Kill => count(&format!("runs WHERE id = {id} AND kill_by = 'ada@example.com'")),
             Write::CreateProject => count(&format!("projects WHERE slug = '{mark}'")),
             Write::CreateEnvironment => count(&format!("environments WHERE slug = '{mark}'")),
             Write::SetConcurrency => {
@@ -173,19 +230,18 @@ impl Attempt<'_> {
             Write::CreateKey => count(&format!("keys WHERE name = '{mark}'")),
             Write::RevokeKey => count(&format!("keys WHERE id = {id} AND revoked_at IS NOT NULL")),
         };
-        let runs = match self.write {
-            Write::Register => format!("branch = '{mark}'"),
-            _ => format!("id = {id}"),
-        };
-        crate::history::folds(&rig.backend.db(), &runs);
-        let before = match self.write {
-            Write::Claim => Some("queued"),
-            Write::Finish | Write::Cancel | Write::BulkCancel | Write::Renew => Some("started"),
-            Write::Confirm => Some("cancelled"),
+        history::folds(&rig.backend.db(), "true");
+        assert_eq!(history::contradictions(&rig.backend.db()), [""; 0]);
+        // A run whose shard takes part is as far as it was, be the change made or not.
+        let state = match (self.write, made) {
+            (Write::Claim, 0) | (Write::Join, _) => Some("queued"),
+            (Write::Finish | Write::Cancel | Write::BulkCancel, 0) => Some("started"),
+            (Write::Renew | Write::ClaimShard | Write::FinishShard, _) => Some("started"),
+            (Write::Confirm | Write::KeepLate | Write::Kill, _) => Some("cancelled"),
             _ => None,
         };
-        if let (0, Some(before)) = (made, before) {
-            assert_eq!(rig.backend.value::<String>(&format!("SELECT state FROM runs WHERE id = {id}")), before);
+        if let Some(state) = state {
+            assert_eq!(rig.backend.value::<String>(&format!("SELECT state FROM runs WHERE id = {id}")), state);
         }
         made
     }
@@ -202,18 +258,37 @@ impl Attempt<'_> {
                     backend.value(&format!("SELECT id FROM runs WHERE branch = '{mark}' ORDER BY id DESC LIMIT 1"));
                 assert_eq!(data["test_run"]["id"], stored);
             }
-            Write::Claim => {
-                let stored: String = backend.value(&format!("SELECT lease_token FROM run_shards WHERE run_id = {id}"));
+            Write::RegisterGroup => {
+                let stored: i64 = backend.value(&format!("SELECT id FROM runs WHERE run_group = '{mark}'"));
+                assert_eq!(data["test_run"]["id"], stored);
+                // Only a later request joins: one that was answered late made the run itself.
+                let joins = self.idempotency_key.is_none() && self.made_before.get() == 1;
+                assert_eq!(data["joined"], joins, "{answer:?}");
+            }
+            Write::Join => assert_eq!((&data["test_run"]["id"], &data["joined"]), (&json!(id), &json!(true))),
+            Write::Claim | Write::ClaimShard => {
+                let stored: String = backend
+                    .value(&format!("SELECT lease_token FROM run_shards WHERE run_id = {id} AND runner = '{mark}'"));
                 assert_eq!(data["lease"]["token"], json!(stored));
+                let shard = self.body["shard"].as_i64().unwrap_or(1);
+                assert_eq!(data["test_run"], json!({"id": id, "state": "started", "shard": shard}));
             }
             Write::Renew => assert_eq!(data["state"], "started"),
             Write::Finish => assert_eq!(data["test_run"], json!({"id": id, "state": "ended", "result": "failed"})),
-            Write::Confirm => assert!(answer.message().contains("cancelled it"), "{answer:?}"),
+            Write::FinishShard => {
+                assert_eq!(data["test_run"], json!({"id": id, "state": "started", "result": null}));
+                assert_eq!(data["shard"], json!({"shard": 1, "state": "ended", "result": "failed"}));
+            }
+            Write::Confirm | Write::KeepLate => {
+                assert!(answer.message().contains("cancelled it"), "{answer:?}");
+                assert_eq!(json["late_result_kept"], self.write == Write::KeepLate, "{answer:?}");
+            }
             Write::Cancel => assert!(answer.message().contains("is cancelled: ada@example.com"), "{answer:?}"),
             Write::BulkCancel => {
                 let ids: Vec<_> = data["cancelled"].as_array().into_iter().flatten().map(|run| &run["id"]).collect();
                 assert_eq!(json!(ids), self.body["ids"], "{answer:?}");
             }
+            Write::Kill => assert!(answer.message().contains("is being killed: ada@example.com"), "{answer:?}"),
             Write::CreateProject => assert_eq!(data["project"]["slug"], json!(mark)),
             Write::CreateEnvironment => assert_eq!(data["environment"]["slug"], json!(mark)),
             Write::SetConcurrency => assert_eq!(data["project"]["concurrency"], self.body),
