@@ -4,6 +4,7 @@
 // The Chromium that npm has is for Linux.
 #[cfg(target_os = "linux")]
 mod browsers;
+mod readme;
 mod shards;
 
 use std::fs;
