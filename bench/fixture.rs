@@ -11,8 +11,8 @@ pub const NEW: u8 = 2;
 /// Runs of any history that are over, one cancelled and one ended.
 pub const CANCELLED: i64 = 7;
 pub const ENDED: i64 = 8;
-/// The lease token of every run that has one.
-const LEASE: &str = "a-lease-token-as-long-as-real";
+/// The lease token of every shard: each is the only one of its run.
+const LEASE: &str = "00.1.a-token-as-long-as-one";
 /// When everything in the fixture happened, in ms: before any clock here.
 pub const THEN: i64 = 1_750_000_000_000;
 /// When a lease ends that lasts for ever.
@@ -92,22 +92,25 @@ fn project(id: u8) -> String {
 }
 
 /// Runs that are over, as years of use leave them: most ended, some cancelled. Past the triggers, which would take a
-/// minute for a million: between [`UNGUARD`] and [`guard`].
+/// minute for a million: between [`unguard`] and [`guard`].
 pub fn history(ids: &Range<i64>) -> String {
     format!(
         "WITH RECURSIVE n (i) AS (SELECT {first} UNION ALL SELECT i + 1 FROM n WHERE i < {last})
-         INSERT INTO runs (id, project_id, environment_id, state, result, request_id, created_at, created_by, waiting_since, branch,
-             build, tags, runner, lease_token, lease_renewed_at, lease_expires_at, started_at, started_by, claim_request_id,
-             ended_at, ended_by, finish_request_id, counts, cancelled_at, cancel_reason, cancel_cause, cancel_by, cancel_request_id,
-             stop_outcome, stop_closed_at)
-         SELECT i, 1, 1, iif(i % 7, 'ended', 'cancelled'), iif(i % 7, iif(i % 5, 'passed', 'failed'), NULL), 'r' || i, {THEN} + i, 'ada@example.com',
-             {THEN} + i, 'branch-' || (i % 50), json_object('branch', 'branch-' || (i % 50), 'commit', printf('%040x', i)), '[\"e2e\"]', 'ci-7',
-             '{LEASE}', {THEN} + i, {NEVER}, {THEN} + i, 'ada@example.com', 'c' || i,
-             iif(i % 7, {THEN} + i, NULL), iif(i % 7, 'ada@example.com', NULL), iif(i % 7, 'f' || i, NULL),
+         INSERT INTO runs (id, project_id, environment_id, version, state, result, request_id, created_at, created_by, waiting_since, branch,
+             build, tags, finished_shards, started_at, started_by, ended_at, ended_by, counts, cancelled_at, cancel_reason, cancel_cause,
+             cancel_by, cancel_request_id, stop_outcome, stop_closed_at)
+         SELECT i, 1, 1, iif(i % 7, 3, 4), iif(i % 7, 'ended', 'cancelled'), iif(i % 7, iif(i % 5, 'passed', 'failed'), NULL), 'r' || i, {THEN} + i,
+             'ada@example.com', {THEN} + i, 'branch-' || (i % 50), json_object('branch', 'branch-' || (i % 50), 'commit', printf('%040x', i)),
+             '[\"e2e\"]', i % 7 > 0, {THEN} + i, 'ada@example.com', iif(i % 7, {THEN} + i, NULL), iif(i % 7, 'ada@example.com', NULL),
              iif(i % 7, '{{\"total\":9,\"success\":9,\"failed\":0,\"skipped\":0,\"flaky\":0}}', NULL),
              iif(i % 7, NULL, {THEN} + i), iif(i % 7, NULL, 'wrong branch'), iif(i % 7, NULL, 'user'), iif(i % 7, NULL, 'ada@example.com'),
              iif(i % 7, NULL, 'x' || i), iif(i % 7, NULL, 'graceful'), iif(i % 7, NULL, {THEN} + i)
          FROM n;
+         INSERT INTO run_shards (run_id, shard, state, result, counts, runner, lease_token, lease_renewed_at, lease_expires_at, started_at,
+             started_by, claim_request_id, ended_at, finish_request_id, stop_outcome, stop_closed_at)
+         SELECT id, 1, state, result, counts, 'ci-7', '{LEASE}', started_at, {NEVER}, started_at, started_by, 'c' || id, ended_at,
+             iif(ended_at IS NULL, NULL, 'f' || id), stop_outcome, stop_closed_at
+         FROM runs WHERE id BETWEEN {first} AND {last};
          INSERT INTO run_events (run_id, step, at, from_state, to_state, cause, by)
          SELECT id, s.step, created_at, s.before, CASE s.step WHEN 2 THEN 'queued' WHEN 3 THEN 'started' ELSE state END, 'history', created_by
          FROM runs JOIN (SELECT 2 AS step, NULL AS before UNION ALL SELECT 3, 'queued' UNION ALL SELECT 4, 'started') s
@@ -117,11 +120,15 @@ pub fn history(ids: &Range<i64>) -> String {
     )
 }
 
-/// Drops the triggers that [`history`] goes past.
-pub const UNGUARD: &str =
-    "DROP TRIGGER runs_registered; DROP TRIGGER runs_supersede; DROP TRIGGER run_events_are_true;";
+/// The triggers that [`history`] goes past.
+const GUARDS: [&str; 4] = ["runs_registered", "runs_supersede", "run_shards_claimed", "run_events_are_true"];
 
-/// Creates again what [`UNGUARD`] dropped.
+/// Drops them.
+pub fn unguard() -> String {
+    GUARDS.map(|name| format!("DROP TRIGGER {name};")).concat()
+}
+
+/// Creates them again.
 pub fn guard() -> String {
     let schema = include_str!("../schema.sql");
     let trigger = |name: &str| {
@@ -129,8 +136,13 @@ pub fn guard() -> String {
         let (body, _) = rest.split_once("\nEND;").expect("its end");
         format!("CREATE TRIGGER {name} {body}\nEND;\n")
     };
-    ["runs_registered", "runs_supersede", "run_events_are_true"].map(trigger).concat()
+    GUARDS.map(trigger).concat()
 }
+
+/// The runners of cancelled runs confirm that they have stopped: until then each tick looks at them.
+pub const CONFIRM_STOPS: &str = "UPDATE run_shards
+    SET state = 'cancelled', stop_outcome = 'graceful', stop_closed_at = (SELECT cancelled_at FROM runs WHERE id = run_id)
+    WHERE state = 'started' AND run_id IN (SELECT id FROM runs WHERE stop_outcome = 'stopping');";
 
 /// Runs of a project that a runner holds until `lease_expires_at`, by the way that real ones take.
 pub fn started(project: u8, ids: &Range<i64>, lease_expires_at: i64) -> String {
@@ -138,9 +150,10 @@ pub fn started(project: u8, ids: &Range<i64>, lease_expires_at: i64) -> String {
         "WITH RECURSIVE n (i) AS (SELECT {first} UNION ALL SELECT i + 1 FROM n WHERE i < {last})
          INSERT INTO runs (id, project_id, environment_id, state, request_id, created_at, created_by, waiting_since, branch)
          SELECT i, {project}, {project}, 'queued', 'r' || i, {THEN}, 'ada@example.com', {THEN}, 'main' FROM n;
-         UPDATE runs SET state = 'started', lease_token = '{LEASE}', lease_renewed_at = {THEN}, lease_expires_at = {lease_expires_at},
-             started_at = {THEN}, started_by = 'ada@example.com', claim_request_id = 'c' || id, runner = 'ci-7'
-         WHERE id BETWEEN {first} AND {last};",
+         INSERT INTO run_shards (run_id, shard, state, lease_token, lease_renewed_at, lease_expires_at, started_at, started_by,
+             claim_request_id, runner)
+         SELECT id, 1, 'started', '{LEASE}', {THEN}, {lease_expires_at}, {THEN}, 'ada@example.com', 'c' || id, 'ci-7'
+         FROM runs WHERE id BETWEEN {first} AND {last};",
         first = ids.start,
         last = ids.end - 1,
     )

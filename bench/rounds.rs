@@ -67,7 +67,7 @@ impl<'a> Arena<'a> {
     pub fn new(built: &'a Built) -> Self {
         let backend = Backend::start();
         backend.sql(&fixture::projects());
-        backend.sql(fixture::UNGUARD);
+        backend.sql(&fixture::unguard());
         backend.sql(&fixture::history(&(1..HISTORY + 1)));
         backend.sql(&fixture::guard());
         let workers = PEERS.map(|peer| (peer, built.start(peer, &backend.address.to_string())));

@@ -15,7 +15,7 @@ pub type Rows = (u64, u64);
 pub struct Counted {
     pub runs: i64,
     pub requests: BTreeMap<(Peer, Op), Rows>,
-    /// A tick while every run is over.
+    /// A tick while every run is over and has stopped.
     pub idle_tick: Rows,
     /// A tick that finds nothing to do among [`SWEPT`] runs that go on.
     pub busy_tick: Rows,
@@ -60,7 +60,7 @@ pub fn count(built: &Built, sizes: &[i64]) -> Vec<Counted> {
     let mut counted = Vec::new();
     for &size in sizes {
         eprintln!("bench: counting rows at {size} runs");
-        script(fixture::UNGUARD);
+        script(&fixture::unguard());
         loop {
             let missing = size - take(0).end + 1;
             if missing <= 0 {
@@ -92,11 +92,12 @@ pub fn count(built: &Built, sizes: &[i64]) -> Vec<Counted> {
                 );
                 requests.insert((peer, op), rows());
                 if op == Op::Heartbeat {
-                    // No longer for the sweeper.
+                    // Over, as all others are by then.
                     ask(&workerd.address(peer::socket(Peer::Estop)), &Op::Cancel.request(OLD, id));
                 }
             }
         }
+        script(fixture::CONFIRM_STOPS);
         let idle_tick = tick(THEN + 60_000);
         let stale = take(i64::try_from(SWEPT).expect("few"));
         script(&fixture::started(OLD, &stale, THEN + 60_000));

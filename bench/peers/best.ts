@@ -1,7 +1,7 @@
 // The best that TypeScript can do with our design: Hono around exactly our statements, one batch a request.
 
 import { Hono, type Context } from 'hono';
-import { beat, cancelled, error, over, reach, sha256, windowed } from './common';
+import { beat, cancelled, error, over, reach, sha256, shardOf, windowed } from './common';
 import sql from './statements.json';
 
 type App = { Bindings: { DB: any } };
@@ -61,11 +61,13 @@ app.post('/api/test-runs/:id{[1-9][0-9]*}/heartbeat', async (c) => {
   const id = Number(c.req.param('id'));
   const body = await c.req.json().catch(() => null);
   if (typeof body?.lease !== 'string') return c.json(error('Field `lease`: a text.'), 400);
-  const now = Date.now();
+  const shard = shardOf(body.lease);
+  const { counts } = body;
   const [, explained] = await batch(c,
-    [sql.renew, id, body.lease, now, LEASE, STOP_LIMIT], [sql.diagnose_heartbeat, id, body.lease]);
+    [sql.renew, id, shard, body.lease, Date.now(), LEASE, STOP_LIMIT, counts ? JSON.stringify(counts) : null, counts?.failed ?? 0],
+    [sql.diagnose_heartbeat, id, shard, body.lease]);
   const run = explained[0] ? JSON.parse(explained[0]) : null;
-  if (run?.state !== 'started' && run?.state !== 'cancelled') return c.json(error('This lease does not hold the test run.'), 409);
+  if (run?.shard !== 'started' && run?.stop_outcome !== 'lost') return c.json(error('This lease does not hold the test run.'), 409);
   return c.json(beat(run, GRACE_SECONDS));
 });
 

@@ -6,6 +6,9 @@ export async function sha256(text: string): Promise<string> {
   return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
+/** The shard that a lease's token is of: they are like `00.3.rVqZ…`. */
+export const shardOf = (token: string): number => Number(token.split('.')[1] ?? 1) || 0;
+
 /** A moment in ms as the API gives it. */
 export const iso = (ms?: number | null): string | null => (ms == null ? null : new Date(ms).toISOString());
 
@@ -24,7 +27,7 @@ export const beat = (run: any, graceSeconds: number): any => ({
     lease: { expires_at: iso(run.lease_expires_at) },
     stop: run.state !== 'cancelled' ? null : {
       reason: run.cancel_reason, cause: run.cancel_cause, by: run.cancel_by, at: iso(run.cancelled_at),
-      grace_seconds: graceSeconds, lease_lost: run.stop_outcome === 'lost',
+      grace_seconds: graceSeconds, lease_lost: run.stop_outcome === 'lost', kill: run.kill_at != null,
     },
   },
 });

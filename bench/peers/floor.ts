@@ -1,6 +1,6 @@
 // The floor: a bare Worker around exactly our statements. No framework, no validation, no refusals.
 
-import { beat, cancelled, over, sha256, windowed } from './common';
+import { beat, cancelled, over, sha256, shardOf, windowed } from './common';
 import sql from './statements.json';
 
 export default {
@@ -12,8 +12,11 @@ export default {
       return answers.map(({ results }: any) => results.map((result: any) => result.row));
     };
     if (verb === 'heartbeat') {
-      const { lease } = await request.json() as any;
-      const [, explained] = await batch([sql.renew, +id, lease, now, 120_000, 300_000], [sql.diagnose_heartbeat, +id, lease]);
+      const { lease, counts } = await request.json() as any;
+      const shard = shardOf(lease);
+      const [, explained] = await batch(
+        [sql.renew, +id, shard, lease, now, 120_000, 300_000, counts ? JSON.stringify(counts) : null, counts?.failed ?? 0],
+        [sql.diagnose_heartbeat, +id, shard, lease]);
       return Response.json(beat(JSON.parse(explained[0]), 10));
     }
     const key = await sha256(request.headers.get('authorization')!.slice(7));

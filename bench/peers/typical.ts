@@ -2,7 +2,7 @@
 // The UPDATE is guarded, the key is hashed, scopes and projects are checked. Its total is exact: it counts all runs.
 
 import { Hono } from 'hono';
-import { beat, cancelled, error, iso, over, page, sha256 } from './common';
+import { beat, cancelled, error, iso, over, page, sha256, shardOf } from './common';
 
 type Key = { id: number; project_id: number; user: string; can_read: number; can_cancel: number };
 type App = { Bindings: { DB: any }; Variables: { key: Key } };
@@ -16,13 +16,19 @@ app.post('/api/test-runs/:id{[1-9][0-9]*}/heartbeat', async (c) => {
   const id = Number(c.req.param('id'));
   const body = await c.req.json().catch(() => null);
   if (typeof body?.lease !== 'string') return c.json(error('Field `lease`: a text.'), 400);
-  const run = await c.env.DB.prepare('SELECT * FROM runs WHERE id = ? AND lease_token = ?').bind(id, body.lease).first();
-  if (!run || !['started', 'cancelled'].includes(run.state)) return c.json(error('This lease does not hold the test run.'), 409);
+  const shard = shardOf(body.lease);
+  const run = await c.env.DB.prepare(
+    `SELECT r.state, r.cancel_reason, r.cancel_cause, r.cancel_by, r.cancelled_at, r.kill_at,
+            s.state AS shard, s.lease_expires_at, s.stop_outcome
+      FROM run_shards s JOIN runs r ON r.id = s.run_id WHERE s.run_id = ? AND s.shard = ? AND s.lease_token = ?`,
+  ).bind(id, shard, body.lease).first();
+  if (run?.shard !== 'started' && run?.stop_outcome !== 'lost') return c.json(error('This lease does not hold the test run.'), 409);
   const now = Date.now();
+  const { counts } = body;
   const renewed = await c.env.DB.prepare(
-    `UPDATE runs SET lease_renewed_at = ?, lease_expires_at = ? WHERE id = ? AND lease_token = ? AND state = 'started'
-      RETURNING lease_expires_at`,
-  ).bind(now, now + LEASE, id, body.lease).first();
+    `UPDATE run_shards SET lease_renewed_at = ?, lease_expires_at = ?, counts = coalesce(?, counts), failed = max(failed, ?)
+      WHERE run_id = ? AND shard = ? AND lease_token = ? AND state = 'started' RETURNING lease_expires_at`,
+  ).bind(now, now + LEASE, counts ? JSON.stringify(counts) : null, counts?.failed ?? 0, id, shard, body.lease).first();
   return c.json(beat({ ...run, ...renewed }, GRACE_SECONDS));
 });
 
@@ -44,7 +50,7 @@ app.post('/api/test-runs/:id{[1-9][0-9]*}/cancel', async (c) => {
   const body = await c.req.json().catch(() => null);
   if (body === null || (body.reason != null && typeof body.reason !== 'string')) return c.json(error('Field `reason`: a text.'), 400);
   const find = () => c.env.DB.prepare(
-    'SELECT state, result, error_code, ended_at, cancelled_at, cancel_by, lease_token FROM runs WHERE id = ? AND project_id = ?',
+    'SELECT state, result, error_code, ended_at, cancelled_at, cancel_by FROM runs WHERE id = ? AND project_id = ?',
   ).bind(id, key.project_id).first();
   const run = await find();
   if (!run) return c.json(error('There is no such test run.'), 404);
@@ -52,10 +58,10 @@ app.post('/api/test-runs/:id{[1-9][0-9]*}/cancel', async (c) => {
   const now = Date.now();
   const reason = body.reason ?? null;
   const changed = await c.env.DB.prepare(
-    `UPDATE runs SET state = 'cancelled', cancelled_at = ?, cancel_reason = ?, cancel_cause = 'user', cancel_by = ?,
-        cancel_request_id = ?, stop_outcome = ?
+    `UPDATE runs SET version = version + 1, state = 'cancelled', cancelled_at = ?, cancel_reason = ?, cancel_cause = 'user', cancel_by = ?,
+        cancel_request_id = ?, stop_outcome = iif(open_shards = 0, 'never_started', 'stopping')
       WHERE id = ? AND state IN ('pending', 'queued', 'started') RETURNING id`,
-  ).bind(now, reason, key.user, crypto.randomUUID(), run.lease_token === null ? 'never_started' : 'stopping', id).first();
+  ).bind(now, reason, key.user, crypto.randomUUID(), id).first();
   if (!changed) return c.json({ message: over(id, await find()) }, 412);
   // In this schema a trigger has written the event already, and another refuses a second one. Without them a user would
   // write it here: one more round trip.
@@ -71,19 +77,36 @@ const COLUMNS = `r.*, e.slug AS environment_slug, e.name AS environment_name
 
 function shaped(row: any): any {
   return {
-    id: row.id, state: row.state, result: row.result, error_code: row.error_code,
+    id: row.id, version: row.version, state: row.state, result: row.result, error_code: row.error_code,
     environment: { id: row.environment_id, name: row.environment_name, slug: row.environment_slug },
     test_run_branch: row.branch, build: JSON.parse(row.build), metadata: JSON.parse(row.metadata), tags: JSON.parse(row.tags),
-    github_actor: row.github_actor, total_shards: row.total_shards, counts: JSON.parse(row.counts),
-    created_at: iso(row.created_at), created_by: row.created_by, runner: row.runner, started_at: iso(row.started_at),
-    started_by: row.started_by,
-    lease: row.state === 'started' ? { renewed_at: iso(row.lease_renewed_at), expires_at: iso(row.lease_expires_at) } : null,
-    ended_at: iso(row.ended_at), ended_by: row.ended_by,
+    github_actor: row.github_actor, total_shards: row.total_shards, finished_shards: row.finished_shards, counts: JSON.parse(row.counts),
+    created_at: iso(row.created_at), created_by: row.created_by, group: row.run_group, attempt: row.attempt, fail_fast: row.fail_fast,
+    started_at: iso(row.started_at), started_by: row.started_by, ended_at: iso(row.ended_at), ended_by: row.ended_by,
     cancel: row.state === 'cancelled'
       ? { reason: row.cancel_reason, cause: row.cancel_cause, by: row.cancel_by, at: iso(row.cancelled_at) } : null,
     stop: row.state === 'cancelled'
-      ? { outcome: row.stop_terminated ? 'terminated' : row.stop_outcome, confirmed_at: row.stop_outcome === 'lost' ? null : iso(row.stop_closed_at) } : null,
+      ? {
+        ...stopped(row), late_result_at: iso(row.late_at),
+        duration_ms: row.stop_outcome === 'lost' || row.stop_closed_at === null ? null : row.stop_closed_at - row.cancelled_at,
+        kill: row.kill_at === null ? null : { by: row.kill_by, at: iso(row.kill_at) },
+      } : null,
     superseded_by: row.superseded_by, protected: row.protected === 1,
+  };
+}
+
+const stopped = (row: any): any => ({
+  outcome: row.stop_outcome ?? 'stopping', confirmed_at: row.stop_outcome === 'lost' ? null : iso(row.stop_closed_at),
+});
+
+function shapedShard(row: any, cancelled: boolean): any {
+  const late = JSON.parse(row.late_result);
+  return {
+    shard: row.shard, state: row.state, result: row.result, error_code: row.error_code, counts: JSON.parse(row.counts), runner: row.runner,
+    started_at: iso(row.started_at), started_by: row.started_by, ended_at: iso(row.ended_at),
+    lease: row.state === 'started' ? { renewed_at: iso(row.lease_renewed_at), expires_at: iso(row.lease_expires_at) } : null,
+    stop: row.state === 'cancelled' || (row.state === 'started' && cancelled) ? stopped(row) : null,
+    late_result: late && { ...late, at: iso(late.at) }, carried: row.carried === 1,
   };
 }
 
@@ -104,9 +127,12 @@ app.get('/api/test-runs', async (c) => {
 app.get('/api/test-runs/:id{[1-9][0-9]*}', async (c) => {
   const key = c.get('key');
   if (!key.can_read) return c.json(error('This key lacks the scope read.'), 403);
-  const run = await c.env.DB.prepare(`SELECT ${COLUMNS} WHERE r.id = ? AND r.project_id = ?`)
-    .bind(Number(c.req.param('id')), key.project_id).first();
-  return run ? c.json({ data: { test_run: shaped(run) } }) : c.json(error('There is no such test run.'), 404);
+  const id = Number(c.req.param('id'));
+  const run = await c.env.DB.prepare(`SELECT ${COLUMNS} WHERE r.id = ? AND r.project_id = ?`).bind(id, key.project_id).first();
+  if (!run) return c.json(error('There is no such test run.'), 404);
+  const { results } = await c.env.DB.prepare('SELECT * FROM run_shards WHERE run_id = ? ORDER BY shard').bind(id).all();
+  const shards = results.map((row: any) => shapedShard(row, run.state === 'cancelled'));
+  return c.json({ data: { test_run: { ...shaped(run), shards } } });
 });
 
 export default app;

@@ -126,7 +126,7 @@ pub const NEVER: [(&str, &str); 30] = [
         "carries a shard that had not passed before",
         "SELECT r.id FROM run_shards s JOIN runs r ON r.id = s.run_id WHERE s.carried = 1 AND NOT EXISTS (SELECT 1 FROM runs p \
             JOIN run_shards q ON q.run_id = p.id AND q.shard = s.shard WHERE p.project_id = r.project_id AND p.run_group = r.run_group \
-                AND p.attempt < r.attempt AND q.result = 'passed' AND (q.started_at, q.ended_at) = (s.started_at, s.ended_at))",
+                AND (p.environment_id, p.total_shards) = (r.environment_id, r.total_shards) AND p.attempt < r.attempt AND q.result = 'passed' AND (q.started_at, q.ended_at) = (s.started_at, s.ended_at))",
     ),
     (
         "has a shard that it cannot have",

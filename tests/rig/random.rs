@@ -12,6 +12,7 @@ impl Random {
     }
 
     /// The same, for what the database counts.
+    #[allow(dead_code, reason = "the rig's part")]
     pub fn number(&mut self, most: i64) -> i64 {
         i64::try_from(self.below(most.unsigned_abs())).expect("small")
     }

@@ -45,9 +45,12 @@ pub enum Try {
     },
 }
 
+/// When a lease has run out that had run out before the race, and no other.
+const SOON: i64 = 60_000;
+/// When every lease has.
+pub const LATE: i64 = 3_600_000;
 /// When every timeout that there is has run out.
-pub const ALL_CLOCKS: i64 = 7 * HOUR;
-const HOUR: i64 = 3_600_000;
+pub const LAST: i64 = 7 * LATE;
 
 impl Try {
     fn any(random: &mut Random, shards: i64) -> Self {
@@ -61,8 +64,9 @@ impl Try {
             6 => Try::Finish { shard, own: false, failed, broke: false },
             7..=10 => Try::Finish { shard, own: true, failed: failed / 2, broke: random.below(6) == 0 },
             11..=13 => Try::Heartbeat { shard, failed: (random.below(2) == 0).then_some(failed) },
-            // Long before any clock has run out, when the lease has lapsed, and when the run is over-age too.
-            _ => Try::Tick { after: [0, HOUR, ALL_CLOCKS][usize::try_from(random.below(3)).expect("small")] },
+            _ => {
+                Try::Tick { after: [0, SOON, SOON, SOON, LATE, LAST][usize::try_from(random.below(6)).expect("small")] }
+            }
         }
     }
 
@@ -98,13 +102,13 @@ impl Raced {
         let group = format!("soak {round}");
         let total = 1 + random.number(3);
         let mut body = json!({"environment": "staging", "group": group, "total_shards": total, "attempt": 1});
-        if random.below(3) == 0 {
+        if random.below(2) == 0 {
             body["fail_fast"] = json!(2);
         }
         let id = shards::register(project, &body);
-        let claim = |shard| match random.below(6) {
+        let claim = |shard| match random.below(7) {
             0 | 1 => Shard::Unclaimed,
-            2 => {
+            2 | 3 => {
                 let lease = shards::claim(project, id, shard);
                 rig.backend.sql(&format!(
                     "UPDATE run_shards SET lease_renewed_at = started_at, lease_expires_at = started_at \
@@ -210,11 +214,11 @@ fn a_run_that_everybody_pulls_at_ends_once_and_each_is_told_the_truth() {
         }
         let answers = raced.race(&rig, &project, &tries);
         rig.backend.heal();
+        assert_eq!(history::contradictions(&rig.backend.db()), [""; 0], "{raced:?}: {tries:?} {answers:#?}");
         *ends.entry(verdict::check(&rig, &raced, &tries, &answers)).or_default() += 1;
     }
     history::folds(&rig.backend.db(), "true");
-    assert_eq!(history::contradictions(&rig.backend.db()), [""; 0]);
     println!("soak: {runs} runs from seed {seed}, over as {ends:?}");
     // Otherwise nothing was raced for.
-    assert!(runs < 100 || ends.len() >= 12, "{ends:?}");
+    assert!(runs < 100 || ends.len() >= 10, "{ends:?}");
 }

@@ -50,7 +50,7 @@ const GOOD: &str = "
 ";
 
 /// Each sentence, and how a run comes to be what it says: past every rule.
-const TAMPERED: [(&str, &str); 45] = [
+const TAMPERED: [(&str, &str); 47] = [
     ("is over without one event of its end", "DELETE FROM run_events WHERE run_id = 1 AND step = 4"),
     ("has an end that its event tells otherwise", "UPDATE run_events SET by = 'eve' WHERE run_id = 4 AND step = 4"),
     ("has a claim that its event tells otherwise", "UPDATE runs SET started_by = 'eve' WHERE id = 1"),
@@ -88,6 +88,8 @@ const TAMPERED: [(&str, &str); 45] = [
         "carries a shard that had not passed before",
         "UPDATE run_shards SET started_at = 19 WHERE run_id = 2 AND shard = 1",
     ),
+    ("carries a shard that had not passed before", "UPDATE runs SET total_shards = 3 WHERE id = 1"),
+    ("carries a shard that had not passed before", "UPDATE runs SET environment_id = 2 WHERE id = 1"),
     ("has a shard that it cannot have", "UPDATE run_shards SET shard = 3 WHERE run_id = 1 AND shard = 2"),
     ("has a shard that it cannot have", "UPDATE run_shards SET run_id = 99 WHERE run_id = 5"),
     ("counts its shards otherwise than they are", "UPDATE runs SET open_shards = 2 WHERE id = 2"),

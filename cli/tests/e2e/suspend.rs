@@ -6,7 +6,9 @@ use crate::client::{Project, Server, eventually};
 use crate::proxy::{Mode, Proxy};
 use crate::support::{Running, processes, run, start_at};
 
-const OBEYS: &str = "trap 'exit 0' INT; echo pid=$$; while :; do sleep 0.05; done";
+/// It starts nothing: a shell that is about to start a command, and whose child is suspended before it is one, waits for
+/// that child (vfork) and cannot be suspended itself.
+const OBEYS: &str = "trap 'exit 0' INT; echo pid=$$; while :; do read line; done";
 
 fn is_suspended(pid: &str) -> bool {
     processes().iter().any(|process| process.pid == pid && process.state.starts_with('T'))
@@ -94,6 +96,18 @@ fn a_suspended_command_does_not_survive_its_estop() {
     running.signal(Signal::KILL);
     running.says("stopped gracefully");
     assert!(!crate::support::lives(&pid));
+}
+
+#[test]
+fn a_guard_that_is_stopped_goes_on() {
+    let project = Project::new();
+    let mut running = run(&project, &[], OBEYS);
+    running.word_after("pid=");
+    let guard = running.guard(None);
+    kill_process(guard, Signal::STOP).expect("it lives");
+    eventually("a guard that goes on", || (!is_suspended(&guard.as_raw_pid().to_string())).then_some(()));
+    running.signal(Signal::KILL);
+    running.says("stopped gracefully");
 }
 
 #[test]

@@ -107,9 +107,10 @@ fn ctrl_c_reaches_the_command_whether_or_not_it_has_the_terminal() {
 #[test]
 fn ctrl_z_suspends_the_command_whether_or_not_it_has_the_terminal() {
     let project = Project::new();
+    // While it waits, it starts nothing, as in suspend.rs.
     for reads in ["", "read x; "] {
         let script = format!(
-            "trap : INT; $ESTOP run -- sh -c 'trap \"exit 9\" INT; echo ready; {reads}echo on; while :; do sleep 0.1; done'; echo \"code $?\""
+            "trap : INT; $ESTOP run -- sh -c 'trap \"exit 9\" INT; echo ready; {reads}sleep 1000 & echo on; wait'; echo \"code $?\""
         );
         let (mut terminal, mut child) = Terminal::running(&script, &project);
         terminal.shows("ready");

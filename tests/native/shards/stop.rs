@@ -140,6 +140,10 @@ fn a_kill_reaches_every_shard_that_is_still_stopping() {
     suite.confirm(1, "graceful");
     assert_eq!(data(&suite.heartbeat(2))["stop"]["kill"], false);
     assert_eq!(suite.world.ask(&kill::OPERATION, suite.id, &json!({})).status, 200);
+    let ordered = suite.shown()["stop"]["kill"].clone();
+    suite.world.pass(1000);
+    assert_eq!(suite.world.ask(&kill::OPERATION, suite.id, &json!({})).status, 200);
+    assert_eq!(suite.shown()["stop"]["kill"], ordered, "a second order adds nothing to the first");
     for shard in 2..=3 {
         assert_eq!(data(&suite.heartbeat(shard))["stop"]["kill"], true);
         suite.confirm(shard, "killed");

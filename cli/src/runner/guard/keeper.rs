@@ -6,7 +6,7 @@ use std::process::{ChildStdin, Command, Stdio};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use rustix::process::Pid;
+use rustix::process::{self, Pid};
 
 use super::{Message, Watch};
 use crate::clock;
@@ -71,10 +71,15 @@ impl<'a> Keeper<'a> {
         self.tell(&Message::Started(command.as_raw_pid()));
     }
 
-    /// Starts another guard if this event is the death of the one there was. Returns whether it is.
+    /// Starts another guard if this event is the death of the one there was. Returns whether it is. One that was stopped
+    /// goes on: until it has a session of its own, Ctrl-Z at a terminal reaches it, too.
     pub fn replaces_guard(&mut self, event: &Event) -> bool {
-        let Event::Child(pid, ChildStatus::Exited(_)) = event else { return false };
+        let Event::Child(pid, status) = event else { return false };
         if self.guard() != Some(*pid) {
+            return false;
+        }
+        if let ChildStatus::Stopped(_) = status {
+            let _ = process::kill_process(*pid, process::Signal::CONT);
             return false;
         }
         self.guard = None;
