@@ -1,7 +1,7 @@
 -- Which project's hub tells of a run.
 --
 -- ?1 key's SHA-256   ?2 now (ms)   ?3 run
--- Plan: (hash=?), INTEGER PRIMARY KEY
+-- Plan: (hash=?), runs_by_project
 -- Row: {key, project}; project is null if the key may not see the run
 SELECT json_object(
            'key', json_object('id', k.id, 'is', CASE WHEN k.id IS NULL THEN 'unknown' WHEN k.revoked_at IS NOT NULL THEN 'revoked'
