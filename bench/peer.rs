@@ -124,12 +124,14 @@ impl Built {
 const config :Workerd.Config = (
   services = [
     (name = "peer", worker = {worker}),
+    {hubs},
     (name = "d1", external = (address = "{address}", http = ()))
   ],
   sockets = [(name = "peer", address = "127.0.0.1:0", http = (), service = "peer")]
 );
 "#,
-            worker = worker(peer)
+            worker = worker(peer),
+            hubs = process::HUBS,
         );
         Workerd::start(&config, self.files(peer), &["peer"])
     }
@@ -158,6 +160,7 @@ const config :Workerd.Config = (
       durableObjectNamespaces = [(className = "Database", uniqueKey = "bench", enableSql = true)],
       durableObjectStorage = (localDisk = "disk")
     )),
+    {hubs},
     (name = "disk", disk = (path = ".", writable = true)),
     (name = "driver", worker = {driver})
   ],
@@ -170,6 +173,7 @@ const config :Workerd.Config = (
 "#,
             date = process::compatibility_date(),
             driver = process::driver("index"),
+            hubs = process::HUBS,
         );
         let names = PEERS.map(Peer::module);
         Workerd::start(&config, &files, &[&names[..], &["database", "driver"]].concat())

@@ -38,7 +38,13 @@ export async function tellHub(env, project, runs, ms) {
   if (!(await told).ok) throw new Error("the hub did not take it");
 }
 
-/** Opens a WebSocket to a project's hub; it hears what these tags name. Gives the response that switches protocols. */
-export async function openLine(env, project, tags) {
-  return hub(env, project).fetch("http://hub/", { headers: { upgrade: "websocket", "x-estop-tags": tags } });
+/**
+ * Opens a WebSocket to a project's hub; it hears what these tags name. Gives the response that switches protocols, or rejects
+ * if there is none within `ms` milliseconds. An AbortSignal would close the socket later, too.
+ */
+export async function openLine(env, project, tags, ms) {
+  const opened = hub(env, project).fetch("http://hub/", { headers: { upgrade: "websocket", "x-estop-tags": tags } });
+  let timer;
+  const deadline = new Promise((_, reject) => (timer = setTimeout(reject, ms)));
+  return Promise.race([opened, deadline]).finally(() => clearTimeout(timer));
 }

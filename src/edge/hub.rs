@@ -28,10 +28,10 @@ extern "C" {
     #[wasm_bindgen(js_name = tellHub)]
     fn tell_hub(env: &JsValue, project: &str, runs: &str, ms: f64) -> Promise;
     #[wasm_bindgen(js_name = openLine)]
-    fn open_line(env: &JsValue, project: &str, tags: &str) -> Promise;
+    fn open_line(env: &JsValue, project: &str, tags: &str, ms: f64) -> Promise;
 }
 
-/// How long a hub may take to be told. Nobody waits for it.
+/// How long a hub may take to be told, or to take a socket. Milliseconds.
 const DEADLINE: f64 = 5000.0;
 
 /// How often the keys of open sockets are looked up, while there are any.
@@ -51,7 +51,8 @@ pub async fn tell(env: Env, news: Vec<News>) {
 
 /// Opens a line to a hub: the answer that switches protocols, or nothing if there is no hub that takes it.
 pub async fn open(env: &Env, line: &Line) -> Option<Response> {
-    let answer = JsFuture::from(open_line(env, &line.project.to_string(), &line.tags.join(","))).await.ok()?;
+    let answer =
+        JsFuture::from(open_line(env, &line.project.to_string(), &line.tags.join(","), DEADLINE)).await.ok()?;
     let answer: worker::web_sys::Response = answer.dyn_into().ok()?;
     (answer.status() == 101).then(|| answer.into())
 }

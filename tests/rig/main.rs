@@ -10,7 +10,10 @@ mod faults;
 mod full;
 mod history;
 mod http;
+mod hub;
 mod input;
+#[path = "../http/line.rs"]
+mod line;
 #[allow(dead_code, reason = "shared with the benchmark, which uses all of it")]
 mod process;
 mod random;

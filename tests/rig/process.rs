@@ -34,7 +34,7 @@ impl Workerd {
     /// It writes into a file: a pipe would wake its reader for every line of the log, at the expense of what is measured.
     pub fn start(config: &str, files: &[PathBuf], sockets: &[&str]) -> Self {
         let folder = std::env::temp_dir().join(format!("estop-workerd-{}", unique()));
-        fs::create_dir(&folder).expect("a folder");
+        fs::create_dir_all(folder.join("hubs")).expect("a folder");
         for file in files {
             let name = file.file_name().expect("a name");
             fs::copy(file, folder.join(name)).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
@@ -145,13 +145,16 @@ pub fn estop(database: &str, admin: &str, change: impl Fn(&str) -> Option<String
       modules = [(name = "index.js", esModule = embed "index.js"), (name = "index_bg.wasm", wasm = embed "index_bg.wasm")],
       compatibilityDate = {date},
       durableObjectNamespaces = [(className = "Hub", uniqueKey = "estop-hub", enableSql = true)],
-      durableObjectStorage = (inMemory = void),
+      durableObjectStorage = (localDisk = "hubs"),
       bindings = [{d1}, (name = "HUB", durableObjectNamespace = "Hub"), (name = "ADMIN_TOKEN", text = "{admin}"), (name = "ESTOP_LOCAL", text = "1"), {vars}]
     )"#,
         date = compatibility_date(),
         d1 = d1(database),
     )
 }
+
+/// The service on which the hubs' alarms are kept: a hub that sleeps forgets what is in memory alone.
+pub const HUBS: &str = r#"(name = "hubs", disk = (path = "hubs", writable = true))"#;
 
 /// A Worker in a configuration that lets the sweeper of `service` tick as if it were the time in the query `at`, and
 /// forwards a POST to the path in the query `to` with its body as a stream of unknown length.

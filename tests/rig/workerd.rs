@@ -28,14 +28,23 @@ impl Rig {
 
     /// With a route `/crash`, after which the Worker stands as if its WebAssembly had trapped.
     pub fn start_that_crashes() -> Self {
-        const CRASH: &str = "import Estop from './index.js'; export default { fetch(request, env, ctx) { \
+        const CRASH: &str = "import Estop from './index.js'; export { Hub } from './index.js'; export default { fetch(request, env, ctx) { \
              if (!request.url.endsWith('/crash')) return new Estop(ctx, env).fetch(request); \
              reportError(new WebAssembly.RuntimeError('unreachable')); return new Response(); } }";
         let module = format!("modules = [(name = \"crash.js\", esModule = \"{CRASH}\"), ");
         Self::of(|estop| estop.replacen("modules = [", &module, 1))
     }
 
-    fn of(change: impl FnOnce(String) -> String) -> Self {
+    /// With a hub that does this with every request.
+    pub fn start_with_hub(fetch: &str) -> Self {
+        let hub = format!(
+            "import Estop from './index.js'; export default Estop; export class Hub {{ async fetch() {{ {fetch}; }} }}"
+        );
+        let module = format!("modules = [(name = \"hub.js\", esModule = \"{hub}\"), ");
+        Self::of(|estop| estop.replacen("modules = [", &module, 1))
+    }
+
+    pub fn of(change: impl FnOnce(String) -> String) -> Self {
         let backend = Backend::start();
         let workerd = Workerd::start(&config(&backend, change), &process::built(), &["main", "driver"]);
         let address = workerd.address("main");
@@ -89,6 +98,7 @@ fn config(backend: &Backend, change: impl FnOnce(String) -> String) -> String {
 const config :Workerd.Config = (
   services = [
     (name = "estop", worker = {estop}),
+    {hubs},
     (name = "d1", external = (address = "{address}", http = ())),
     (name = "driver", worker = {driver})
   ],
@@ -100,6 +110,7 @@ const config :Workerd.Config = (
 "#,
         estop = change(process::estop("d1", ADMIN, setting)),
         address = backend.address,
+        hubs = process::HUBS,
         driver = process::driver("estop"),
     )
 }

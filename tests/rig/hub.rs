@@ -1,0 +1,177 @@
+//! The hub: what it tells whom, what nobody can do to it, and that a cancel does not need it.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tungstenite::Message;
+
+use crate::client::{Project, eventually};
+use crate::line::{Heard, Line};
+use crate::workerd::{Rig, timed};
+
+/// How long nothing must come for it to count as silence. What would come does so in milliseconds.
+const SILENCE: Duration = Duration::from_millis(300);
+
+fn kill(project: &Project, id: i64) {
+    project.post(&format!("/api/test-runs/{id}/kill"), &json!({})).ok();
+}
+
+#[test]
+fn a_shard_hears_its_orders_and_a_watcher_every_change() {
+    let rig = Rig::start();
+    let project = rig.project();
+    let mut feed = Line::of_project(&project);
+    let (id, token) = project.started();
+    let mut line = Line::of_shard(&rig.server, id, &token);
+    project.cancel(id).ok();
+    let order = line.message("stop");
+    assert_eq!((&order["test_run"], &order["version"], &order["stop"]["kill"]), (&json!(id), &json!(3), &json!(false)));
+    assert_eq!(order["stop"], project.heartbeat(id, &token).ok()["data"]["stop"], "the very order of the heartbeat");
+    kill(&project, id);
+    assert_eq!(line.message("stop")["stop"]["kill"], true);
+    project.finish(id, &token);
+    let heard: Vec<Value> = (0..5).map(|_| feed.message("run")["run"].clone()).collect();
+    let states: Vec<(&Value, &Value)> = heard.iter().map(|run| (&run["version"], &run["state"])).collect();
+    let expected = json!([[1, "queued"], [2, "started"], [3, "cancelled"], [4, "cancelled"], [5, "cancelled"]]);
+    assert_eq!(json!(states), expected);
+    let listed = project.get("/api/test-runs").ok()["data"]["test_runs"]["items"][0].clone();
+    assert_eq!(heard.last(), Some(&listed), "the run as it is in the list");
+}
+
+#[test]
+fn one_cancel_reaches_64_shards_at_once() {
+    let rig = Rig::start();
+    let project = rig.project();
+    let body = json!({"environment": "staging", "group": "many", "total_shards": 64});
+    let registered = project.call("PUT", "/api/test-runs", Some(&body)).ok();
+    let id = registered["data"]["test_run"]["id"].as_i64().expect("an id");
+    let mut lines: Vec<Line> = (1..=64)
+        .map(|shard| {
+            let claimed = project.post(&format!("/api/test-runs/{id}/claim"), &json!({"shard": shard})).ok();
+            Line::of_shard(&rig.server, id, claimed["data"]["lease"]["token"].as_str().expect("a token"))
+        })
+        .collect();
+    project.cancel(id).ok();
+    let (_, apart) = timed(|| lines.iter_mut().for_each(|line| assert_eq!(line.message("stop")["test_run"], id)));
+    println!("64 shards have heard it {apart:?} after the cancel's answer");
+    assert!(apart < Duration::from_secs(1), "{apart:?}");
+}
+
+#[test]
+fn nobody_hears_of_another_project() {
+    let rig = Rig::start();
+    let (ours, theirs) = (rig.project(), rig.project());
+    let mut feed = Line::of_project(&theirs);
+    let (id, token) = ours.started();
+    let (other, _) = ours.started();
+    let path = format!("/api/test-runs/{id}/watch");
+    let refused = |headers: &[(&str, &str)]| Line::open(&rig.server, &path, headers).err();
+    let bearer = format!("Bearer {}", theirs.key);
+    assert_eq!(refused(&[("Authorization", &bearer)]), Some(404), "another project's key");
+    assert_eq!(refused(&[]), Some(401));
+    let own = format!("Bearer {}", ours.key);
+    assert_eq!(refused(&[("Estop-Lease", &ours.key), ("Authorization", &own)]), Some(409), "a key is no lease");
+    let elsewhere = Line::open(&rig.server, &format!("/api/test-runs/{other}/watch"), &[("Estop-Lease", &token)]);
+    assert_eq!(elsewhere.err(), Some(409), "another run's lease");
+    let tags = [("Authorization", own.as_str()), ("x-estop-tags", "feed,run:1")];
+    let mut run = Line::open(&rig.server, &format!("/api/test-runs/{other}/watch"), &tags).expect("a line");
+    ours.cancel(id).ok();
+    assert_eq!((feed.within(SILENCE), run.within(SILENCE)), (None, None), "and a client's own tags say nothing");
+}
+
+#[test]
+fn a_client_that_talks_is_cut_off_and_nothing_is_written() {
+    let rig = Rig::start();
+    let project = rig.project();
+    let (id, token) = project.started();
+    let open = || Line::of_shard(&rig.server, id, &token);
+    let mut line = open();
+    line.0.send(Message::text("ping")).expect("a line");
+    assert_eq!(line.next(), Heard::Text("pong".to_owned()));
+    rig.backend.count();
+    for (message, code) in [
+        (Message::text("{}"), 1008),
+        (Message::text("x".repeat(64 * 1024)), 1008),
+        (Message::binary(vec![0; 64 * 1024]), 1003),
+    ] {
+        let mut line = open();
+        rig.backend.count();
+        line.0.send(message).expect("a line");
+        assert_eq!((line.next(), rig.backend.count().0), (Heard::Closed(code), 0));
+    }
+    let mut flood = open();
+    rig.backend.count();
+    for _ in 0..1000 {
+        // Cut off before the last of them.
+        let _ = flood.0.send(Message::text("stop"));
+    }
+    assert!(matches!(flood.next(), Heard::Closed(1006 | 1008)));
+    assert_eq!(rig.backend.count().0, 0);
+    project.cancel(id).ok();
+    assert_eq!(line.message("stop")["test_run"], id, "the others hear on");
+}
+
+#[test]
+fn a_thousand_upgrades_that_nobody_goes_on_with_leave_the_service_as_it_is() {
+    let rig = Rig::start();
+    let project = rig.project();
+    let (id, token) = project.started();
+    let upgrade = format!(
+        "GET /api/test-runs/{id}/watch HTTP/1.1\r\nHost: estop\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nEstop-Lease: {token}\r\n"
+    );
+    let half_open: Vec<TcpStream> = (0..1000)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&rig.address).expect("a connection");
+            // The empty line that ends a request never comes.
+            stream.write_all(upgrade.as_bytes()).expect("a line");
+            stream
+        })
+        .collect();
+    let mut line = Line::of_shard(&rig.server, id, &token);
+    project.cancel(id).ok();
+    assert_eq!(line.message("stop")["test_run"], id);
+    drop(half_open);
+}
+
+/// A revoked key hears nothing more within a minute, and neither does one that has expired.
+#[test]
+fn sockets_of_a_key_that_is_over_are_closed() {
+    let rig = Rig::start();
+    let project = rig.project();
+    let (key, id) = project.key("eve", &["read"], None);
+    let open = |key: &str| {
+        let bearer = format!("Bearer {key}");
+        Line::open(&rig.server, "/api/watch", &[("Authorization", &bearer)]).expect("a line")
+    };
+    let (mut revoked, mut valid) = (open(&key), open(&project.key));
+    assert_eq!(rig.server.admin("DELETE", &format!("/api/keys/{id}"), None).status, 200);
+    assert_eq!(revoked.within(Duration::from_secs(60)), Some(Heard::Closed(4401)));
+    assert_eq!(valid.within(SILENCE), None);
+}
+
+/// Whatever is wrong with the hub, a cancel is answered as fast as ever, and the heartbeat brings the order.
+fn without(hub: &str, rig: &Rig) {
+    let project = rig.project();
+    let (id, token) = project.started();
+    let (answer, took) = timed(|| project.cancel(id));
+    assert_eq!(answer.status, 200, "{hub}: {answer:?}");
+    assert!(took < Duration::from_secs(1), "{hub}: {took:?}");
+    assert_eq!(project.heartbeat(id, &token).ok()["data"]["stop"]["by"], "ada@example.com", "{hub}");
+    let told = || rig.log().lines().any(|line| line.contains(r#""log":"hub""#) && line.contains("not_told"));
+    eventually("a line of the log", || told().then_some(()));
+    let path = format!("/api/test-runs/{id}/watch");
+    let (opened, took) = timed(|| Line::open(&rig.server, &path, &[("Estop-Lease", &token)]).err());
+    assert_eq!(opened, Some(503), "{hub}");
+    assert!(took < Duration::from_secs(8), "{hub}: {took:?}");
+}
+
+#[test]
+fn a_hub_that_is_missing_throws_or_says_nothing_neither_delays_nor_fails_a_cancel() {
+    without("missing", &Rig::of(|estop| estop.replace(r#"(name = "HUB", durableObjectNamespace = "Hub"), "#, "")));
+    without("throwing", &Rig::start_with_hub("throw new Error('overloaded')"));
+    without("refusing", &Rig::start_with_hub("return new Response('', { status: 503 })"));
+    without("silent", &Rig::start_with_hub("return new Promise(() => {})"));
+}
