@@ -701,7 +701,8 @@ END;
 -- What is told of runs, and always in the same words. The views are the Worker's own: no client sees a column of them.
 
 -- A run as `show`, lists and the hub have it: the JSON of the contract's TestRun, without its shards. D1 takes at most 32
--- arguments for a function, so json_set adds the rest.
+-- arguments for a function, so json_set adds the rest. And the order for its runners, while there is something to stop: a
+-- StopOrder but for the grace, which is a setting.
 CREATE VIEW listed_runs AS
 SELECT r.*,
        json_set(json_object(
@@ -728,21 +729,26 @@ SELECT r.*,
                    'by', r.kill_by, 'at', strftime('%Y-%m-%dT%H:%M:%fZ', r.kill_at / 1000.0, 'unixepoch')) END),
                'late_result_at', strftime('%Y-%m-%dT%H:%M:%fZ', r.late_at / 1000.0, 'unixepoch')) END),
            '$.superseded_by', r.superseded_by,
-           '$.protected', json(iif(r.protected, 'true', 'false'))) AS test_run
+           '$.protected', json(iif(r.protected, 'true', 'false'))) AS test_run,
+       CASE WHEN r.stop_outcome = 'stopping' OR r.stop_outcome = 'lost' THEN json_object(
+           'reason', r.cancel_reason, 'cause', r.cancel_cause, 'by', r.cancel_by,
+           'at', strftime('%Y-%m-%dT%H:%M:%fZ', r.cancelled_at / 1000.0, 'unixepoch'),
+           'lease_lost', json(iif(r.stop_outcome = 'lost', 'true', 'false')),
+           'kill', json(iif(r.kill_at IS NULL, 'false', 'true'))) END AS stop_order
   FROM runs r
   JOIN environments e ON e.id = r.environment_id;
 
--- What a change of a run has to tell the hub: {project, runs}. Beside the run itself these are the runs of its concurrency
+-- What a change of a run has to tell the hub: {project, runs: [{id, version, run, stop}]}. Beside the run itself these are the runs of its concurrency
 -- group, which triggers may have changed with it, and those that it took the place of. There are few: a group has one run that
 -- holds it and one that waits.
 CREATE VIEW changed_runs AS
 SELECT r.*,
        json_object('project', r.project_id, 'runs', json((
-           SELECT json_group_array(json(t.test_run))
-             FROM (SELECT r.test_run
+           SELECT json_group_array(json_object('id', t.id, 'version', t.version, 'run', json(t.test_run), 'stop', json(t.stop_order)))
+             FROM (SELECT r.id, r.version, r.test_run, r.stop_order
                     UNION ALL
-                   SELECT o.test_run FROM listed_runs o
+                   SELECT o.id, o.version, o.test_run, o.stop_order FROM listed_runs o
                     WHERE o.project_id = r.project_id AND o.active_group = r.concurrency_group AND o.id <> r.id
                     UNION ALL
-                   SELECT o.test_run FROM listed_runs o WHERE o.superseded_by = r.id AND o.active_group IS NULL) t))) AS news
+                   SELECT o.id, o.version, o.test_run, o.stop_order FROM listed_runs o WHERE o.superseded_by = r.id AND o.active_group IS NULL) t))) AS news
   FROM listed_runs r;

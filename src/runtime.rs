@@ -216,7 +216,7 @@ pub enum Limit {
 pub struct News {
     /// The project.
     pub project: i64,
-    /// A JSON array of runs, as lists have them.
+    /// A JSON array of them: the view `changed_runs` says what it has of each.
     pub runs: Box<RawValue>,
 }
 

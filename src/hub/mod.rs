@@ -3,14 +3,9 @@
 //! It only tells. Whether a run is cancelled is decided in the database, and each message says what was decided there: one
 //! that is lost, late or doubled changes nothing.
 
-use estop_protocol::heartbeat::StopOrder;
-use estop_protocol::run::{Cause, State, StopOutcome};
-use estop_protocol::time::Timestamp;
-use estop_protocol::watch::Message;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::http::json;
 use crate::runtime::Sql;
 
 /// Those of some keys that are still valid: the sockets of the others are closed.
@@ -48,105 +43,68 @@ pub struct Frame {
     pub text: String,
 }
 
-/// What of a run decides who has to hear of it.
+/// A run that has changed, as the view `changed_runs` gives it.
 #[derive(Deserialize)]
-struct Run {
+struct Changed<'a> {
     id: i64,
     version: i64,
-    state: State,
-    cancel: Option<Cancel>,
-    stop: Option<Stop>,
+    #[serde(borrow)]
+    run: &'a RawValue,
+    /// The order for its runners, but for the grace; none while there is nothing to stop.
+    #[serde(borrow)]
+    stop: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
-struct Cancel {
-    reason: Option<String>,
-    cause: Cause,
-    by: String,
-    at: Timestamp,
-}
-
-#[derive(Deserialize)]
-struct Stop {
-    outcome: StopOutcome,
-    kill: Option<serde::de::IgnoredAny>,
-}
-
-/// The frames for runs that have changed: a JSON array of runs, as lists have them. What cannot be read is not told.
+/// The frames for runs that have changed: what [`crate::runtime::News`] has of them. The database has written all of it but for
+/// the grace, so it is passed on as it is; tests hold it to [`estop_protocol::watch::Message`].
 pub fn frames(runs: &str, grace_seconds: i64) -> Vec<Frame> {
-    let runs: Vec<&RawValue> = serde_json::from_str(runs).unwrap_or_default();
+    let runs: Vec<Changed> = serde_json::from_str(runs).unwrap_or_default();
     let mut frames = Vec::new();
-    for text in runs {
-        let Ok(known) = serde_json::from_str::<Run>(text.get()) else { continue };
-        let told = json(&Message::Run { run: text });
-        if let Some(stop) = known.order(grace_seconds) {
-            let order = Message::<()>::Stop { test_run: known.id, version: known.version, stop };
-            frames.push(Frame { tag: line(known.id), text: json(&order) });
+    for Changed { id, version, run, stop } in runs {
+        if let Some(order) = stop.and_then(|stop| stop.get().strip_prefix('{')) {
+            let stop = format!(r#"{{"grace_seconds":{grace_seconds},{order}"#);
+            let text = format!(r#"{{"type":"stop","test_run":{id},"version":{version},"stop":{stop}}}"#);
+            frames.push(Frame { tag: line(id), text });
         }
-        frames.push(Frame { tag: run(known.id), text: told.clone() });
-        frames.push(Frame { tag: FEED.to_owned(), text: told });
+        let text = format!(r#"{{"type":"run","run":{}}}"#, run.get());
+        frames.push(Frame { tag: self::run(id), text: text.clone() });
+        frames.push(Frame { tag: FEED.to_owned(), text });
     }
     frames
-}
-
-impl Run {
-    /// The order for its runners, as a heartbeat's answer has it; none while there is nothing to stop.
-    fn order(&self, grace_seconds: i64) -> Option<StopOrder> {
-        let (Some(cancel), Some(stop), State::Cancelled) = (&self.cancel, &self.stop, self.state) else { return None };
-        let is_open = matches!(stop.outcome, StopOutcome::Stopping | StopOutcome::Lost);
-        is_open.then(|| StopOrder {
-            reason: cancel.reason.clone(),
-            cause: cancel.cause,
-            by: cancel.by.clone(),
-            at: cancel.at,
-            grace_seconds,
-            lease_lost: stop.outcome == StopOutcome::Lost,
-            kill: stop.kill.is_some(),
-        })
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use estop_protocol::heartbeat::StopOrder;
+    use estop_protocol::run::Cause;
+    use estop_protocol::time::Timestamp;
+    use estop_protocol::watch::Message;
     use serde_json::{Value, json};
 
-    fn cancelled(outcome: &str, kill: Value) -> Value {
-        json!({
-            "id": 7, "version": 3, "state": "cancelled",
-            "cancel": {"reason": "why", "cause": "user", "by": "ada", "at": "2026-11-24T09:30:00.000Z"},
-            "stop": {"outcome": outcome, "kill": kill},
-        })
-    }
-
-    fn told(runs: &Value) -> Vec<(String, Value)> {
+    fn told(runs: &Value) -> Vec<(String, Message<Value>)> {
         let frames = frames(&runs.to_string(), 10);
-        frames.into_iter().map(|f| (f.tag, serde_json::from_str(&f.text).expect("JSON"))).collect()
+        frames.into_iter().map(|f| (f.tag, serde_json::from_str(&f.text).expect("a message"))).collect()
     }
 
     #[test]
     fn a_change_is_told_to_who_watches_the_run_or_the_project() {
-        let run = json!({"id": 7, "version": 1, "state": "queued", "cancel": null, "stop": null});
-        let message = json!({"type": "run", "run": run});
-        assert_eq!(told(&json!([run])), [("run:7".to_owned(), message.clone()), ("feed".to_owned(), message)]);
+        let run = json!({"id": 7, "version": 1, "state": "queued"});
+        let message = Message::Run { run: run.clone() };
+        let changed = json!([{"id": 7, "version": 1, "run": run, "stop": null}]);
+        assert_eq!(told(&changed), [("run:7".to_owned(), message.clone()), ("feed".to_owned(), message)]);
     }
 
     #[test]
-    fn runners_hear_an_order_and_nothing_else() {
-        let order = |outcome, kill| told(&json!([cancelled(outcome, kill)])).swap_remove(0);
-        let (tag, message) = order("stopping", Value::Null);
-        assert_eq!(tag, "line:7");
-        assert_eq!(
-            message,
-            json!({"type": "stop", "test_run": 7, "version": 3, "stop": {
-                "reason": "why", "cause": "user", "by": "ada", "at": "2026-11-24T09:30:00.000Z", "grace_seconds": 10,
-                "lease_lost": false, "kill": false}})
-        );
-        assert_eq!(order("stopping", json!({"by": "ada"})).1["stop"]["kill"], true);
-        assert_eq!(order("lost", Value::Null).1["stop"]["lease_lost"], true);
-        for over in ["graceful", "killed", "never_started"] {
-            assert_eq!(order(over, Value::Null).0, "run:7", "there is nothing to stop");
-        }
+    fn runners_hear_the_order_with_the_grace_and_nothing_else() {
+        let stop = json!({
+            "reason": "why", "cause": "user", "by": "ada", "at": "2026-11-24T09:30:00.000Z", "lease_lost": false, "kill": true,
+        });
+        let (tag, message) = told(&json!([{"id": 7, "version": 3, "run": {}, "stop": stop}])).swap_remove(0);
+        let (reason, at) = (Some("why".to_owned()), Timestamp::parse("2026-11-24T09:30:00Z").expect("a moment"));
+        let (cause, by) = (Cause::User, "ada".to_owned());
+        let stop = StopOrder { reason, cause, by, at, grace_seconds: 10, lease_lost: false, kill: true };
+        assert_eq!((tag.as_str(), message), ("line:7", Message::Stop { test_run: 7, version: 3, stop }));
     }
 
     #[test]

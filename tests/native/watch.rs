@@ -17,6 +17,7 @@ fn told(world: &World) -> Vec<(i64, String, i64)> {
             assert_eq!(news.project, 1);
             serde_json::from_str::<Vec<Value>>(news.runs.get()).expect("runs")
         })
+        .map(|mut changed| changed["run"].take())
         .map(|run| {
             let number = |name: &str| run[name].as_i64().expect("a number");
             (number("id"), run["state"].as_str().expect("a state").to_owned(), number("version"))
