@@ -15,6 +15,8 @@ for (const page of ['basket', 'address', 'payment', 'summary']) {
 
     test(`the ${page} takes its time`, async () => {
         test.setTimeout(10 * 60_000);
+        // As in checkout.spec.js.
+        appendFileSync(`${out}/slow`, `${page}\n`);
         const watcher = watch(out);
         await new Promise((resolve) => {
             const check = () => existsSync(`${out}/finish`) && resolve();

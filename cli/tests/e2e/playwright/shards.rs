@@ -28,13 +28,16 @@ fn start_all(project: &Project) -> Shards {
         let mut command = fixture.estop(project);
         command.env("PLAYWRIGHT_BLOB_OUTPUT_DIR", out.join("blob")).env("FIXTURE_OUT", out);
         command.args(["run", "-e", "staging", "--group", "g", "--shard", &shard, "--grace", "60", "--"]);
-        command.args(["npx", "playwright", "test", "--reporter=blob", &format!("--shard={shard}")]);
+        // One worker, so that the test that waits comes after the one that passes.
+        command.args(["npx", "playwright", "test", "--workers=1", "--reporter=blob", &format!("--shard={shard}")]);
         Running::of(&mut command)
     });
     let id = running[0].id();
     for number in 1..=4 {
         // Four Playwrights start at once.
-        within(Duration::from_secs(60), "two workers", || (fixture.pids(number).len() >= 2).then_some(()));
+        within(Duration::from_secs(60), "the test that waits", || {
+            (fixture.lines(&format!("{number}/slow")).len() == 1).then_some(())
+        });
     }
     Shards { fixture, running, id }
 }
@@ -44,12 +47,8 @@ impl Fixture {
         self.0.join("out").join(shard.to_string())
     }
 
-    fn pids(&self, shard: usize) -> Vec<String> {
-        self.read(&format!("{shard}/pids")).unwrap_or_default().lines().map(str::to_owned).collect()
-    }
-
     fn is_gone(&self, shard: usize, ended: &Ended) {
-        assert!(self.pids(shard).iter().all(|pid| !lives(pid)), "{ended:?}");
+        assert!(self.lines(&format!("{shard}/pids")).iter().all(|pid| !lives(pid)), "{ended:?}");
     }
 
     /// What `npx playwright merge-reports` makes of these shards' blob reports.
