@@ -13,6 +13,8 @@ mod contract;
 mod groups;
 mod lifecycle;
 mod limits;
+#[allow(dead_code, reason = "shared with the rig, which uses all of it")]
+mod line;
 mod lists;
 mod observed;
 mod races;

@@ -16,7 +16,11 @@ pub fn line(answer: &Answer) -> Value {
 
 /// The line that a server logged for an answer, in the file that this variable names.
 pub fn line_of(answer: &Answer, log: &str) -> Value {
-    let id = answer.header("x-request-id").expect("an id").to_owned();
+    line_with_id(answer.header("x-request-id").expect("an id"), log)
+}
+
+/// The line that a server logged for the request of this id.
+pub fn line_with_id(id: &str, log: &str) -> Value {
     let path = std::env::var(log).unwrap_or_else(|_| panic!("{log} is not set: run these tests with `make test`"));
     eventually(&format!("the log line of {id}"), || {
         let log = std::fs::read_to_string(&path).expect("the log");
