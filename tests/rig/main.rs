@@ -26,5 +26,6 @@ mod soak;
 mod tampered;
 mod trips;
 mod verdict;
+mod watcher;
 mod workerd;
 mod writes;

@@ -13,6 +13,7 @@ use crate::history;
 use crate::random::{Random, setting};
 use crate::shards;
 use crate::verdict;
+use crate::watcher::Watcher;
 use crate::workerd::Rig;
 
 /// One thing that somebody tries.
@@ -201,6 +202,7 @@ fn a_run_that_everybody_pulls_at_ends_once_and_each_is_told_the_truth() {
     let rig = Rig::start();
     let project = rig.project();
     rig.backend.dawdle(Duration::from_millis(3));
+    let watcher = Watcher::of(&project);
     let mut random = Random(seed);
     let mut ends = BTreeMap::<String, u32>::new();
     for round in 0..runs {
@@ -218,7 +220,10 @@ fn a_run_that_everybody_pulls_at_ends_once_and_each_is_told_the_truth() {
         *ends.entry(verdict::check(&rig, &raced, &tries, &answers)).or_default() += 1;
     }
     history::folds(&rig.backend.db(), "true");
-    println!("soak: {runs} runs from seed {seed}, over as {ends:?}");
+    let last = watcher.agrees(&rig.backend.db());
+    println!("soak: {runs} runs from seed {seed}, over as {ends:?}; a watcher has heard the last of {last}");
+    // A change whose answer was lost is told to nobody, and neither is one that was made in the database by hand.
+    assert!(u64::try_from(last).expect("few") >= runs / 2, "a watcher has heard the last of {last} runs alone");
     // Otherwise nothing was raced for.
     assert!(runs < 100 || ends.len() >= 10, "{ends:?}");
 }
