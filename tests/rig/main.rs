@@ -6,6 +6,7 @@ mod backend;
 mod client;
 #[path = "../support/contract.rs"]
 mod contract;
+mod crowd;
 mod faults;
 mod full;
 mod history;
