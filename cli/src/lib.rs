@@ -2,12 +2,14 @@
 //!
 //! `args` says what can be asked for. `runner` is `estop run`: its decisions are one pure function,
 //! `runner::supervisor::next`, with thin layers of threads, processes and HTTP around it. `commands` is everything
-//! else. Both talk to the Worker through `service` and `retry`, in the types of `estop-protocol`.
+//! else. Both talk to the Worker through `service` and `retry`, and hear
+//! from it through `push`, in the types of `estop-protocol`.
 
 pub mod args;
 mod clock;
 mod commands;
 mod exit;
+mod push;
 mod retry;
 mod runner;
 mod service;

@@ -8,6 +8,7 @@ use estop_protocol::time::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ureq::Agent;
+use ureq::config::Config;
 use ureq::http::Request;
 
 use crate::clock;
@@ -16,6 +17,8 @@ use crate::terminal::sanitize;
 
 /// The largest response body that is read. The largest real one, a hundred runs with full metadata, is far smaller.
 const RESPONSE_LIMIT: u64 = 16 * 1024 * 1024;
+
+const USER_AGENT: &str = concat!("estop-cli/", env!("CARGO_PKG_VERSION"));
 
 #[derive(Clone)]
 pub struct Service {
@@ -126,12 +129,26 @@ impl Service {
             // The API never redirects. A redirect leads to some login page, where a POST would arrive as a GET.
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .user_agent(concat!("estop-cli/", env!("CARGO_PKG_VERSION")));
+            .user_agent(USER_AGENT);
         Ok(Self { url, bearer: None, agent: config.build().into() })
     }
 
     pub fn address(&self) -> &str {
         &self.url
+    }
+
+    /// The Authorization header, if there is a key.
+    pub fn bearer(&self) -> Option<&str> {
+        self.bearer.as_deref()
+    }
+
+    pub fn user_agent(&self) -> &'static str {
+        USER_AGENT
+    }
+
+    /// How connections are made, for one that is not a request's.
+    pub fn connection_config(&self) -> &Config {
+        self.agent.config()
     }
 
     /// Sends a request once.

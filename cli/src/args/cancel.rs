@@ -6,6 +6,7 @@ use clap::{ArgGroup, Args};
 use estop_protocol::limits;
 use estop_protocol::run::State;
 
+use super::PushArgs;
 use super::values::{MetadataEntry, id, one_of, span};
 
 #[derive(Debug, Args)]
@@ -67,4 +68,6 @@ pub struct CancelArgs {
     /// Print JSON: the service's or, where it takes several requests, their sum in the same shape. With --wait, a second line has the run, as `show --json`
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub push: PushArgs,
 }

@@ -7,6 +7,7 @@ mod keys;
 mod kill;
 mod list;
 mod projects;
+mod push;
 mod run;
 mod show;
 mod values;
@@ -19,6 +20,7 @@ pub use keys::KeysCommand;
 pub use kill::KillArgs;
 pub use list::ListArgs;
 pub use projects::ProjectsCommand;
+pub use push::PushArgs;
 pub use run::RunArgs;
 pub use show::ShowArgs;
 pub use values::{MetadataEntry, Shard, number_or_text};
@@ -92,6 +94,7 @@ fn after_help() -> String {
                      the others and `cancel --wait` need read; `finish` needs no key
   ESTOP_ADMIN_TOKEN  for keys, projects, `environments create` and `environments list --project`
   ESTOP_ENVIRONMENT  the default for `estop run --environment`
+  ESTOP_NO_PUSH      1 is --no-push
   NO_COLOR           no colours, even on a terminal
 
 Examples:

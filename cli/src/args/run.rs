@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use clap::Args;
 use estop_protocol::limits;
 
+use super::PushArgs;
 use super::values::{MetadataEntry, Shard};
 
 const EXAMPLES: &str = "\
 Branch, commit, build URL, actor and CI run id are read from GitHub Actions, GitLab CI, Buildkite and CircleCI; flags override them.
 COMMAND gets the run's id in ESTOP_RUN_ID. It gets neither ESTOP_ADMIN_TOKEN nor, without --pass-key, ESTOP_KEY.
 CMD of --on-stop gets the same, and who cancelled the run and why in ESTOP_CANCEL_BY and ESTOP_CANCEL_REASON.
+A cancel reaches COMMAND at once, over a WebSocket. Where a network breaks those it takes up to two seconds; --no-push tries none.
 If estop itself is killed, its guard process stops COMMAND in the same way.
 
 Examples:
@@ -98,6 +100,8 @@ pub struct RunArgs {
     /// Where to leave a result that could not be recorded, as estop-finish-ID.json for `estop finish` [default: the current directory]
     #[arg(long, value_name = "DIRECTORY", help_heading = "If the service is unavailable")]
     pub finish_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub push: PushArgs,
     /// The test command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<String>,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::PushArgs;
 use super::values::{id, span};
 
 #[derive(Debug, Args)]
@@ -25,4 +26,6 @@ pub struct WaitArgs {
     /// Give up after this long: seconds, or with a unit, as in 90s, 2m, 1h
     #[arg(long, value_name = "DURATION", value_parser = span)]
     pub timeout: Option<Duration>,
+    #[command(flatten)]
+    pub push: PushArgs,
 }

@@ -15,6 +15,7 @@ mod on_stop;
 mod process_group;
 mod process_table;
 mod registration;
+mod rhythm;
 mod signals;
 mod start;
 mod supervisor;
@@ -51,7 +52,9 @@ pub fn run(args: &RunArgs, service: &Service) -> Result<Exit, Failure> {
         .map_err(|error| Failure::new(Exit::CannotExecute, format!("cannot catch signals: {error}")))?;
     let starter = Starter {
         service,
+        events: &events,
         inbox: &inbox,
+        push: args.push.is_on(),
         within: Duration::from_secs(args.start_within),
         required_by: args.requires_service(),
     };
@@ -80,7 +83,7 @@ fn run_claimed(
         terminal::error(messages::ran_out_before_start(run.id));
         return finisher.finish(Ending::NotStarted(Exit::Fenced), None, None);
     }
-    let heartbeats = Heartbeats::start(service.clone(), run.clone(), events.clone());
+    let heartbeats = Heartbeats::start(service.clone(), run.clone(), args.push.is_on(), events.clone());
     let children = Children::new(events);
     let mut keeper = Keeper::start(&children, service.address(), args.watch(Some(run)));
     let ended = run_command(args, Some(run), &children, &mut keeper, inbox);

@@ -1,6 +1,6 @@
 //! Before COMMAND starts: registers the run, and claims it as soon as it is its turn.
 
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
 use estop_protocol::cancel::CancelRequest;
@@ -15,16 +15,21 @@ use estop_protocol::whole::Whole;
 use super::heartbeat::HeldRun;
 use super::lease::{Lease, ServiceTime};
 use super::messages;
+use super::rhythm::Rhythm;
 use super::supervisor::{Event, Signal};
 use crate::args::Shard;
 use crate::clock;
 use crate::exit::Exit;
+use crate::push::{Credential, Line};
 use crate::retry;
 use crate::service::{Call, Failure, Response, Service, TransportError};
 use crate::terminal;
 
 /// The longest that a waiting run goes without asking, so that it soon notices that it was cancelled.
 const CLAIM_INTERVAL: Duration = Duration::from_secs(2);
+
+/// The same while a line is open on which the service tells that something has changed.
+const WATCHED_CLAIM_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The shortest time between two messages about the wait. What the run waits for may contain a countdown.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
@@ -44,10 +49,14 @@ pub enum Start {
 
 pub struct Starter<'a> {
     pub service: &'a Service,
-    /// Signals arrive here.
+    /// News goes there.
+    pub events: &'a Sender<Event>,
+    /// Signals and news arrive here.
     pub inbox: &'a Receiver<Event>,
     /// How long to try to reach the service.
     pub within: Duration,
+    /// Whether to have the service tell when it is our turn.
+    pub push: bool,
     /// The flag because of which COMMAND must not start without the service.
     pub required_by: Option<&'static str>,
 }
@@ -103,6 +112,7 @@ impl Starter<'_> {
         service_time: impl Fn(Duration) -> Timestamp,
     ) -> Result<Start, Failure> {
         let mut reported: Option<(String, Duration)> = None;
+        let mut line: Option<Line> = None;
         loop {
             // A run that waits for another must not start without the service: the other may hold the environment.
             let within = if reported.is_some() { Duration::MAX } else { self.within };
@@ -113,11 +123,10 @@ impl Starter<'_> {
             };
             if response.status != 412 {
                 let lease = response.read::<Data<Claimed>>()?.data.lease;
-                let seconds = u64::try_from(lease.heartbeat_seconds).unwrap_or(0).clamp(1, 60);
-                let interval = Duration::from_secs(seconds);
                 let service = ServiceTime { date: response.date, counted: service_time(response.sent) };
-                let (token, lease) = (lease.token, Lease::claimed(lease.expires_at, response.sent, service));
-                return Ok(Start::Claimed(HeldRun { id, token, lease, interval }));
+                let counted = Lease::claimed(lease.expires_at, response.sent, service);
+                let rhythm = Rhythm::new(&lease, counted);
+                return Ok(Start::Claimed(HeldRun { id, token: lease.token, lease: counted, rhythm }));
             }
             let Some(retry_after) = response.retry_after else {
                 let joined = joined.filter(|_| reported.is_none());
@@ -128,10 +137,23 @@ impl Starter<'_> {
                 terminal::info(format!("{reason} Waiting."));
                 reported = Some((reason, clock::now()));
             }
-            if let Some(signal) = self.wait(retry_after.clamp(Duration::from_millis(200), CLAIM_INTERVAL)) {
+            if self.push && line.is_none() {
+                line = Some(self.open_line(id));
+            }
+            let is_watched = line.as_ref().is_some_and(Line::is_open);
+            let longest = if is_watched { WATCHED_CLAIM_INTERVAL } else { CLAIM_INTERVAL };
+            if let Some(signal) = self.wait(retry_after.clamp(Duration::from_millis(200), longest)) {
                 return Ok(Start::Never(self.interrupted(id, signal)));
             }
         }
+    }
+
+    /// Whatever happens to it or comes on it is a reason to ask again.
+    fn open_line(&self, id: i64) -> Line {
+        let events = self.events.clone();
+        Line::open(self.service, format!("/api/test-runs/{id}/watch"), Credential::Key, move |_| {
+            let _ = events.send(Event::News);
+        })
     }
 
     /// Retries until there is a response, time is up, or a signal arrives.
@@ -153,11 +175,11 @@ impl Starter<'_> {
         }
     }
 
-    /// Waits. A signal ends the wait early.
+    /// Waits. A signal or news ends the wait early. News that comes while a claim is on its way stays in the inbox until
+    /// the next wait.
     fn wait(&self, delay: Duration) -> Option<Signal> {
         match self.inbox.recv_timeout(delay) {
             Ok(Event::Signal(signal)) => Some(signal),
-            // There are no other events before COMMAND has started.
             _ => None,
         }
     }

@@ -107,6 +107,10 @@ pub enum ChildStatus {
 #[derive(Debug)]
 pub enum Event {
     Heartbeat(HeartbeatOutcome),
+    /// The service's order to stop, told without being asked.
+    Order(StopOrder),
+    /// The service told something before COMMAND started: it is worth asking again.
+    News,
     /// Someone sent estop a signal.
     Signal(Signal),
     /// Someone sent estop a SIGTSTP, as Ctrl-Z does.
@@ -380,12 +384,13 @@ pub fn next(mut state: State, event: Event, now: Duration) -> (State, Vec<Action
     let mut actions = Vec::new();
     match event {
         Event::Heartbeat(outcome) => state.on_heartbeat(outcome, now, &mut actions),
+        Event::Order(order) => state.on_order(order, now, &mut actions),
         Event::Signal(signal) => state.on_signal(signal, now, &mut actions),
         Event::Suspend => state.suspend_or_resume(Action::Suspend, &mut actions),
         Event::Resume => state.suspend_or_resume(Action::Resume, &mut actions),
         Event::Suspended => state.suspend_or_resume(Action::Report(Notice::Suspended), &mut actions),
         Event::EstopDied => state.begin_stop(StopReason::EstopDied, now, &mut actions),
-        Event::Child(..) => {}
+        Event::News | Event::Child(..) => {}
         Event::Exited(status) => state.on_exit(status, &mut actions),
         Event::Tick(remaining) => state.on_tick(remaining, now, &mut actions),
     }

@@ -397,6 +397,22 @@ fn an_order_that_is_repeated_does_not_put_the_next_step_off() {
 }
 
 #[test]
+fn an_order_is_an_order_whoever_brought_it() {
+    let told = |kill| Event::Order(StopOrder { kill, ..order(Cause::User, 10) });
+    assert_eq!(last(vec![(1, told(false))]), last(vec![(1, stop())]));
+    assert_eq!(last(vec![(1, told(true))]), last(vec![(1, kill())]));
+    assert_eq!(last(vec![(1, told(false)), (2, stop())]), [], "the heartbeat repeats it");
+    assert_eq!(last(vec![(1, stop()), (2, told(false))]), []);
+    assert_eq!(last(vec![(1, stop()), (2, told(true))]), last(vec![(1, stop()), (2, kill())]));
+    assert_eq!(last(vec![(1, told(true)), (2, told(false))]), [], "overtaken by a later one");
+}
+
+#[test]
+fn news_from_before_the_start_changes_nothing() {
+    assert_eq!(last(vec![(1, Event::News)]), []);
+}
+
+#[test]
 fn an_outage_during_a_stop_is_nobodys_concern() {
     let events = [(1, stop())].into_iter().chain((2..6).map(|at| (at, failed())));
     assert!(play(TIMEOUTS, events.collect()).1[1..].iter().all(Vec::is_empty));

@@ -27,7 +27,7 @@ pub fn cancel(args: &CancelArgs, service: &Service) -> Result<Exit, Failure> {
     match args.ids.as_slice() {
         [id] if !args.dry_run => {
             let exit = one(*id, args, service)?;
-            if args.wait { wait::until_stopped(*id, args.timeout, args.json, exit, service) } else { Ok(exit) }
+            if args.wait { wait::until_stopped(args, *id, exit, service) } else { Ok(exit) }
         }
         [_, ..] if args.wait => Err(Failure::new(
             Exit::Usage,

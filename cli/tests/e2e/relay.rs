@@ -1,0 +1,113 @@
+//! A TCP proxy in front of the Worker that knows WebSockets from requests: it counts both, and breaks only the former.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use crate::proxy::http;
+
+pub struct Relay {
+    pub url: String,
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Default)]
+struct Inner {
+    /// The first line of every request.
+    requests: Vec<String>,
+    swallows: bool,
+    refusal: Option<String>,
+    sockets: Vec<TcpStream>,
+}
+
+impl Relay {
+    pub fn before(url: &str) -> Self {
+        let target = url.trim_start_matches("http://").to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let inner = Arc::<Mutex<Inner>>::default();
+        let shared = inner.clone();
+        thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let (target, shared) = (target.clone(), shared.clone());
+                thread::spawn(move || relay(client, &target, &shared));
+            }
+        });
+        Self { url: format!("http://{address}"), inner }
+    }
+
+    /// How many requests have come whose first line contains this.
+    pub fn seen(&self, text: &str) -> usize {
+        self.inner.lock().expect("a lock").requests.iter().filter(|line| line.contains(text)).count()
+    }
+
+    /// From here on nothing passes on WebSockets, either way, and nobody is told.
+    pub fn swallow(&self) {
+        self.inner.lock().expect("a lock").swallows = true;
+    }
+
+    /// Answers every later handshake with this; `None`: lets them through.
+    pub fn refuse(&self, status: Option<(&str, &str)>) {
+        self.inner.lock().expect("a lock").refusal = status.map(|(status, body)| http(status, "", body));
+    }
+
+    /// Cuts the WebSockets that are open.
+    pub fn kill(&self) {
+        for socket in self.inner.lock().expect("a lock").sockets.drain(..) {
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+fn relay(mut client: TcpStream, target: &str, shared: &Arc<Mutex<Inner>>) {
+    let mut buffer = vec![0; 16 * 1024];
+    // One read gets the request's head.
+    let length = client.read(&mut buffer).unwrap_or(0);
+    let first = buffer[..length].to_vec();
+    let is_socket = first_line(&first).contains("/watch ");
+    note(&first, shared);
+    if is_socket && let Some(response) = shared.lock().expect("a lock").refusal.clone() {
+        let _ = client.write_all(response.as_bytes());
+        return;
+    }
+    let Ok(mut server) = TcpStream::connect(target) else { return };
+    if is_socket {
+        let both = [&client, &server].map(|stream| stream.try_clone().expect("a socket"));
+        shared.lock().expect("a lock").sockets.extend(both);
+    }
+    pass(&first, &mut server, is_socket, shared);
+    let (from, to) = (server.try_clone().expect("a socket"), client.try_clone().expect("a socket"));
+    let others = shared.clone();
+    thread::spawn(move || copy(from, to, is_socket, |_| {}, &others));
+    copy(client, server, is_socket, |chunk| note(chunk, shared), shared);
+}
+
+fn copy(mut from: TcpStream, mut to: TcpStream, is_socket: bool, mut see: impl FnMut(&[u8]), shared: &Mutex<Inner>) {
+    let mut buffer = vec![0; 16 * 1024];
+    while let Ok(length @ 1..) = from.read(&mut buffer) {
+        see(&buffer[..length]);
+        pass(&buffer[..length], &mut to, is_socket, shared);
+    }
+    if !(is_socket && shared.lock().expect("a lock").swallows) {
+        let _ = to.shutdown(Shutdown::Both);
+    }
+}
+
+fn pass(chunk: &[u8], to: &mut TcpStream, is_socket: bool, shared: &Mutex<Inner>) {
+    if !(is_socket && shared.lock().expect("a lock").swallows) {
+        let _ = to.write_all(chunk);
+    }
+}
+
+fn first_line(chunk: &[u8]) -> String {
+    let text = String::from_utf8_lossy(chunk);
+    text.lines().next().filter(|line| line.ends_with("HTTP/1.1")).unwrap_or_default().to_owned()
+}
+
+fn note(chunk: &[u8], shared: &Mutex<Inner>) {
+    let line = first_line(chunk);
+    if !line.is_empty() {
+        shared.lock().expect("a lock").requests.push(line);
+    }
+}
