@@ -99,6 +99,9 @@ pub fn how_it_stopped(run: &TestRun) -> String {
     let Some(stop) = &run.stop else { return ended(run) };
     let took = stop_duration(run).map(|took| format!(" in {took}")).unwrap_or_default();
     match stop.outcome {
+        StopOutcome::NeverStarted if run.started_at.is_some() => {
+            format!("no tests of test run {id} were running when it was cancelled.")
+        }
         StopOutcome::NeverStarted => format!("test run {id} never started."),
         StopOutcome::Stopping => format!("test run {id} is still stopping."),
         StopOutcome::Graceful => format!("test run {id} stopped gracefully{took}."),
