@@ -40,11 +40,6 @@ pub fn estop_died(id: Option<i64>) -> String {
     format!("estop was killed; its guard stops the tests{of}")
 }
 
-pub fn not_recorded(id: i64, why: &str) -> String {
-    let why = why.trim_end_matches('.');
-    format!("{why}. The interruption of test run {id} could not be recorded; the sweeper cancels it")
-}
-
 pub fn ran_out_before_start(id: i64) -> String {
     format!(
         "the lease of test run {id} ran out before the command could start, and the run is --exclusive. Start it again"
