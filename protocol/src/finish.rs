@@ -7,7 +7,7 @@ use crate::run::{ConfirmedStop, ErrorCode, Finish, RunResult, ShardState, State}
 use crate::whole;
 
 /// How a shard finished.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FinishRequest {
     /// The lease token that the claim gave.

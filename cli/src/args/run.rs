@@ -61,7 +61,7 @@ pub struct RunArgs {
     /// Which attempt of the group this is [default: what GitHub Actions or Buildkite says]
     #[arg(long, env = "ESTOP_ATTEMPT", value_name = "N", value_parser = clap::value_parser!(i64).range(1..=limits::ATTEMPTS), help_heading = "Shards")]
     pub attempt: Option<i64>,
-    /// Cancel the run, all of its shards, once N tests have failed
+    /// Cancel the run, all of its shards, once N tests have failed, by the counts that heartbeats and finishes carry; estop itself sends none
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=limits::FAIL_FAST), help_heading = "Shards")]
     pub fail_fast: Option<i64>,
     /// Never let a newer run supersede this one (concurrency limits)

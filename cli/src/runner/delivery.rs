@@ -20,7 +20,7 @@ use crate::terminal::sanitize;
 const VERSION: u32 = 1;
 
 /// A finish, and the JSON of the file. It holds the lease token, which is a secret.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Delivery {
     version: u32,

@@ -84,11 +84,21 @@ pub fn two_leases(lease: Lease) -> Duration {
 }
 
 impl Finisher<'_> {
+    /// What there is to record.
+    pub fn delivery(&self, ending: Ending, stop: Option<ConfirmedStop>) -> Delivery {
+        Delivery::new(self.run.id, ending.request(&self.run.token, stop))
+    }
+
     /// Finishes the run. The exit code follows the record: if a cancel came before the finish, the run is cancelled,
     /// even though COMMAND passed.
-    pub fn finish(&self, ending: Ending, reason: Option<&StopReason>, stop: Option<ConfirmedStop>) -> Exit {
+    pub fn finish(
+        &self,
+        delivery: &Delivery,
+        ending: Ending,
+        reason: Option<&StopReason>,
+        stop: Option<ConfirmedStop>,
+    ) -> Exit {
         let id = self.run.id;
-        let delivery = Delivery::new(id, ending.request(&self.run.token, stop));
         let mut retried = false;
         let response = retry::send_with(self.service, &delivery.call(), self.within, |retry| {
             retried = true;
@@ -104,7 +114,7 @@ impl Finisher<'_> {
         let answer = match response {
             Ok(response) => delivery.answer(&response),
             Err(error) => {
-                self.keep(&delivery, &error.message);
+                self.keep(delivery, &error.message);
                 return exit;
             }
         };
@@ -129,7 +139,7 @@ impl Finisher<'_> {
             }
             (Answer::LeaseLost(_), Some(_)) => exit,
             (Answer::Refused(failure), _) => {
-                self.keep(&delivery, &failure.message);
+                self.keep(delivery, &failure.message);
                 exit
             }
         }

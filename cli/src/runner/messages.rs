@@ -40,11 +40,6 @@ pub fn estop_died(id: Option<i64>) -> String {
     format!("estop was killed; its guard stops the tests{of}")
 }
 
-pub fn not_recorded(id: i64, why: &str) -> String {
-    let why = why.trim_end_matches('.');
-    format!("{why}. The interruption of test run {id} could not be recorded; the sweeper cancels it")
-}
-
 pub fn ran_out_before_start(id: i64) -> String {
     format!(
         "the lease of test run {id} ran out before the command could start, and the run is --exclusive. Start it again"
@@ -99,6 +94,9 @@ pub fn how_it_stopped(run: &TestRun) -> String {
     let Some(stop) = &run.stop else { return ended(run) };
     let took = stop_duration(run).map(|took| format!(" in {took}")).unwrap_or_default();
     match stop.outcome {
+        StopOutcome::NeverStarted if run.started_at.is_some() => {
+            format!("no tests of test run {id} were running when it was cancelled.")
+        }
         StopOutcome::NeverStarted => format!("test run {id} never started."),
         StopOutcome::Stopping => format!("test run {id} is still stopping."),
         StopOutcome::Graceful => format!("test run {id} stopped gracefully{took}."),

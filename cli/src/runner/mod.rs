@@ -21,6 +21,7 @@ mod start;
 mod supervisor;
 
 use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
@@ -81,7 +82,8 @@ fn run_claimed(
     // The answer to the claim was long in coming, or the machine was asleep.
     if args.exclusive && run.lease.until() <= clock::now() {
         terminal::error(messages::ran_out_before_start(run.id));
-        return finisher.finish(Ending::NotStarted(Exit::Fenced), None, None);
+        let ending = Ending::NotStarted(Exit::Fenced);
+        return finisher.finish(&finisher.delivery(ending, None), ending, None, None);
     }
     let heartbeats = Heartbeats::start(service.clone(), run.clone(), args.push.is_on(), events.clone());
     let children = Children::new(events);
@@ -96,7 +98,10 @@ fn run_claimed(
         on_stop.run(order, &children, inbox, |event| keeper.replaces_guard(event));
     }
     drop(heartbeats);
-    let exit = finisher.finish(ended.ending, state.and_then(State::stop_reason), state.and_then(State::confirmed_stop));
+    let (reason, stop) = (state.and_then(State::stop_reason), state.and_then(State::confirmed_stop));
+    let delivery = finisher.delivery(ended.ending, stop);
+    keeper.finishing(&delivery);
+    let exit = finisher.finish(&delivery, ended.ending, reason, stop);
     keeper.dismiss(inbox);
     exit
 }
@@ -226,6 +231,7 @@ impl RunArgs {
         Watch {
             grace_seconds: grace.unwrap_or(default_grace).as_secs(),
             kill_after_seconds: kill_after.as_secs(),
+            keep_in: self.finish_file.clone().unwrap_or_else(|| PathBuf::from(".")),
             finish_within_seconds: run.map_or(0, |run| self.finish_within(run).as_secs()),
             mark: format!("{:032x}", fastrand::u128(..)),
             run: run.map(|run| guard::Run { id: run.id, lease: run.token.clone() }),

@@ -119,6 +119,10 @@ impl Starter<'_> {
             let response = match self.send(claim, within) {
                 Ok(response) => response,
                 Err(NoResponse::Error(error)) => return self.without_service(&error),
+                // The jobs that made the run go on without us.
+                Err(NoResponse::Interrupted(signal)) if joined.is_some() && reported.is_none() => {
+                    return Ok(Start::Never(Exit::signal(signal.number())));
+                }
                 Err(NoResponse::Interrupted(signal)) => return Ok(Start::Never(self.interrupted(id, signal))),
             };
             if response.status != 412 {

@@ -198,3 +198,25 @@ fn a_result_that_cannot_even_be_kept_is_told_with_its_reason() {
     let ended = running.end().expect_code(5);
     assert!(ended.stderr.contains("nor kept in a file") && ended.stderr.contains("--finish-file"), "{ended:?}");
 }
+
+/// Whoever kills estop while it tries to record a result leaves that to the guard, which has it from estop.
+#[test]
+fn a_killed_estop_leaves_its_result_to_the_guard() {
+    let project = Project::new();
+    let (scratch, proxy) = (Scratch::new(), Proxy::before(&project.server.url, Mode::Through));
+    let arguments = arguments(&scratch, &[], "echo ready; read line; exit 0");
+    let mut running = start_at(&proxy.url, &project, &arguments);
+    running.says("ready");
+    let id = running.id();
+    proxy.switch(Mode::Closed);
+    running.type_in("go\n");
+    running.says("to record the result");
+    running.signal(Signal::KILL);
+    running.says("estop was killed");
+    proxy.switch(Mode::Through);
+    let run = eventually("the guard's finish", || {
+        let run = project.show(id);
+        (run["state"] != "started").then_some(run)
+    });
+    assert_eq!((&run["state"], &run["result"]), (&json!("ended"), &json!("passed")), "{run}");
+}

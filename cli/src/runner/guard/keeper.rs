@@ -11,6 +11,7 @@ use rustix::process::{self, Pid};
 use super::{Message, Watch};
 use crate::clock;
 use crate::runner::children::Children;
+use crate::runner::delivery::Delivery;
 use crate::runner::fuse::Fuse;
 use crate::runner::supervisor::{ChildStatus, Event};
 use crate::terminal;
@@ -31,6 +32,8 @@ pub struct Keeper<'a> {
     fuse: Option<Fuse>,
     /// COMMAND's process.
     command: Option<Pid>,
+    /// How the run is recorded, once COMMAND has ended.
+    delivery: Option<Delivery>,
     guard: Option<Guard>,
     /// When guards died, in the last [`WITHIN`].
     deaths: Vec<Duration>,
@@ -46,8 +49,8 @@ impl<'a> Keeper<'a> {
     pub fn start(children: &'a Children, address: &str, watch: Watch) -> Self {
         let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("estop"));
         let (address, fuse) = (address.to_owned(), Fuse::new().ok());
-        let (command, guard, deaths) = (None, None, Vec::new());
-        let mut keeper = Self { children, program, address, watch, fuse, command, guard, deaths };
+        let (command, delivery, guard, deaths) = (None, None, None, Vec::new());
+        let mut keeper = Self { children, program, address, watch, fuse, command, delivery, guard, deaths };
         keeper.start_guard();
         keeper
     }
@@ -69,6 +72,13 @@ impl<'a> Keeper<'a> {
     pub fn command_started(&mut self, command: Pid) {
         self.command = Some(command);
         self.tell(&Message::Started(command.as_raw_pid()));
+    }
+
+    /// Tells the guard, and those that follow it, that COMMAND has ended, and how it is recorded.
+    pub fn finishing(&mut self, delivery: &Delivery) {
+        self.command = None;
+        self.delivery = Some(delivery.clone());
+        self.tell(&Message::Finishing(delivery.clone()));
     }
 
     /// Starts another guard if this event is the death of the one there was. Returns whether it is. One that was stopped
@@ -119,6 +129,9 @@ impl<'a> Keeper<'a> {
                 self.tell(&Message::Watch(watch));
                 if let Some(command) = self.command {
                     self.tell(&Message::Started(command.as_raw_pid()));
+                }
+                if let Some(delivery) = self.delivery.clone() {
+                    self.tell(&Message::Finishing(delivery));
                 }
             }
             Err(error) => terminal::warn(format!(

@@ -16,15 +16,21 @@
 pub mod keeper;
 pub mod process;
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
+use super::delivery::Delivery;
+
 /// A line of the pipe.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub enum Message {
     /// The first one.
     Watch(Watch),
     /// COMMAND has started, as this process, which leads a group of its own.
     Started(i32),
+    /// COMMAND's processes are gone. What is left is to send this.
+    Finishing(Delivery),
     /// estop ends by itself, and so can the guard.
     Dismissed,
 }
@@ -36,6 +42,8 @@ pub struct Watch {
     pub kill_after_seconds: u64,
     /// How long to try to finish the run.
     pub finish_within_seconds: u64,
+    /// Where to leave what could not be recorded.
+    pub keep_in: PathBuf,
     /// What COMMAND's processes carry.
     pub mark: String,
     /// `None` if COMMAND runs without the service.

@@ -13,10 +13,11 @@ use super::{Message, Run, Watch};
 use crate::clock;
 use crate::exit::Exit;
 use crate::retry;
+use crate::runner::delivery::Delivery;
 use crate::runner::messages;
 use crate::runner::process_group::ProcessGroup;
 use crate::runner::supervisor::{self, Action, Event, ExitStatus, Notice, Remaining, State, StopTimeouts};
-use crate::service::{Call, Service};
+use crate::service::Service;
 use crate::terminal;
 
 /// Waits for estop to end. If it was killed, ends COMMAND's processes and finishes the run.
@@ -25,12 +26,14 @@ pub fn guard(service: &Service) -> Exit {
     // processes to end before it kills them must not find it gone when it is needed.
     let _ = process::setsid();
     let _ = SigSet::all().thread_block();
-    let (mut watch, mut command) = (None, None);
+    let (mut watch, mut command, mut delivery) = (None, None, None);
     // The lines end when estop does, however it dies. It may be cut off in the middle of one.
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
         match serde_json::from_str(&line) {
             Ok(Message::Watch(what)) => watch = Some(what),
             Ok(Message::Started(pid)) => command = Pid::from_raw(pid),
+            // Its process id may be another's by now.
+            Ok(Message::Finishing(what)) => (command, delivery) = (None, Some(what)),
             Ok(Message::Dismissed) => return Exit::Done,
             Err(_) => {}
         }
@@ -42,7 +45,8 @@ pub fn guard(service: &Service) -> Exit {
     terminal::warn(messages::estop_died(watch.run.as_ref().map(|run| run.id)));
     let stop = command.and_then(|command| stop(&ProcessGroup::of(command, &watch.mark), &watch));
     if let Some(run) = &watch.run {
-        finish(service, run, stop, Duration::from_secs(watch.finish_within_seconds));
+        let delivery = delivery.unwrap_or_else(|| interrupted(run, stop));
+        finish(service, &delivery, &watch, stop);
     }
     Exit::Done
 }
@@ -77,7 +81,7 @@ fn stop(group: &ProcessGroup, watch: &Watch) -> Option<ConfirmedStop> {
 }
 
 /// Nobody cancelled the run, and its tests have no result.
-fn finish(service: &Service, run: &Run, stop: Option<ConfirmedStop>, within: Duration) {
+fn interrupted(run: &Run, stop: Option<ConfirmedStop>) -> Delivery {
     let request = FinishRequest {
         lease: run.lease.clone(),
         state: Finish::Error,
@@ -86,15 +90,24 @@ fn finish(service: &Service, run: &Run, stop: Option<ConfirmedStop>, within: Dur
         counts: None,
         stop: stop.map(|outcome| StopReport { outcome }),
     };
-    let call = Call::new("POST", format!("/api/test-runs/{}/finish", run.id)).with_body(&request).idempotent();
-    match retry::send(service, &call, within) {
+    Delivery::new(run.id, request)
+}
+
+fn finish(service: &Service, delivery: &Delivery, watch: &Watch, stop: Option<ConfirmedStop>) {
+    let (id, within) = (delivery.test_run, Duration::from_secs(watch.finish_within_seconds));
+    let why = match retry::send(service, &delivery.call(), within) {
         // 412: it was cancelled before, or estop had finished it.
         Ok(response) if matches!(response.status, 200 | 412) => {
             if let Some(stop) = stop {
-                terminal::info(messages::stopped(run.id, stop));
+                terminal::info(messages::stopped(id, stop));
             }
+            return;
         }
-        Ok(response) => terminal::warn(messages::not_recorded(run.id, &response.refusal().message)),
-        Err(error) => terminal::warn(messages::not_recorded(run.id, &error.message)),
+        Ok(response) => response.refusal().message,
+        Err(error) => error.message,
+    };
+    match delivery.keep(&watch.keep_in) {
+        Ok(path) => terminal::warn(messages::finish_kept(id, &delivery.result(), &why, &path)),
+        Err(error) => terminal::error(messages::finish_not_kept(id, &delivery.result(), &why, &error.to_string())),
     }
 }
