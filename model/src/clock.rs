@@ -4,10 +4,10 @@ use crate::configuration::Configuration;
 use crate::runner;
 use crate::service;
 use crate::settings::{
-    HEARD_LATER, HEARD_WITHIN, LAPSED_AFTER, LIST_ANEW, LONG_AGO, POLL, STOP_CLOSES_WITHIN, STOP_LIMIT, SWEEP,
-    UNCONFIRMED_AFTER,
+    HEARD_LATER, HEARD_LATER_IF_SLOW, HEARD_WITHIN, LAPSED_AFTER, LIST_ANEW, LONG_AGO, POLL, STOP_CLOSES_WITHIN,
+    STOP_LIMIT, SWEEP, UNCONFIRMED_AFTER,
 };
-use crate::state::{State, Stop};
+use crate::state::{ShardState, State, Stop};
 
 /// A tick of every clock. They need not agree: see [`runner::lease_runs_out`].
 pub fn pass(c: &Configuration, s: &mut State) -> bool {
@@ -23,12 +23,14 @@ pub fn pass(c: &Configuration, s: &mut State) -> bool {
         }
     }
     for shard in &mut s.shards[..c.shards()] {
-        shard.live_until = (shard.live_until - 1).max(LONG_AGO);
+        if matches!(shard.state, ShardState::Open | ShardState::Finished) {
+            shard.live_until = (shard.live_until - 1).max(LONG_AGO);
+        }
     }
     for runner in 0..c.runners() {
         runner::pass_time(&mut s.runners[runner]);
     }
-    let too_long = HEARD_WITHIN.max(POLL) + c.faults * HEARD_LATER + 1;
+    let too_long = HEARD_WITHIN.max(POLL) + c.faults * HEARD_LATER + HEARD_LATER_IF_SLOW + 1;
     for runner in 0..c.runners() {
         runner::count_uninformed(c, s, runner, too_long);
     }
@@ -50,7 +52,7 @@ pub fn is_held_up(c: &Configuration, s: &State) -> bool {
     };
     let is_watcher_overdue = || {
         let lists_anew = c.guards.watcher_lists_anew && s.watcher.lists_anew_in == 0 && !s.service_is_down;
-        c.watcher && (s.watcher.prompt != 0 || lists_anew)
+        c.watcher && (s.watcher.prompt != 0 || s.watcher.listed.is_some() || lists_anew)
     };
     (0..c.runners()).any(|runner| runner::is_overdue(c, s, runner)) || is_sweep_overdue() || is_watcher_overdue()
 }

@@ -1,5 +1,7 @@
 //! What is explored: how many runs, shards and runners, and how many faults.
 
+use std::fmt;
+
 use crate::guards::Guards;
 
 /// The most runs, shards and runners.
@@ -37,7 +39,11 @@ pub struct Configuration {
     pub watcher: bool,
     /// How many faults there are at most.
     pub faults: u8,
-    /// Whether machines may stand still as a whole, clock included. No promise holds for these.
+    /// Whether answers may be slow without that being a fault.
+    pub slow_answers: bool,
+    /// Whether to look for what the protocol does not promise ([`crate::properties`]).
+    pub limits: bool,
+    /// Whether machines may stand still as a whole, clock included.
     pub machines_pause: bool,
     pub guards: Guards,
 }
@@ -53,6 +59,8 @@ impl Configuration {
         kill: false,
         watcher: false,
         faults: 1,
+        slow_answers: false,
+        limits: false,
         machines_pause: false,
         guards: Guards::ALL,
     };
@@ -82,16 +90,26 @@ impl Configuration {
     pub const WATCHED: Self = Self { name: "one shard, watched", watcher: true, kill: true, ..Self::BASE };
 
     /// All of it: two runs of two shards each.
-    pub const FULL: Self = Self { name: "two runs of two shards", shards_of_a_run: 2, ..Self::SUPERSEDING };
+    pub const FULL: Self =
+        Self { name: "two runs of two shards, cancel_previous", shards_of_a_run: 2, ..Self::SUPERSEDING };
+
+    /// The same, and the second waits.
+    pub const FULL_QUEUEING: Self =
+        Self { name: "two runs of two shards, queue_new", behaviour: Behaviour::QueueNew, ..Self::FULL };
+
+    /// Slow answers are no fault.
+    /// The same, and both may start.
+    pub const FULL_PROTECTED: Self =
+        Self { name: "two runs of two shards, one protected", behaviour: Behaviour::Protected, ..Self::FULL };
+
+    #[must_use]
+    pub const fn with_slow_answers(self) -> Self {
+        Self { slow_answers: true, ..self }
+    }
 
     #[must_use]
     pub const fn with_faults(self, faults: u8) -> Self {
         Self { faults, ..self }
-    }
-
-    #[must_use]
-    pub const fn with_behaviour(self, behaviour: Behaviour) -> Self {
-        Self { behaviour, ..self }
     }
 
     #[must_use]
@@ -132,5 +150,12 @@ impl Configuration {
     /// The other run of the concurrency group, if there is one.
     pub fn other(&self, run: usize) -> Option<usize> {
         (self.runs == RUNS).then_some(1 - run)
+    }
+}
+
+impl fmt::Display for Configuration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let slow = if self.slow_answers { ", slow answers" } else { "" };
+        write!(f, "{}{slow}, {} fault{}", self.name, self.faults, if self.faults == 1 { "" } else { "s" })
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::configuration::Configuration;
 use crate::hub;
+use crate::runner;
 use crate::service;
 use crate::state::{Order, Phase, Socket, State};
 
@@ -10,6 +11,8 @@ use crate::state::{Order, Phase, Socket, State};
 pub enum Fault {
     /// The machine is gone, and the command with it.
     MachineCrashes(usize),
+    /// `estop` is killed. Its guard stops the command, and sends no heartbeats.
+    EstopIsKilled(usize),
     /// The machine's network is down, for as long as it takes.
     NetworkFails(usize),
     /// The command does not end when it should.
@@ -44,7 +47,7 @@ impl Fault {
             if matches!(me.phase, Phase::Idle | Phase::Gone) {
                 continue;
             }
-            candidates.extend([Self::MachineCrashes(runner), Self::NetworkFails(runner)]);
+            candidates.extend([Self::MachineCrashes(runner), Self::EstopIsKilled(runner), Self::NetworkFails(runner)]);
             candidates.extend([Self::StopHangs(runner), Self::LineIsCut(runner)]);
             for order in [Order::Stop, Order::Kill] {
                 candidates.extend([Self::PushLost(runner, order), Self::PushLate(runner, order)]);
@@ -61,6 +64,7 @@ impl Fault {
     pub fn strike(self, c: &Configuration, s: &mut State) -> bool {
         match self {
             Self::MachineCrashes(runner) => s.runners[runner].leave(),
+            Self::EstopIsKilled(runner) => return runner::guard_takes_over(&mut s.runners[runner]),
             Self::NetworkFails(runner) => {
                 if s.runners[runner].is_cut_off {
                     return false;

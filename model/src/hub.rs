@@ -4,7 +4,7 @@
 use crate::configuration::Configuration;
 use crate::runner;
 use crate::settings::{HEARTBEAT, HEARTBEAT_WATCHED, LIST_ANEW};
-use crate::state::{Messages, NEVER, Order, Runner, Socket, State};
+use crate::state::{Messages, NEVER, Order, Runner, Socket, State, Watcher};
 
 /// A run was cancelled or killed, and its runners' lines are told.
 pub fn tell(c: &Configuration, s: &mut State, run: usize, order: Order) {
@@ -82,6 +82,12 @@ pub fn deliver_to_watcher(c: &Configuration, s: &mut State, version: u8) -> bool
     } else {
         watcher.late &= !bit;
     }
+    show(c, watcher, version);
+    true
+}
+
+/// Of two versions the higher is the newer, whatever came first.
+fn show(c: &Configuration, watcher: &mut Watcher, version: u8) {
     if version > watcher.shows || !c.guards.receiver_drops_older_versions {
         watcher.went_back |= version < watcher.shows;
         watcher.shows = version;
@@ -89,7 +95,6 @@ pub fn deliver_to_watcher(c: &Configuration, s: &mut State, version: u8) -> bool
     if watcher.shows == watcher.version {
         watcher.outdated_for = 0;
     }
-    true
 }
 
 /// Whoever watches lists anew.
@@ -98,7 +103,15 @@ pub fn list_anew(s: &mut State) -> bool {
         return false;
     }
     s.watcher.lists_anew_in = LIST_ANEW;
-    s.watcher.shows = s.watcher.version;
+    s.watcher.listed = Some(s.watcher.version);
+    true
+}
+
+/// The list arrives. The hub may have told of something newer since it was read.
+pub fn hear_list(c: &Configuration, s: &mut State) -> bool {
+    let Some(version) = s.watcher.listed.take() else { return false };
+    show(c, &mut s.watcher, version);
+    // What it does not know now has happened since the list was read, which was in this tick.
     s.watcher.outdated_for = 0;
     true
 }

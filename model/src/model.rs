@@ -10,9 +10,10 @@ use crate::properties;
 use crate::runner::{self, Way};
 use crate::service;
 use crate::settings::NOW;
-use crate::state::{Broken, Holder, Messages, Order, Phase, RunState, ShardState, State, Stop};
+use crate::state::{Broken, Holder, Messages, Order, Outcome, Phase, RunState, ShardState, State, Stop};
 
-/// What happens. Runs, shards and runners are numbered from 0, over all runs.
+/// What happens. Runs, shards and runners are numbered from 0, over all runs; the two shards of a run may swap their numbers
+/// from one step to the next ([`sort_shards`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
     TimePasses,
@@ -46,6 +47,7 @@ pub enum Action {
     PushUncommitted(usize),
     Feed(u8),
     ListAnew,
+    HearList,
     // What goes wrong, and what comes back.
     Fault(Fault),
     NetworkIsBack(usize),
@@ -56,9 +58,9 @@ pub enum Action {
 
 impl Action {
     /// How many faults it is.
-    fn faults(self) -> u8 {
+    fn faults(self, c: &Configuration) -> u8 {
         match self {
-            Self::Claim(_, way) | Self::Heartbeat(_, way) | Self::Finish(_, way) => u8::from(way != Way::Good),
+            Self::Claim(_, way) | Self::Heartbeat(_, way) | Self::Finish(_, way) => u8::from(way.is_fault(c)),
             Self::Fault(_) => 1,
             _ => 0,
         }
@@ -101,7 +103,7 @@ impl Model for Configuration {
         }
         if self.watcher {
             actions.extend((1..=s.watcher.version).map(Action::Feed));
-            actions.push(Action::ListAnew);
+            actions.extend([Action::ListAnew, Action::HearList]);
         }
         if s.service_is_down {
             actions.push(Action::ServiceIsBack);
@@ -115,7 +117,7 @@ impl Model for Configuration {
 
     fn next_state(&self, before: &State, action: Action) -> Option<State> {
         let mut s = *before;
-        s.faults_left = s.faults_left.checked_sub(action.faults())?;
+        s.faults_left = s.faults_left.checked_sub(action.faults(self))?;
         if !self.apply(&mut s, action) {
             return None;
         }
@@ -133,7 +135,7 @@ impl Configuration {
     fn runner_actions(&self, s: &State, runner: usize, actions: &mut Vec<Action>) {
         let me = &s.runners[runner];
         let may_fail = s.faults_left > 0;
-        let ways = Way::FAULTS.iter().copied().filter(|_| may_fail).chain([Way::Good]);
+        let ways = Way::ALL.into_iter().filter(|way| may_fail || !way.is_fault(self));
         match me.phase {
             Phase::Idle | Phase::Waiting => {
                 actions.extend(ways.map(|way| Action::Claim(runner, way)));
@@ -209,6 +211,7 @@ impl Configuration {
             }
             Action::Feed(version) => hub::deliver_to_watcher(c, s, version),
             Action::ListAnew => hub::list_anew(s),
+            Action::HearList => hub::hear_list(c, s),
             Action::Fault(fault) => fault.strike(c, s),
             Action::NetworkIsBack(runner) => std::mem::take(&mut s.runners[runner].is_cut_off),
             Action::ServiceIsBack => std::mem::take(&mut s.service_is_down),
@@ -233,11 +236,13 @@ fn notice(c: &Configuration, before: &State, s: &mut State) {
         let (old, new) = (&before.shards[shard], &s.shards[shard]);
         let is_closed = matches!(old.state, ShardState::Finished | ShardState::Stopped(_));
         broken.closed_record |= is_closed && (new.state, new.holder) != (old.state, old.holder);
+        broken.lost_early |= old.is_open() && new.state == ShardState::Stopped(Outcome::Lost) && old.live_until > NOW;
         broken.closed_record |= old.has_late_result && !new.has_late_result;
         is_changed |= c.run_of(shard) == 0 && (old.state, old.holder) != (new.state, new.holder);
     }
     s.broken.decision |= broken.decision;
     s.broken.closed_record |= broken.closed_record;
+    s.broken.lost_early |= broken.lost_early;
     if c.watcher && is_changed {
         hub::tell_watcher(s);
     }

@@ -3,7 +3,9 @@
 use crate::configuration::Configuration;
 use crate::hub;
 use crate::service;
-use crate::settings::{DRIFT, HEARTBEAT, HEARTBEAT_WATCHED, LEASE, Moment, NOW, PING, POLL, REQUEST_TIMEOUT, STOP, Ticks};
+use crate::settings::{
+    DRIFT, HEARTBEAT, HEARTBEAT_WATCHED, LEASE, Moment, NOW, PING, POLL, REQUEST_TIMEOUT, STOP, Ticks,
+};
 use crate::state::{Answer, Holder, NEVER, Order, Phase, RunState, Runner, Says, Socket, State};
 
 /// What becomes of a request.
@@ -15,8 +17,8 @@ pub enum Way {
     RequestLost,
     /// Fault: it is committed, and its answer is lost.
     AnswerLost,
-    /// Fault: it is committed, and its answer is slow.
-    AnswerLate,
+    /// It is committed, and its answer is slow. Whether that is a fault, the configuration says.
+    AnswerSlow,
     /// Fault: it arrives long after the runner has given it up.
     RequestLate,
     /// Fault: it is answered, and arrives once more at any time.
@@ -24,8 +26,16 @@ pub enum Way {
 }
 
 impl Way {
-    pub const FAULTS: [Self; 5] =
-        [Self::RequestLost, Self::AnswerLost, Self::AnswerLate, Self::RequestLate, Self::RequestDoubled];
+    pub const ALL: [Self; 6] =
+        [Self::Good, Self::RequestLost, Self::AnswerLost, Self::AnswerSlow, Self::RequestLate, Self::RequestDoubled];
+
+    pub fn is_fault(self, c: &Configuration) -> bool {
+        match self {
+            Self::Good => false,
+            Self::AnswerSlow => !c.slow_answers,
+            _ => true,
+        }
+    }
 
     fn commits(self) -> bool {
         !matches!(self, Self::RequestLost | Self::RequestLate)
@@ -56,7 +66,7 @@ pub fn claim(c: &Configuration, s: &mut State, runner: usize, way: Way) -> bool 
     me.phase = Phase::Waiting;
     me.due = HEARTBEAT;
     match (way, says) {
-        (Way::AnswerLate, Some(says)) => me.answer = Some(Answer { sent_ago: 0, says }),
+        (Way::AnswerSlow, Some(says)) => me.answer = Some(Answer { sent_ago: 0, says }),
         (Way::Good | Way::RequestDoubled, Some(says)) => hear(c, s, runner, says, NOW),
         _ => {}
     }
@@ -83,7 +93,7 @@ pub fn heartbeat(c: &Configuration, s: &mut State, runner: usize, way: Way) -> b
     me.late_heartbeat |= matches!(way, Way::RequestLate | Way::RequestDoubled);
     let is_watched = me.socket != Socket::Closed;
     match (way, says) {
-        (Way::AnswerLate, Some(says)) => {
+        (Way::AnswerSlow, Some(says)) => {
             me.due = if is_watched { HEARTBEAT_WATCHED } else { HEARTBEAT };
             me.answer = Some(Answer { sent_ago: 0, says });
         }
@@ -98,8 +108,8 @@ pub fn heartbeat(c: &Configuration, s: &mut State, runner: usize, way: Way) -> b
 
 /// Reports how the command ended or that it has stopped, until there is an answer.
 pub fn finish(c: &Configuration, s: &mut State, runner: usize, way: Way) -> bool {
-    // A late answer to a finish is as good as a prompt one.
-    if !is_reachable(s, runner) || s.runners[runner].phase != Phase::Finishing || way == Way::AnswerLate {
+    // A slow answer to a finish is as good as a prompt one.
+    if !is_reachable(s, runner) || s.runners[runner].phase != Phase::Finishing || way == Way::AnswerSlow {
         return false;
     }
     if way.commits() {
@@ -209,15 +219,15 @@ pub fn hear_order(c: &Configuration, s: &mut State, runner: usize, order: Order)
     if me.phase == Phase::Stopping && !c.guards.first_order_begins_the_stop {
         me.stop_due = STOP;
     }
-    let was_running = me.phase == Phase::Running;
-    if order > me.heard {
-        me.uninformed_for = 0;
-    }
+    let (was_running, had_heard) = (me.phase == Phase::Running, me.heard);
     begin_stop(me);
     me.heard = me.heard.max(Order::Stop);
     if order == Order::Kill && (was_running || c.guards.kill_is_obeyed_while_stopping) {
         me.heard = Order::Kill;
         (me.stop_due, me.hangs) = (0, false);
+    }
+    if me.heard > had_heard {
+        me.uninformed_for = 0;
     }
 }
 
@@ -226,6 +236,17 @@ fn begin_stop(me: &mut Runner) {
         me.phase = Phase::Stopping;
         me.stop_due = STOP;
     }
+}
+
+/// `estop` was killed while its command ran.
+pub fn guard_takes_over(me: &mut Runner) -> bool {
+    if !me.is_live() || me.hangs {
+        return false;
+    }
+    begin_stop(me);
+    hub::close(me);
+    (me.due, me.answer) = (NEVER, None);
+    true
 }
 
 /// `--exclusive`: by its own clock, which may be fast or slow, the lease runs out.
@@ -283,9 +304,7 @@ pub fn is_overdue(c: &Configuration, s: &State, runner: usize) -> bool {
     };
     let must_stop = match me.phase {
         Phase::Running => {
-            c.exclusive
-                && c.guards.exclusive_runner_stops_at_the_end_of_its_lease
-                && me.lease_until + DRIFT <= NOW
+            c.exclusive && c.guards.exclusive_runner_stops_at_the_end_of_its_lease && me.lease_until + DRIFT <= NOW
         }
         Phase::Stopping => me.stop_due == 0 && !me.hangs,
         _ => false,

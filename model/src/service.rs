@@ -101,6 +101,7 @@ pub fn claim(c: &Configuration, s: &mut State, shard: usize, holder: Holder) -> 
     let is_mine = row.holder == holder && holder != Holder::Nobody;
     if is_mine && c.guards.repeats_are_recognised {
         // The answer to the first attempt was lost.
+        s.broken.claim_of_cancelled |= c.limits && s.runs[run].is_over();
         return Says::Claimed(row.live_until);
     }
     s.broken.answer |= is_mine;
@@ -219,8 +220,7 @@ fn give_up(c: &Configuration, s: &mut State, run: usize) {
 
 /// The trigger `run_shards_stopped`: the last shard closes the stop record with the worst that any has.
 fn close_stop(c: &Configuration, s: &mut State, run: usize) {
-    if s.runs[run].stop != Stop::Stopping
-        || (c.guards.last_shard_closes_the_stop_record && open_shards(c, s, run) > 0)
+    if s.runs[run].stop != Stop::Stopping || (c.guards.last_shard_closes_the_stop_record && open_shards(c, s, run) > 0)
     {
         return;
     }

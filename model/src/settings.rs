@@ -46,6 +46,8 @@ pub const LONG_AGO: Moment = -(if LAPSED_AFTER > UNCONFIRMED_AFTER { LAPSED_AFTE
 
 /// Within how many ticks a runner that can be reached hears what the record says, if nothing goes wrong.
 pub const HEARD_WITHIN: Ticks = HEARTBEAT;
+/// How much later with an answer that is slow.
+pub const HEARD_LATER_IF_SLOW: Ticks = REQUEST_TIMEOUT;
 /// How much later with each fault: a push message is lost, or a request.
 pub const HEARD_LATER: Ticks = HEARTBEAT_WATCHED - HEARTBEAT;
 /// Within how many ticks of a working service a stop record closes: the limit, a last lease, the timeout, and the sweeper.

@@ -216,7 +216,9 @@ pub struct Watcher {
     pub prompt: u16,
     pub late: u16,
     pub lists_anew_in: Ticks,
-    /// For how long it has shown something old. For a property.
+    /// What the list on its way says.
+    pub listed: Option<u8>,
+    /// For how long there has been a change that it does not show. For a property.
     pub outdated_for: Ticks,
     /// It has gone back to an older version. For a property.
     pub went_back: bool,
@@ -229,8 +231,12 @@ pub struct Broken {
     pub decision: bool,
     /// A stop record that was closed changed, or a shard that was.
     pub closed_record: bool,
+    /// A runner was given up before the end of its lease.
+    pub lost_early: bool,
     /// The answer to a request denied what that very request had done.
     pub answer: bool,
+    /// A claim was granted although the run was cancelled. Only noticed where limits are looked for.
+    pub claim_of_cancelled: bool,
 }
 
 impl State {
