@@ -1,6 +1,6 @@
 # Everything you can do with estop. `make dev` serves it here; `make test` checks all of it.
 .DEFAULT_GOAL := help
-.PHONY: help dev check test soak build cost latency bench bench-quick deploy login setup
+.PHONY: help dev check test model soak build cost latency bench bench-quick deploy login setup
 
 demo_key = $(shell awk -F'"' '/^pub const LOCAL_DEMO/ { print $$2 }' src/key.rs)
 sources := $(shell find src protocol/src -type f) Cargo.toml Cargo.lock protocol/Cargo.toml rust-toolchain.toml package-lock.json build.rs openapi.yaml
@@ -16,6 +16,9 @@ check: ## Format, lints, native tests: for every edit, under a minute
 
 test: ## `make check`, and then everything else: the Worker in workerd, the CLI, faults, races, crashes, conformance
 	@scripts/test
+
+model: ## Explore a model of the protocol in every order of events, with every single fault (a minute or two)
+	@cargo run --quiet --release --package estop-model
 
 soak: ## The long tests: races, random requests, and kill -9 under load (about ten minutes)
 	@scripts/soak
