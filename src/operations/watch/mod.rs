@@ -50,8 +50,8 @@ async fn line(call: &Call<'_>, token: &str) -> Outcome {
         shard: ShardState,
         state: State,
     }
-    wants_websocket(call)?;
     let id = call.existing_id()?;
+    wants_websocket(call)?;
     call.lease(token).await?;
     let params = vec![id.into(), lease::shard(token).into(), token.into()];
     let rows = call.batch(vec![Statement::new(LINE, params)]).await?;
@@ -64,8 +64,8 @@ async fn line(call: &Call<'_>, token: &str) -> Outcome {
 }
 
 async fn run(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
+    let id = call.existing_id()?;
     wants_websocket(call)?;
-    let id = call.id()?;
     let rows = call.batch(vec![caller.statement(WATCH_RUN, [id.into()])]).await?;
     let Watched { key, project } = rows.only(0)?;
     caller.check(key, Scope::Read)?;
