@@ -5,6 +5,7 @@ use estop::operations::{OPERATIONS, find};
 use serde_json::{Value, json};
 
 use crate::client::{Project, Server};
+use crate::line::Line;
 
 /// Every route that needs a key: method, path, a body that is in order, and the scope.
 fn routes(id: i64) -> Vec<(&'static str, String, Option<Value>, &'static str)> {
@@ -53,7 +54,11 @@ fn the_matrix_has_every_operation_that_is_not_open() {
     let leases = lease_routes(1, "").into_iter().map(|(path, _)| ("POST", path));
     let listed = listed.chain(leases).chain(admin_routes(1, 1).into_iter().map(|(method, path, _)| (method, path)));
     let mut listed: Vec<String> = listed.map(|(method, path)| find(method, &path).expect("served").name()).collect();
-    let guarded = OPERATIONS.iter().filter(|operation| !matches!(operation.access, Access::Open(_)));
+    // WebSockets have a test of their own.
+    let watched = |operation: &&Operation| operation.pattern.ends_with("/watch");
+    assert_eq!(OPERATIONS.iter().filter(watched).count(), 2);
+    let guarded =
+        OPERATIONS.iter().filter(|operation| !matches!(operation.access, Access::Open(_)) && !watched(operation));
     let mut guarded: Vec<String> = guarded.map(Operation::name).collect();
     listed.sort_unstable();
     guarded.sort_unstable();
@@ -109,6 +114,23 @@ fn a_key_that_is_missing_garbled_unknown_expired_or_revoked_opens_no_route() {
     }
     assert_eq!(project.show(id), before);
     assert_eq!(project.get("/api/test-runs").ok()["pagination"]["total"], 1);
+}
+
+#[test]
+fn a_websocket_asks_for_a_key_that_may_read() {
+    let project = Project::new();
+    let (id, _) = project.started();
+    let (revoked, revoked_id) = project.key("gone", &["read"], None);
+    project.server.admin("DELETE", &format!("/api/keys/{revoked_id}"), None).ok();
+    let (narrow, reads) = (project.key("narrow", &["cancel", "run"], None).0, project.key("reads", &["read"], None).0);
+    for path in [format!("/api/test-runs/{id}/watch"), "/api/watch".to_owned()] {
+        for (key, status) in [("estop_x", Some(401)), (&revoked, Some(401)), (&narrow, Some(403)), (&reads, None)] {
+            let bearer = format!("Bearer {key}");
+            assert_eq!(Line::open(&project.server, &path, &[("Authorization", &bearer)]).err(), status, "{path}");
+        }
+        assert_eq!(Line::open(&project.server, &path, &[]).err(), Some(401), "{path}");
+        project.call("GET", &path, None).is_error(426);
+    }
 }
 
 #[test]
