@@ -38,7 +38,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// All that could happen to this state, and some that cannot.
+    /// All that could happen to this state, and a few that cannot.
     pub fn candidates(c: &Configuration, s: &State, candidates: &mut Vec<Self>) {
         candidates.extend([Self::ServiceFails, Self::HubCrashes]);
         candidates.extend((0..c.runs).map(Self::CancelAnswerLost));
@@ -48,8 +48,14 @@ impl Fault {
                 continue;
             }
             candidates.extend([Self::MachineCrashes(runner), Self::EstopIsKilled(runner), Self::NetworkFails(runner)]);
-            candidates.extend([Self::StopHangs(runner), Self::LineIsCut(runner)]);
-            for order in [Order::Stop, Order::Kill] {
+            if me.phase == Phase::Stopping {
+                candidates.push(Self::StopHangs(runner));
+            }
+            if me.socket == Socket::Open {
+                candidates.push(Self::LineIsCut(runner));
+            }
+            let on_their_way = [(me.stops, Order::Stop), (me.kills, Order::Kill)];
+            for (_, order) in on_their_way.into_iter().filter(|(messages, _)| messages.prompt > 0) {
                 candidates.extend([Self::PushLost(runner, order), Self::PushLate(runner, order)]);
                 candidates.push(Self::PushDoubled(runner, order));
             }

@@ -9,11 +9,11 @@ use crate::hub;
 use crate::properties;
 use crate::runner::{self, Way};
 use crate::service;
-use crate::settings::NOW;
-use crate::state::{Broken, Holder, Messages, Order, Outcome, Phase, RunState, ShardState, State, Stop};
+use crate::settings::{DRIFT, NOW};
+use crate::state::{Broken, Holder, Messages, Order, Outcome, Phase, RunState, ShardState, Socket, State, Stop};
 
 /// What happens. Runs, shards and runners are numbered from 0, over all runs; the two shards of a run may swap their numbers
-/// from one step to the next ([`sort_shards`]).
+/// from one step to the next (`sort_shards`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
     TimePasses,
@@ -81,7 +81,11 @@ impl Model for Configuration {
             match s.runs[run].state {
                 RunState::Unregistered => actions.push(Action::Register(run)),
                 RunState::Started => actions.extend([Action::Cancel(run), Action::SweepLapsed(run)]),
-                _ => actions.push(Action::Cancel(run)),
+                RunState::Pending | RunState::Queued => actions.push(Action::Cancel(run)),
+                RunState::Ended | RunState::Cancelled if !self.guards.cancel_only_while_open => {
+                    actions.push(Action::Cancel(run));
+                }
+                RunState::Ended | RunState::Cancelled => {}
             }
             if s.runs[run].cancel_is_unanswered {
                 actions.push(Action::RepeatCancel(run));
@@ -145,8 +149,15 @@ impl Configuration {
                 if me.due == 0 {
                     actions.extend(ways.map(|way| Action::Heartbeat(runner, way)));
                 }
-                actions.extend([Action::CommandEnds(runner), Action::LeaseRunsOut(runner)]);
-                actions.extend([Action::OpenSocket(runner), Action::NoticeDeadSocket(runner)]);
+                actions.push(Action::CommandEnds(runner));
+                if me.lease_until <= NOW + DRIFT {
+                    actions.push(Action::LeaseRunsOut(runner));
+                }
+                match me.socket {
+                    Socket::Closed => actions.push(Action::OpenSocket(runner)),
+                    Socket::Dead(_) => actions.push(Action::NoticeDeadSocket(runner)),
+                    Socket::Open => {}
+                }
             }
             Phase::Finishing => {
                 actions.extend(ways.map(|way| Action::Finish(runner, way)));

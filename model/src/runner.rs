@@ -175,18 +175,20 @@ pub fn late_finish_arrives(c: &Configuration, s: &mut State, runner: usize) -> b
 
 /// What follows from an answer to a request that was sent at `sent`.
 fn hear(c: &Configuration, s: &mut State, runner: usize, says: Says, sent: Moment) {
-    let counted_from = if c.guards.lease_is_counted_from_when_the_request_was_sent { sent } else { NOW };
+    let lease_until = |expires_at: Moment| {
+        if c.guards.lease_is_counted_from_when_the_request_was_sent {
+            expires_at.min(sent + LEASE)
+        } else {
+            NOW + LEASE
+        }
+    };
     let me = &mut s.runners[runner];
     match says {
         Says::Claimed(expires_at) if me.phase == Phase::Waiting => {
-            me.lease_until = if c.guards.lease_is_counted_from_when_the_request_was_sent {
-                expires_at.min(counted_from + LEASE)
-            } else {
-                counted_from + LEASE
-            };
+            me.lease_until = lease_until(expires_at);
             if c.exclusive && c.guards.no_start_under_a_lease_that_is_over && me.lease_until <= NOW {
                 me.phase = Phase::Finishing;
-                (me.due, me.lease_until) = (0, NOW);
+                (me.due, me.uninformed_for) = (0, 0);
             } else {
                 me.phase = Phase::Running;
                 (me.due, me.uninformed_for) = (HEARTBEAT, 0);
@@ -194,12 +196,9 @@ fn hear(c: &Configuration, s: &mut State, runner: usize, says: Says, sent: Momen
         }
         Says::Waits => me.due = POLL,
         Says::Refused => me.leave(),
+        // Most heartbeats renew nothing.
         Says::Continue(expires_at) if me.is_live() && expires_at != me.lease_until => {
-            me.lease_until = if c.guards.lease_is_counted_from_when_the_request_was_sent {
-                expires_at.min(counted_from + LEASE)
-            } else {
-                counted_from + LEASE
-            };
+            me.lease_until = lease_until(expires_at);
         }
         Says::Stop(order) => hear_order(c, s, runner, order),
         Says::LeaseLost if me.is_live() => {
