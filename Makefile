@@ -32,8 +32,8 @@ cost: ## Measure the rows that each request reads and writes at D1, and what fit
 	@scripts/with-servers cargo test --quiet --workspace --test http budget -- --nocapture
 
 latency: ## Measure how long a cancel takes to reach the tests, with push and without (RUNS=200)
-	@cargo build --quiet --workspace --bins --examples
-	@scripts/with-servers sh -c 'ESTOP_URL=$$ESTOP_TEST_URL ESTOP_KEY=$(demo_key) cargo run --quiet --package estop-cli --example latency $(RUNS)'
+	@cargo build --quiet --release --package estop-cli --bins --examples
+	@scripts/with-servers sh -c 'ESTOP_URL=$$ESTOP_TEST_URL ESTOP_KEY=$(demo_key) cargo run --quiet --release --package estop-cli --example latency $(RUNS)'
 
 bench: build ## Compare estop with the alternatives; writes bench/results.md and .svg (Linux)
 	@cargo bench --quiet --bench peers
