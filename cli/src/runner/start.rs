@@ -6,8 +6,9 @@ use std::time::Duration;
 use estop_protocol::cancel::CancelRequest;
 use estop_protocol::claim::{ClaimRequest, Claimed};
 use estop_protocol::envelope::Data;
+use estop_protocol::finish::{FinishRequest, StopReport};
 use estop_protocol::register::{RegisterRequest, Registered};
-use estop_protocol::run::State;
+use estop_protocol::run::{ConfirmedStop, ErrorCode, Finish, State};
 use estop_protocol::show::Shown;
 use estop_protocol::time::Timestamp;
 use estop_protocol::whole::Whole;
@@ -126,7 +127,11 @@ impl Starter<'_> {
                 Err(NoResponse::Interrupted(signal)) => return Ok(Start::Never(self.interrupted(id, signal))),
             };
             if response.status != 412 {
-                let lease = response.read::<Data<Claimed>>()?.data.lease;
+                let Claimed { test_run, lease } = response.read::<Data<Claimed>>()?.data;
+                // The answer to our claim was lost, and somebody cancelled the run before the repeat.
+                if test_run.state.is_over() {
+                    return Ok(Start::Never(self.cancelled_since(id, joined, lease.token)));
+                }
                 let service = ServiceTime { date: response.date, counted: service_time(response.sent) };
                 let counted = Lease::claimed(lease.expires_at, response.sent, service);
                 let rhythm = Rhythm::new(&lease, counted);
@@ -211,6 +216,26 @@ impl Starter<'_> {
             Err(error) => terminal::warn(format!("test run {id} could not be cancelled: {error}")),
         }
         Exit::signal(signal.number())
+    }
+
+    /// The run was cancelled after a claim of ours. Nothing has started, so the stop is confirmed.
+    fn cancelled_since(&self, id: i64, joined: Option<State>, lease: String) -> Exit {
+        let request = FinishRequest {
+            lease,
+            state: Finish::Error,
+            result: None,
+            error_code: Some(ErrorCode::RunFailedWithError),
+            counts: None,
+            stop: Some(StopReport { outcome: ConfirmedStop::Graceful }),
+        };
+        let finish = Call::new("POST", format!("/api/test-runs/{id}/finish")).with_body(&request).idempotent();
+        match retry::send(self.service, &finish, TIDY_UP_WITHIN) {
+            Ok(refusal) => self.not_claimable(id, joined, &refusal),
+            Err(error) => {
+                terminal::warn(format!("{error}. Test run {id} was cancelled, and the command was not started"));
+                Exit::Cancelled
+            }
+        }
     }
 
     /// The run was over, or the shard someone else's, before we could claim it. `joined`: the state of the run when we

@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::client::{Project, Server, eventually};
 use crate::exclusive::service;
+use crate::proxy::{Mode, Proxy, http};
 use crate::support::{Ended, Running, estop, lives, run, start};
 
 /// Whether the cancel that `Project::cancel` makes was reported.
@@ -189,6 +190,33 @@ fn a_reason_cannot_control_the_terminal() {
     assert_eq!(project.post(&format!("/api/test-runs/{id}/cancel"), &reason).status, 200);
     let ended = running.end().expect_code(120);
     assert!(ended.stderr.contains("two\\nlines \\u{202e}turned"), "{ended:?}");
+}
+
+/// The answer to the claim was lost, then somebody cancelled, and the repeat is told that the claim was its own.
+#[test]
+fn a_run_that_was_cancelled_before_the_claim_was_answered_does_not_start() {
+    let registered = json!({"data": {
+        "trigger": {"success": true},
+        "test_run": {"id": 7, "state": "queued", "test_run_branch": null, "created_at": "2026-11-22T09:30:00.000Z"},
+    }});
+    let claimed = json!({"data": {
+        "test_run": {"id": 7, "state": "cancelled"},
+        "lease": {"token": "the-lease", "expires_at": "2026-11-22T09:32:00.000Z", "heartbeat_seconds": 1},
+    }});
+    let refusal = json!({"message": "Test run 7 is over: ada cancelled it."});
+    let answer = |status, body: &Value| http(status, "", &body.to_string());
+    let proxy = Proxy::before(
+        "http://127.0.0.1:1",
+        Mode::Responds(vec![
+            ("/claim", answer("200 OK", &claimed)),
+            ("/finish", answer("412 Precondition Failed", &refusal)),
+            ("", answer("200 OK", &registered)),
+        ]),
+    );
+    let mut command = estop(&proxy.url, "a-key");
+    let ended = Running::of(command.args(["run", "-e", "staging", "--", "echo", "started"])).end().expect_code(120);
+    assert_eq!(ended.stdout, "");
+    assert!(ended.stderr.contains("ada cancelled it. The command was not started."), "{ended:?}");
 }
 
 #[test]
