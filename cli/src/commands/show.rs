@@ -119,11 +119,14 @@ fn print_shards(run: &TestRun) {
 
 fn shard_result(shard: &Shard) -> Option<String> {
     let carried = if shard.carried { " in an earlier attempt" } else { "" };
-    let name = shard.result.map(RunResult::name).or(shard.error_code.map(ErrorCode::name))?;
-    Some(format!("{name}{carried}"))
+    Some(format!("{}{carried}", ending(shard.result, shard.error_code)?))
+}
+
+fn ending(result: Option<RunResult>, error_code: Option<ErrorCode>) -> Option<&'static str> {
+    result.map(RunResult::name).or(error_code.map(ErrorCode::name))
 }
 
 fn late_result(late: &LateResult) -> String {
-    let name = late.result.map(RunResult::name).or(late.error_code.map(ErrorCode::name)).unwrap_or_default();
-    format!("{name}, said at {}, after it had been given up as lost", late.at)
+    let ending = ending(late.result, late.error_code).unwrap_or_default();
+    format!("{ending}, said at {}, after it had been given up as lost", late.at)
 }

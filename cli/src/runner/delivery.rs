@@ -12,9 +12,10 @@ use estop_protocol::run::{ErrorCode, RunResult};
 use serde::{Deserialize, Serialize};
 
 use super::heartbeat;
+use super::messages;
 use super::supervisor::StopReason;
 use crate::service::{Call, Failure, Response, idempotency_key};
-use crate::terminal::sanitize;
+use crate::terminal::{self, sanitize};
 
 /// The version of the file's format.
 const VERSION: u32 = 1;
@@ -83,11 +84,20 @@ impl Delivery {
         }
     }
 
+    /// Leaves the result in a file for `estop finish`, and says so. `why`: it could not be recorded.
+    pub fn leave(&self, directory: &Path, why: &str) {
+        let (id, result) = (self.test_run, self.result());
+        match self.keep(directory) {
+            Ok(path) => terminal::warn(messages::finish_kept(id, &result, why, &path)),
+            Err(error) => terminal::error(messages::finish_not_kept(id, &result, why, &error.to_string())),
+        }
+    }
+
     /// Writes the file, which nobody else can read, and gives its path.
     ///
     /// # Errors
     /// If it cannot be written, or is there already: it may be that of another service's run.
-    pub fn keep(&self, directory: &Path) -> io::Result<PathBuf> {
+    fn keep(&self, directory: &Path) -> io::Result<PathBuf> {
         fs::create_dir_all(directory)?;
         let path = std::path::absolute(directory)?.join(format!("estop-finish-{}.json", self.test_run));
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;

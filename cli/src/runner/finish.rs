@@ -53,6 +53,11 @@ impl Ending {
         }
     }
 
+    /// What there is to record of test run `id`, whose shard this lease holds.
+    pub fn delivery(self, id: i64, lease: &str, stop: Option<ConfirmedStop>) -> Delivery {
+        Delivery::new(id, self.request(lease, stop))
+    }
+
     fn request(self, lease: &str, stop: Option<ConfirmedStop>) -> FinishRequest {
         let (state, result, error_code) = match self {
             Self::Exited(ExitStatus::Code(0)) => (Finish::Ended, Some(RunResult::Passed), None),
@@ -72,8 +77,8 @@ pub struct Finisher<'a> {
     pub inbox: &'a Receiver<Event>,
     /// How long to retry.
     pub within: Duration,
-    /// Where to leave what could not be recorded, if not in the current directory.
-    pub keep_in: Option<&'a Path>,
+    /// Where to leave what could not be recorded.
+    pub keep_in: &'a Path,
 }
 
 /// How long the end of a run is worth waiting for: until its lease would have run out twice. After the first time the
@@ -84,11 +89,6 @@ pub fn two_leases(lease: Lease) -> Duration {
 }
 
 impl Finisher<'_> {
-    /// What there is to record.
-    pub fn delivery(&self, ending: Ending, stop: Option<ConfirmedStop>) -> Delivery {
-        Delivery::new(self.run.id, ending.request(&self.run.token, stop))
-    }
-
     /// Finishes the run. The exit code follows the record: if a cancel came before the finish, the run is cancelled,
     /// even though COMMAND passed.
     pub fn finish(
@@ -114,7 +114,7 @@ impl Finisher<'_> {
         let answer = match response {
             Ok(response) => delivery.answer(&response),
             Err(error) => {
-                self.keep(delivery, &error.message);
+                delivery.leave(self.keep_in, &error.message);
                 return exit;
             }
         };
@@ -139,18 +139,9 @@ impl Finisher<'_> {
             }
             (Answer::LeaseLost(_), Some(_)) => exit,
             (Answer::Refused(failure), _) => {
-                self.keep(delivery, &failure.message);
+                delivery.leave(self.keep_in, &failure.message);
                 exit
             }
-        }
-    }
-
-    /// Leaves the result in a file for `estop finish`.
-    fn keep(&self, delivery: &Delivery, why: &str) {
-        let (id, result) = (self.run.id, delivery.result());
-        match delivery.keep(self.keep_in.unwrap_or(Path::new("."))) {
-            Ok(path) => terminal::warn(messages::finish_kept(id, &result, why, &path)),
-            Err(error) => terminal::error(messages::finish_not_kept(id, &result, why, &error.to_string())),
         }
     }
 

@@ -21,7 +21,7 @@ mod start;
 mod supervisor;
 
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
@@ -77,13 +77,13 @@ fn run_claimed(
     events: Sender<Event>,
     inbox: &Receiver<Event>,
 ) -> Exit {
-    let (within, keep_in) = (args.finish_within(run), args.finish_file.as_deref());
+    let (within, keep_in) = (args.finish_within(run), args.keep_in());
     let finisher = Finisher { service, run, inbox, within, keep_in };
     // The answer to the claim was long in coming, or the machine was asleep.
     if args.exclusive && run.lease.until() <= clock::now() {
         terminal::error(messages::ran_out_before_start(run.id));
         let ending = Ending::NotStarted(Exit::Fenced);
-        return finisher.finish(&finisher.delivery(ending, None), ending, None, None);
+        return finisher.finish(&ending.delivery(run.id, &run.token, None), ending, None, None);
     }
     let heartbeats = Heartbeats::start(service.clone(), run.clone(), args.push.is_on(), events.clone());
     let children = Children::new(events);
@@ -99,7 +99,7 @@ fn run_claimed(
     }
     drop(heartbeats);
     let (reason, stop) = (state.and_then(State::stop_reason), state.and_then(State::confirmed_stop));
-    let delivery = finisher.delivery(ended.ending, stop);
+    let delivery = ended.ending.delivery(run.id, &run.token, stop);
     keeper.finishing(&delivery);
     let exit = finisher.finish(&delivery, ended.ending, reason, stop);
     keeper.dismiss(inbox);
@@ -225,13 +225,18 @@ impl RunArgs {
         self.finish_within.map_or_else(|| finish::two_leases(run.lease), Duration::from_secs)
     }
 
+    /// Where to leave a result that could not be recorded.
+    fn keep_in(&self) -> &Path {
+        self.finish_file.as_deref().unwrap_or(Path::new("."))
+    }
+
     /// What the guard needs to know.
     fn watch(&self, run: Option<&HeldRun>) -> Watch {
         let StopTimeouts { grace, default_grace, kill_after } = self.stop_timeouts();
         Watch {
             grace_seconds: grace.unwrap_or(default_grace).as_secs(),
             kill_after_seconds: kill_after.as_secs(),
-            keep_in: self.finish_file.clone().unwrap_or_else(|| PathBuf::from(".")),
+            keep_in: self.keep_in().to_owned(),
             finish_within_seconds: run.map_or(0, |run| self.finish_within(run).as_secs()),
             mark: format!("{:032x}", fastrand::u128(..)),
             run: run.map(|run| guard::Run { id: run.id, lease: run.token.clone() }),

@@ -6,13 +6,13 @@ use std::time::Duration;
 use estop_protocol::cancel::CancelRequest;
 use estop_protocol::claim::{ClaimRequest, Claimed};
 use estop_protocol::envelope::Data;
-use estop_protocol::finish::{FinishRequest, StopReport};
 use estop_protocol::register::{RegisterRequest, Registered};
-use estop_protocol::run::{ConfirmedStop, ErrorCode, Finish, State};
+use estop_protocol::run::{ConfirmedStop, State};
 use estop_protocol::show::Shown;
 use estop_protocol::time::Timestamp;
 use estop_protocol::whole::Whole;
 
+use super::finish::Ending;
 use super::heartbeat::HeldRun;
 use super::lease::{Lease, ServiceTime};
 use super::messages;
@@ -130,7 +130,7 @@ impl Starter<'_> {
                 let Claimed { test_run, lease } = response.read::<Data<Claimed>>()?.data;
                 // The answer to our claim was lost, and somebody cancelled the run before the repeat.
                 if test_run.state.is_over() {
-                    return Ok(Start::Never(self.cancelled_since(id, joined, lease.token)));
+                    return Ok(Start::Never(self.cancelled_since(id, joined, &lease.token)));
                 }
                 let service = ServiceTime { date: response.date, counted: service_time(response.sent) };
                 let counted = Lease::claimed(lease.expires_at, response.sent, service);
@@ -219,17 +219,9 @@ impl Starter<'_> {
     }
 
     /// The run was cancelled after a claim of ours. Nothing has started, so the stop is confirmed.
-    fn cancelled_since(&self, id: i64, joined: Option<State>, lease: String) -> Exit {
-        let request = FinishRequest {
-            lease,
-            state: Finish::Error,
-            result: None,
-            error_code: Some(ErrorCode::RunFailedWithError),
-            counts: None,
-            stop: Some(StopReport { outcome: ConfirmedStop::Graceful }),
-        };
-        let finish = Call::new("POST", format!("/api/test-runs/{id}/finish")).with_body(&request).idempotent();
-        match retry::send(self.service, &finish, TIDY_UP_WITHIN) {
+    fn cancelled_since(&self, id: i64, joined: Option<State>, lease: &str) -> Exit {
+        let delivery = Ending::NotStarted(Exit::Cancelled).delivery(id, lease, Some(ConfirmedStop::Graceful));
+        match retry::send(self.service, &delivery.call(), TIDY_UP_WITHIN) {
             Ok(refusal) => self.not_claimable(id, joined, &refusal),
             Err(error) => {
                 terminal::warn(format!("{error}. Test run {id} was cancelled, and the command was not started"));

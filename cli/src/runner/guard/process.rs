@@ -4,16 +4,16 @@ use std::io::BufRead;
 use std::thread;
 use std::time::Duration;
 
-use estop_protocol::finish::{FinishRequest, StopReport};
-use estop_protocol::run::{ConfirmedStop, ErrorCode, Finish};
+use estop_protocol::run::ConfirmedStop;
 use nix::sys::signal::SigSet;
 use rustix::process::{self, Pid};
 
-use super::{Message, Run, Watch};
+use super::{Message, Watch};
 use crate::clock;
 use crate::exit::Exit;
 use crate::retry;
-use crate::runner::delivery::Delivery;
+use crate::runner::delivery::{Answer, Delivery};
+use crate::runner::finish::Ending;
 use crate::runner::messages;
 use crate::runner::process_group::ProcessGroup;
 use crate::runner::supervisor::{self, Action, Event, ExitStatus, Notice, Remaining, State, StopTimeouts};
@@ -45,7 +45,9 @@ pub fn guard(service: &Service) -> Exit {
     terminal::warn(messages::estop_died(watch.run.as_ref().map(|run| run.id)));
     let stop = command.and_then(|command| stop(&ProcessGroup::of(command, &watch.mark), &watch));
     if let Some(run) = &watch.run {
-        let delivery = delivery.unwrap_or_else(|| interrupted(run, stop));
+        // Nobody cancelled the run, and its tests have no result.
+        let ending = Ending::Interrupted(ExitStatus::Signal(9));
+        let delivery = delivery.unwrap_or_else(|| ending.delivery(run.id, &run.lease, stop));
         finish(service, &delivery, &watch, stop);
     }
     Exit::Done
@@ -80,34 +82,17 @@ fn stop(group: &ProcessGroup, watch: &Watch) -> Option<ConfirmedStop> {
     }
 }
 
-/// Nobody cancelled the run, and its tests have no result.
-fn interrupted(run: &Run, stop: Option<ConfirmedStop>) -> Delivery {
-    let request = FinishRequest {
-        lease: run.lease.clone(),
-        state: Finish::Error,
-        result: None,
-        error_code: Some(ErrorCode::WorkerInterrupted),
-        counts: None,
-        stop: stop.map(|outcome| StopReport { outcome }),
-    };
-    Delivery::new(run.id, request)
-}
-
 fn finish(service: &Service, delivery: &Delivery, watch: &Watch, stop: Option<ConfirmedStop>) {
     let (id, within) = (delivery.test_run, Duration::from_secs(watch.finish_within_seconds));
-    let why = match retry::send(service, &delivery.call(), within) {
-        // 412: it was cancelled before, or estop had finished it.
-        Ok(response) if matches!(response.status, 200 | 412) => {
+    match retry::send(service, &delivery.call(), within).map(|response| delivery.answer(&response)) {
+        // It was cancelled before, or estop had finished it.
+        Ok(Answer::Recorded | Answer::Cancelled { .. }) => {
             if let Some(stop) = stop {
                 terminal::info(messages::stopped(id, stop));
             }
-            return;
         }
-        Ok(response) => response.refusal().message,
-        Err(error) => error.message,
-    };
-    match delivery.keep(&watch.keep_in) {
-        Ok(path) => terminal::warn(messages::finish_kept(id, &delivery.result(), &why, &path)),
-        Err(error) => terminal::error(messages::finish_not_kept(id, &delivery.result(), &why, &error.to_string())),
+        Ok(Answer::LeaseLost(message)) => terminal::warn(message),
+        Ok(Answer::Refused(failure)) => delivery.leave(&watch.keep_in, &failure.message),
+        Err(error) => delivery.leave(&watch.keep_in, &error.message),
     }
 }
