@@ -216,7 +216,7 @@ pub enum Limit {
 pub struct News {
     /// The project.
     pub project: i64,
-    /// A JSON array of them: the view `changed_runs` says what it has of each.
+    /// A JSON array of them, which has at least one: the view `changed_runs` says what it has of each.
     pub runs: Box<RawValue>,
 }
 

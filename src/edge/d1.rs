@@ -62,7 +62,7 @@ pub struct EdgeRuntime<'e> {
     usage: Cell<Usage>,
     blocked: Rc<Recent>,
     accepted: Rc<Recent>,
-    news: RefCell<Vec<News>>,
+    news: RefCell<Vec<(i64, String)>>,
 }
 
 /// What `glue.js` gives for a batch.
@@ -86,8 +86,8 @@ impl<'e> EdgeRuntime<'e> {
         }
     }
 
-    /// What the hub has to be told, once.
-    pub fn news(&self) -> Vec<News> {
+    /// What the hub of each project has to be told, once: [`News`] of all that has changed in it.
+    pub fn news(&self) -> Vec<(i64, String)> {
         self.news.take()
     }
 
@@ -150,7 +150,17 @@ impl Runtime for EdgeRuntime<'_> {
     }
 
     fn tell(&self, news: Option<News>) {
-        self.news.borrow_mut().extend(news);
+        let Some(News { project, runs }) = news else { return };
+        let mut told = self.news.borrow_mut();
+        // A bulk cancel changes many runs of one project: one message for its hub.
+        match (told.iter_mut().find(|(other, _)| *other == project), runs.get().strip_prefix('[')) {
+            (Some((_, all)), Some(more)) => {
+                all.pop();
+                all.push(',');
+                all.push_str(more);
+            }
+            _ => told.push((project, runs.get().to_owned())),
+        }
     }
 
     fn blocked(&self) -> &Recent {

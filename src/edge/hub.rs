@@ -21,7 +21,7 @@ use crate::database;
 use crate::http::json;
 use crate::http::reply::Line;
 use crate::hub::{VALID_KEYS, frames, key_of};
-use crate::runtime::{News, Statement};
+use crate::runtime::Statement;
 
 #[wasm_bindgen(module = "/src/edge/glue.js")]
 extern "C" {
@@ -41,9 +41,9 @@ const CHECK_KEYS_EVERY: Duration = Duration::from_secs(45);
 const TAGS: &str = "x-estop-tags";
 
 /// Tells the hubs of what has changed.
-pub async fn tell(env: Env, news: Vec<News>) {
-    for News { project, runs } in news {
-        if JsFuture::from(tell_hub(&env, &project.to_string(), runs.get(), DEADLINE)).await.is_err() {
+pub async fn tell(env: Env, news: Vec<(i64, String)>) {
+    for (project, runs) in news {
+        if JsFuture::from(tell_hub(&env, &project.to_string(), &runs, DEADLINE)).await.is_err() {
             log::hub_not_told(project);
         }
     }

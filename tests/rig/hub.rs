@@ -175,3 +175,19 @@ fn a_hub_that_is_missing_throws_or_says_nothing_neither_delays_nor_fails_a_cance
     without("refusing", &Rig::start_with_hub("return new Response('', { status: 503 })"));
     without("silent", &Rig::start_with_hub("return new Promise(() => {})"));
 }
+
+#[test]
+fn a_bulk_cancel_is_one_message_to_the_hub_and_tells_of_every_run() {
+    let rig = Rig::start();
+    let project = rig.project();
+    let ids: Vec<i64> = (0..100).map(|_| project.queued()).collect();
+    let mut feed = Line::of_project(&project);
+    project.post("/api/test-runs/cancel", &json!({"ids": ids})).ok();
+    let heard: Vec<Value> = ids.iter().map(|_| feed.message("run")["run"]["id"].clone()).collect();
+    assert_eq!(json!(heard), json!(ids), "in the order in which they were cancelled");
+    let rig = Rig::start_with_hub("console.log('it hears of ' + (await request.json()).length); return new Response()");
+    let project = rig.project();
+    let ids: Vec<i64> = (0..3).map(|_| project.queued()).collect();
+    project.post("/api/test-runs/cancel", &json!({"ids": ids})).ok();
+    eventually("one message of three runs", || rig.log().contains("it hears of 3").then_some(()));
+}

@@ -35,10 +35,10 @@ impl Rig {
         Self::of(|estop| estop.replacen("modules = [", &module, 1))
     }
 
-    /// With a hub that does this with every request.
+    /// With a hub that does this with every `request`.
     pub fn start_with_hub(fetch: &str) -> Self {
         let hub = format!(
-            "import Estop from './index.js'; export default Estop; export class Hub {{ async fetch() {{ {fetch}; }} }}"
+            "import Estop from './index.js'; export default Estop; export class Hub {{ async fetch(request) {{ {fetch}; }} }}"
         );
         let module = format!("modules = [(name = \"hub.js\", esModule = \"{hub}\"), ");
         Self::of(|estop| estop.replacen("modules = [", &module, 1))
