@@ -1,15 +1,15 @@
 //! Who may take a shard, and who may not.
 
-use estop::operations::heartbeat;
+use estop::operations::{claim, heartbeat};
 use serde_json::{Value as Json, json};
 
 use super::{Suite, message, passed, sweep};
-use crate::world::{LEASE, NOW, data};
+use crate::world::{Ask, LEASE, NOW, data};
 
 #[test]
 fn a_claim_takes_the_first_shard_unless_it_names_another() {
     let suite = Suite::of(2);
-    let claim = |body: Json| data(&suite.world.ask(&estop::operations::claim::OPERATION, suite.id, &body));
+    let claim = |body: Json| data(&suite.world.ask(&claim::OPERATION, suite.id, &body));
     let first = claim(json!({"runner": "laptop"}));
     assert_eq!(first["test_run"], json!({"id": suite.id, "state": "started", "shard": 1}));
     assert_eq!(claim(json!({"shard": 2}))["test_run"]["shard"], 2);
@@ -87,6 +87,19 @@ fn a_runner_that_speaks_again_before_another_takes_its_shard_keeps_it() {
     suite.world.pass(10 * LEASE);
     assert_eq!(suite.heartbeat(1).outcome, "renewed");
     assert_eq!(suite.claim(1).outcome, "already_started");
+}
+
+/// A request can arrive twice, however late the second time.
+#[test]
+fn a_claim_that_is_repeated_after_its_lease_ran_out_takes_nothing_from_its_own_runner() {
+    let suite = Suite::of(2);
+    let ask = Ask::new(&claim::OPERATION).about(suite.id).idempotent("k").body(&json!({"runner": "r"}));
+    let first = data(&suite.world.send(&ask))["lease"]["token"].clone();
+    suite.world.pass(2 * LEASE);
+    let again = suite.world.send(&ask);
+    assert_eq!((again.status, &data(&again)["lease"]["token"]), (200, &first), "the answer of the first time");
+    let beat = suite.world.ask(&heartbeat::OPERATION, suite.id, &json!({"lease": first}));
+    assert_eq!(beat.status, 200, "its runner holds it: {beat:?}");
 }
 
 #[test]
