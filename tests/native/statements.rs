@@ -79,6 +79,7 @@ fn every_file_is_named_by_the_code_that_sends_it() {
 #[test]
 fn every_file_can_be_pasted_into_a_console() {
     for (name, text) in files() {
+        assert!(text.ends_with(";\n"), "{name}: D1 takes what follows a statement for another one, a comment too");
         let world = World::new();
         let db = world.runtime.db.borrow();
         // A console binds nothing, so every parameter is NULL; then nothing happens.

@@ -1,7 +1,8 @@
 -- A runner takes a shard of a run that is queued or started: one that no runner has had, whose lease has run out, or that was
--- carried over from an earlier attempt. While another run's runners hold its concurrency group, a queued run waits; if they
--- were told to stop and their leases ran out so long ago that the sweeper would give them up, it need not wait for the
--- sweeper (the trigger runs_take_their_group gives them up). A concurrency group means nothing without its project.
+-- carried over from an earlier attempt. A repeat, however late, takes nothing from its own runner. While another run's
+-- runners hold its concurrency group, a queued run waits; if they were told to stop and their leases ran out so long ago that
+-- the sweeper would give them up, it need not wait for the sweeper (the trigger runs_take_their_group gives them up). A
+-- concurrency group means nothing without its project.
 --
 -- ?1 key's SHA-256   ?2 now (ms)   ?3 run   ?4 this write's id   ?5 this write's hash   ?6 shard   ?7 lease token
 -- ?8 lease (ms)   ?9 runner's name or NULL   ?10 the CI's attempt or NULL   ?11 the sweeper's timeout (ms)
@@ -29,4 +30,4 @@ ON CONFLICT (run_id, shard) DO UPDATE
        runner = excluded.runner, attempt = excluded.attempt, ended_at = NULL, finish_request_id = NULL, finish_request_hash = NULL, carried = 0
  WHERE carried = 1
     OR (state = 'started' AND lease_expires_at <= ?2
-        AND claim_request_id <> excluded.claim_request_id); -- a late repeat must not displace its own runner
+        AND claim_request_id <> excluded.claim_request_id);
