@@ -137,7 +137,7 @@ const STATEMENTS: &[(&str, &str, &str)] = &[
     (
         "claim_only_if_nobody_holds_the_shard",
         "src/operations/claim/claim.sql",
-        "(state = 'started' AND lease_expires_at <= ?2)",
+        "(state = 'started' AND lease_expires_at <= ?2 AND claim_request_id <> excluded.claim_request_id)",
     ),
     ("claim_only_if_the_group_is_free", "src/operations/claim/claim.sql", "o.held_group = r.concurrency_group"),
     ("claim_waits_for_a_stop", "src/operations/claim/claim.sql", "s.lease_expires_at > ?2 - ?11"),

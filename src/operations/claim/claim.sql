@@ -28,6 +28,4 @@ ON CONFLICT (run_id, shard) DO UPDATE
        lease_expires_at = excluded.lease_expires_at, started_at = excluded.started_at, started_by = excluded.started_by,
        claim_request_id = excluded.claim_request_id, claim_request_hash = excluded.claim_request_hash,
        runner = excluded.runner, attempt = excluded.attempt, ended_at = NULL, finish_request_id = NULL, finish_request_hash = NULL, carried = 0
- WHERE carried = 1
-    OR (state = 'started' AND lease_expires_at <= ?2
-        AND claim_request_id <> excluded.claim_request_id);
+ WHERE carried = 1 OR (state = 'started' AND lease_expires_at <= ?2 AND claim_request_id <> excluded.claim_request_id);
