@@ -34,6 +34,8 @@ pub struct Config {
     pub log_heartbeats: bool,
     /// `ADMIN_TOKEN`, a secret; unset or empty closes the admin routes.
     pub admin_token: Option<String>,
+    /// `SESSION_SECRET`, a secret; unset or empty closes the routes with which a person signs in, and no cookie is a key.
+    pub session_secret: Option<String>,
     /// `ESTOP_LOCAL=1`: a laptop, where the public demo key is let in. No deployment sets it.
     pub local: bool,
 }
@@ -71,6 +73,7 @@ impl Config {
             database_bytes: number("DATABASE_BYTES", 500_000_000, 1_000_000, 1_000_000_000_000),
             log_heartbeats: var("LOG_HEARTBEATS").as_deref() == Some("1"),
             admin_token: var("ADMIN_TOKEN").filter(|token| !token.is_empty()),
+            session_secret: var("SESSION_SECRET").filter(|secret| !secret.is_empty()),
             local: var("ESTOP_LOCAL").as_deref() == Some("1"),
         };
         (config, complaints)

@@ -38,6 +38,11 @@ impl KeyHash {
     pub fn of(key: &str) -> Self {
         Self(base16ct::lower::encode_string(&Sha256::digest(key.as_bytes())))
     }
+
+    /// A hash that estop itself has written down.
+    pub fn written(hex: &str) -> Self {
+        Self(hex.to_owned())
+    }
 }
 
 /// A key's plain text: shown once, in the answer to the request that made it.
@@ -56,17 +61,7 @@ impl PlainKey {
     /// which are stored with it. So a copy of the database gives no key without the admin token of that time, and tells
     /// whether a guessed one is right: an admin token has to be random, as the one that `make deploy` makes is.
     pub fn derived(admin_token: &str, salt: &str, request_id: &str) -> Self {
-        let mut mac_key = hmac::digest::Key::<Hmac<Sha256>>::default();
-        // A key longer or shorter than a block stands for its hash.
-        for (byte, hashed) in mac_key.iter_mut().zip(Sha256::digest(admin_token.as_bytes())) {
-            *byte = hashed;
-        }
-        let mut mac = Hmac::<Sha256>::new(&mac_key);
-        for part in ["estop key", salt, request_id] {
-            mac.update(part.as_bytes());
-            mac.update(&[0]);
-        }
-        Self::from_random(mac.finalize().into_bytes().into())
+        Self::from_random(mac(admin_token, ["estop key", salt, request_id]).finalize().into_bytes().into())
     }
 
     /// What is stored of it.
@@ -86,6 +81,21 @@ impl std::fmt::Debug for PlainKey {
     }
 }
 
+/// The HMAC-SHA256 (RFC 2104) under a secret of `parts`, each with a zero byte after it.
+pub fn mac<'a>(secret: &str, parts: impl IntoIterator<Item = &'a str>) -> Hmac<Sha256> {
+    let mut mac_key = hmac::digest::Key::<Hmac<Sha256>>::default();
+    // A key longer or shorter than a block stands for its hash.
+    for (byte, hashed) in mac_key.iter_mut().zip(Sha256::digest(secret.as_bytes())) {
+        *byte = hashed;
+    }
+    let mut mac = Hmac::<Sha256>::new(&mac_key);
+    for part in parts {
+        mac.update(part.as_bytes());
+        mac.update(&[0]);
+    }
+    mac
+}
+
 /// The credentials of an `Authorization: Bearer …` header (RFC 6750 section 2.1), or `None` if it is not one.
 /// The scheme's name is case-insensitive (RFC 9110 section 11.1).
 pub fn bearer(header: &str) -> Option<&str> {
@@ -96,7 +106,11 @@ pub fn bearer(header: &str) -> Option<&str> {
 
 /// The hash of an API key from an `Authorization` header, or `None` if the header does not hold what could be a key.
 pub fn api_key(header: &str) -> Option<KeyHash> {
-    let key = bearer(header)?;
+    plain_key(bearer(header)?)
+}
+
+/// The hash of a text that could be a key.
+pub fn plain_key(key: &str) -> Option<KeyHash> {
     let secret = key.strip_prefix(PREFIX)?;
     let plain = secret.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     let intact = match secret.len() {
@@ -108,6 +122,12 @@ pub fn api_key(header: &str) -> Option<KeyHash> {
         _ => false,
     };
     (plain && intact).then(|| KeyHash::of(key))
+}
+
+/// The scopes of a key, as its row has them: 0 or 1 each.
+pub fn scopes(can_read: u8, can_cancel: u8, can_run: u8) -> Vec<Scope> {
+    let all = [(can_read, Scope::Read), (can_cancel, Scope::Cancel), (can_run, Scope::Run)];
+    all.into_iter().filter(|(may, _)| *may == 1).map(|(_, scope)| scope).collect()
 }
 
 /// CRC-32 of a text (ISO 3309, as in gzip), in base 62 with leading zeros.

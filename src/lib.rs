@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `estop_protocol` | what travels: requests, answers, states, limits |
 //! | [`run`], [`key`] | the rules, pure |
-//! | [`config`] | what an operator can set |
+//! | [`config`], [`session`] | what an operator can set; the cookie that stands for a key |
 //! | [`runtime`], [`database`], [`recent`] | what an operation needs of its surroundings; retries, the schema's version; who was refused or let in lately |
 //! | [`hub`] | what the hub tells whom |
 //! | [`http`] | the corridor: request, reply, errors, checks |
@@ -24,6 +24,7 @@ pub mod operations;
 pub mod recent;
 pub mod run;
 pub mod runtime;
+pub mod session;
 pub mod sweeper;
 
 /// The only module that knows of Workers.

@@ -31,8 +31,9 @@ case "$*" in
     "d1 migrations apply $name --remote"*)
         [ ! -f "$ACCOUNT/broken" ] && grep -q 'database_id = "11111111' "$config" && node --no-warnings -e "$apply" ;;
     "deploy"*) grep -q 'crons' "$config" && cp "$config" "$ACCOUNT/deployed.toml" && echo 'https://estop.acme.workers.dev' ;;
-    "secret list"*) [ ! -f "$ACCOUNT/hiccup" ] || exit 1; cat "$ACCOUNT/secrets" 2>/dev/null || echo '[]' ;;
-    "secret put ADMIN_TOKEN"*) cat > "$ACCOUNT/token"; echo '[{"name":"ADMIN_TOKEN","type":"secret_text"}]' > "$ACCOUNT/secrets" ;;
+    "secret list"*) [ ! -f "$ACCOUNT/hiccup" ] || exit 1; echo "[$(cat "$ACCOUNT/secrets" 2>/dev/null)]" ;;
+    "secret put ADMIN_TOKEN"*) cat > "$ACCOUNT/token"; echo '{"name":"ADMIN_TOKEN","type":"secret_text"}' >> "$ACCOUNT/secrets" ;;
+    "secret put SESSION_SECRET"*) cat > "$ACCOUNT/sessions"; echo '{"name":"SESSION_SECRET","type":"secret_text"}' >> "$ACCOUNT/secrets" ;;
     *) exit 1 ;;
 esac
 "#;
@@ -155,6 +156,8 @@ fn a_deployment_makes_what_is_missing_once_and_never_loads_the_seed() {
     let token = account.file("token");
     assert!(token.len() == 43 && text(&first.stdout).contains(&token), "{first:?}");
     assert!(text(&first.stdout).contains("https://estop.acme.workers.dev"), "{first:?}");
+    let sessions = account.file("sessions");
+    assert!(sessions.len() == 43 && sessions != token && !text(&first.stdout).contains(&sessions), "{first:?}");
     assert_eq!(account.version(), newest());
 
     account.mark("hiccup");
@@ -163,6 +166,7 @@ fn a_deployment_makes_what_is_missing_once_and_never_loads_the_seed() {
     let again = account.deploy();
     assert!(again.status.success(), "{again:?}");
     assert_eq!(account.file("token"), token, "an upgrade keeps the admin token");
+    assert_eq!(account.file("sessions"), sessions, "and the sessions");
     account.mark("broken");
     let broken = account.deploy();
     assert!(!broken.status.success() && text(&broken.stderr).contains("nothing was uploaded"), "{broken:?}");
@@ -173,7 +177,9 @@ fn a_deployment_makes_what_is_missing_once_and_never_loads_the_seed() {
     let order = ["d1 migrations apply", "deploy --config"].map(|call| calls.find(call).expect("a call"));
     assert!(order[0] < order[1], "the database first: {calls}");
     assert_eq!(calls.matches("d1 create").count(), 2, "one refused, one done: {calls}");
-    assert_eq!(calls.matches("secret put").count(), 1, "{calls}");
+    for secret in ["ADMIN_TOKEN", "SESSION_SECRET"] {
+        assert_eq!(calls.matches(&format!("secret put {secret}")).count(), 1, "{calls}");
+    }
     assert!(!calls.contains("seed"), "{calls}");
     let deployed = account.file("deployed.toml");
     assert!(!deployed.contains("ESTOP_LOCAL") && !deployed.contains("ADMIN_TOKEN"), "{deployed}");
@@ -312,7 +318,7 @@ fn a_new_admin_token_is_created_only_where_a_person_sees_it_or_it_is_asked_for()
         }
         assert!(!shown.contains("shown this once"), "{what}: {shown}");
     }
-    assert!(!account.file("calls").contains("secret put"), "{}", account.file("calls"));
+    assert!(!account.file("calls").contains("secret put ADMIN_TOKEN"), "{}", account.file("calls"));
 
     let deployed = account.deploy_at_a_terminal(&[]);
     let (shown, token) = (text(&deployed.stdout), account.file("token"));

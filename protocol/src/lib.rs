@@ -24,6 +24,7 @@ pub mod list;
 pub mod projects;
 pub mod register;
 pub mod run;
+pub mod session;
 pub mod show;
 pub mod time;
 pub mod watch;

@@ -16,7 +16,7 @@ pub const PING: &str = "ping";
 /// The answer to [`PING`].
 pub const PONG: &str = "pong";
 
-/// The code of a close because the key was revoked or has expired.
+/// The code of a close because the key was revoked or has expired, or the session that stood for it is over.
 pub const KEY_IS_OVER: u16 = 4401;
 
 /// A message. A client ignores a type that it does not know.

@@ -29,6 +29,12 @@ pub fn query(request: &Request) -> String {
     url.split_once('?').map(|(_, query)| query.to_owned()).unwrap_or_default()
 }
 
+/// The origin of the service by the address that was asked: all of it before the path.
+pub fn origin(request: &Request) -> String {
+    let url = request.inner().url();
+    url.split('/').take(3).collect::<Vec<_>>().join("/")
+}
+
 /// A header, if it is there.
 pub fn header(request: &Request, name: &str) -> Option<String> {
     request.headers().get(name).ok().flatten()
@@ -73,11 +79,15 @@ fn cut_short() -> ApiError {
 /// If the runtime refuses one of its parts.
 pub fn response(reply: Reply, request_id: &str) -> Result<Response> {
     let headers = Headers::new();
-    headers.set("content-type", "application/json")?;
     headers.set("cache-control", "no-store")?;
     headers.set("x-request-id", request_id)?;
+    // A 204 has no body, not even an empty one.
+    if !reply.body.is_empty() {
+        headers.set("content-type", "application/json")?;
+    }
     for (name, value) in &reply.headers {
         headers.set(name, value)?;
     }
-    Ok(ResponseBuilder::new().with_status(reply.status).with_headers(headers).fixed(reply.body.into_bytes()))
+    let response = ResponseBuilder::new().with_status(reply.status).with_headers(headers);
+    Ok(if reply.body.is_empty() { response.empty() } else { response.fixed(reply.body.into_bytes()) })
 }

@@ -20,7 +20,7 @@ use super::{config, log, now};
 use crate::database;
 use crate::http::json;
 use crate::http::reply::Line;
-use crate::hub::{VALID_KEYS, frames, key_of};
+use crate::hub::{VALID_KEYS, end_of, frames, key_of};
 use crate::runtime::Statement;
 
 #[wasm_bindgen(module = "/src/edge/glue.js")]
@@ -87,9 +87,15 @@ impl DurableObject for Hub {
         Response::empty()
     }
 
-    /// Closes the sockets of keys that are no longer valid.
+    /// Closes the sockets of keys that are no longer valid, and of sessions that are over.
     async fn alarm(&self) -> Result<Response> {
-        let sockets = self.state.get_websockets();
+        let is_over = |socket: &WebSocket| {
+            self.state.get_tags(socket).iter().find_map(|tag| end_of(tag)).is_some_and(|end| end <= now())
+        };
+        let (over, sockets): (Vec<_>, Vec<_>) = self.state.get_websockets().into_iter().partition(is_over);
+        for socket in over {
+            let _ = socket.close(Some(KEY_IS_OVER), Some("This session is over."));
+        }
         let key = |socket: &WebSocket| self.state.get_tags(socket).iter().find_map(|tag| key_of(tag));
         let mut keys: Vec<i64> = sockets.iter().filter_map(key).collect();
         keys.sort_unstable();

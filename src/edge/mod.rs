@@ -98,14 +98,17 @@ async fn serve(operation: &Operation, mut incoming: Request, context: RouteConte
     let (query, header) = (http::query(&incoming), |name| http::header(&incoming, name));
     let (authorization, idempotency_key, content_type) =
         (header("authorization"), header("idempotency-key"), header("content-type"));
-    let client = header("cf-connecting-ip");
-    let lease = header(LEASE_HEADER);
+    let (client, lease) = (header("cf-connecting-ip"), header(LEASE_HEADER));
+    let (cookie, origin, own_origin) = (header("cookie"), header("origin"), http::origin(&incoming));
     let plain = request::Request {
         request_id: &request_id,
         id: context.param("id").map_or("", String::as_str),
         query: &query,
         client: client.as_deref(),
         authorization: authorization.as_deref(),
+        cookie: cookie.as_deref(),
+        origin: origin.as_deref(),
+        own_origin: &own_origin,
         idempotency_key: idempotency_key.as_deref(),
         content_type: content_type.as_deref(),
         wants_websocket: header("upgrade").is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket")),

@@ -15,6 +15,8 @@ pub struct Caller<'a> {
     pub key: &'a KeyHash,
     /// When.
     pub now: Timestamp,
+    /// When the session is over, if it was a session's cookie that stood for the key.
+    pub session_ends: Option<Timestamp>,
     /// The key's id, once the database has told it: for the log.
     pub key_id: &'a Cell<Option<i64>>,
 }
@@ -36,15 +38,9 @@ impl<'a> Caller<'a> {
     ///
     /// # Errors
     /// 401 or 403, unless the key may do it.
-    pub fn check(&self, Key { id, is }: Key, scope: Scope) -> Result<(), ApiError> {
-        self.key_id.set(id);
-        match is {
-            KeyVerdict::Unknown => Err(ApiError::UnknownKey),
-            KeyVerdict::Expired => Err(ApiError::ExpiredKey),
-            KeyVerdict::Revoked => Err(ApiError::RevokedKey),
-            KeyVerdict::Unscoped => Err(ApiError::MissingScope(scope)),
-            KeyVerdict::Valid => Ok(()),
-        }
+    pub fn check(&self, key: Key, scope: Scope) -> Result<(), ApiError> {
+        self.key_id.set(key.id);
+        key.check(scope)
     }
 }
 
@@ -53,6 +49,27 @@ impl<'a> Caller<'a> {
 pub struct Key {
     id: Option<i64>,
     is: KeyVerdict,
+}
+
+impl Key {
+    /// Its id; 0 if there is none.
+    pub fn id(self) -> i64 {
+        self.id.unwrap_or(0)
+    }
+
+    /// Nothing, or the refusal.
+    ///
+    /// # Errors
+    /// 401 or 403, unless the key may do it.
+    pub fn check(self, scope: Scope) -> Result<(), ApiError> {
+        match self.is {
+            KeyVerdict::Unknown => Err(ApiError::UnknownKey),
+            KeyVerdict::Expired => Err(ApiError::ExpiredKey),
+            KeyVerdict::Revoked => Err(ApiError::RevokedKey),
+            KeyVerdict::Unscoped => Err(ApiError::MissingScope(scope)),
+            KeyVerdict::Valid => Ok(()),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -19,8 +19,12 @@ pub enum ApiError {
     RevokedKey,
     /// Not the admin token.
     WrongAdminToken,
+    /// The cookie is no session of ours, or one that is over.
+    NoSession,
     /// The key lacks this scope.
     MissingScope(Scope),
+    /// It comes with a session's cookie, or would begin or end a session, and not from a page of the service itself.
+    ForeignOrigin,
     /// The request is not valid; the sentence says what was expected.
     Invalid(String),
     /// The body is longer than [`BODY_BYTES`].
@@ -73,8 +77,13 @@ impl ApiError {
     /// The HTTP status.
     pub fn status(&self) -> u16 {
         match self {
-            Self::NoKey | Self::UnknownKey | Self::ExpiredKey | Self::RevokedKey | Self::WrongAdminToken => 401,
-            Self::MissingScope(_) => 403,
+            Self::NoKey
+            | Self::UnknownKey
+            | Self::ExpiredKey
+            | Self::RevokedKey
+            | Self::WrongAdminToken
+            | Self::NoSession => 401,
+            Self::MissingScope(_) | Self::ForeignOrigin => 403,
             Self::Invalid(_) => 400,
             Self::BodyTooLarge => 413,
             Self::NotFound(_) | Self::NoSuchRoute => 404,
@@ -99,6 +108,10 @@ impl ApiError {
             Self::WrongAdminToken => {
                 "This route needs the admin token: send the header `Authorization: Bearer <ADMIN_TOKEN>`.".to_owned()
             }
+            Self::NoSession => "This session is over. Sign in again.".to_owned(),
+            Self::ForeignOrigin => "Sessions are for the service's own page: its address has to be the `Origin` of the \
+                                    request. Programs send a key in the header `Authorization: Bearer estop_…` instead."
+                .to_owned(),
             Self::MissingScope(scope) => {
                 format!("This key lacks the scope `{}`. Use a key that has it.", scope.name())
             }
@@ -160,9 +173,12 @@ impl ApiError {
     /// Headers beyond the usual.
     pub fn headers(&self) -> Vec<(&'static str, String)> {
         match self {
-            Self::NoKey | Self::UnknownKey | Self::ExpiredKey | Self::RevokedKey | Self::WrongAdminToken => {
-                vec![("WWW-Authenticate", "Bearer".to_owned())]
-            }
+            Self::NoKey
+            | Self::UnknownKey
+            | Self::ExpiredKey
+            | Self::RevokedKey
+            | Self::WrongAdminToken
+            | Self::NoSession => vec![("WWW-Authenticate", "Bearer".to_owned())],
             Self::MethodNotAllowed(allow) => vec![("Allow", allow.clone())],
             // RFC 9110 section 15.5.22.
             Self::UpgradeRequired => vec![("Upgrade", "websocket".to_owned()), ("Connection", "Upgrade".to_owned())],
@@ -185,7 +201,9 @@ impl ApiError {
             Self::ExpiredKey => "expired_key",
             Self::RevokedKey => "revoked_key",
             Self::WrongAdminToken => "wrong_admin_token",
+            Self::NoSession => "no_session",
             Self::MissingScope(_) => "missing_scope",
+            Self::ForeignOrigin => "foreign_origin",
             Self::Invalid(_) => "invalid",
             Self::BodyTooLarge => "body_too_large",
             Self::NotFound(_) => "not_found",
@@ -225,7 +243,9 @@ mod tests {
             ApiError::ExpiredKey,
             ApiError::RevokedKey,
             ApiError::WrongAdminToken,
+            ApiError::NoSession,
             ApiError::MissingScope(Scope::Cancel),
+            ApiError::ForeignOrigin,
             ApiError::Invalid("x".into()),
             ApiError::BodyTooLarge,
             ApiError::NotFound("test run"),
@@ -254,7 +274,9 @@ mod tests {
             (401, "expired_key", bearer),
             (401, "revoked_key", bearer),
             (401, "wrong_admin_token", bearer),
+            (401, "no_session", bearer),
             (403, "missing_scope", "[]"),
+            (403, "foreign_origin", "[]"),
             (400, "invalid", "[]"),
             (413, "body_too_large", "[]"),
             (404, "not_found", "[]"),

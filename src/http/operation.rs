@@ -52,6 +52,8 @@ pub enum Access {
     Open(for<'a> fn(&'a Call<'a>) -> LocalFuture<'a, Outcome>),
     /// A key with this scope. The operation's own statements judge the key.
     Key(Scope, for<'a> fn(&'a Call<'a>, &'a Caller<'a>) -> LocalFuture<'a, Outcome>),
+    /// A key, whatever its scopes, where people can sign in. The operation's own statement judges it.
+    Session(for<'a> fn(&'a Call<'a>, &'a Caller<'a>) -> LocalFuture<'a, Outcome>),
     /// Whoever holds the run's lease, whose token is in the body. The operation's own statements judge it; a key is not
     /// asked for and changes nothing.
     Lease(for<'a> fn(&'a Call<'a>) -> LocalFuture<'a, Outcome>),

@@ -11,7 +11,7 @@ use super::json;
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
-    /// JSON.
+    /// JSON, or nothing with a 204.
     pub body: String,
     /// Headers beyond the usual.
     pub headers: Vec<(&'static str, String)>,
@@ -47,6 +47,11 @@ impl Reply {
     /// 200 with `{"data": …}`.
     pub fn data(outcome: &'static str, data: impl Serialize) -> Self {
         Self::ok(outcome, &Data { data })
+    }
+
+    /// 204.
+    pub fn nothing(outcome: &'static str) -> Self {
+        Self::text(204, outcome, String::new())
     }
 
     /// The 412 of cancel, claim and finish.

@@ -5,7 +5,7 @@ use estop_protocol::time::Timestamp;
 use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
-use super::operation::Operation;
+use super::operation::{Method, Operation};
 use super::write_id::WriteId;
 use super::{body, check};
 use crate::config::Config;
@@ -13,6 +13,7 @@ use crate::database::{self, Answer};
 use crate::key::{self, KeyHash};
 use crate::recent::network;
 use crate::runtime::{DbError, Limit, Runtime, Statement, random_id};
+use crate::session::{self, Session};
 
 /// What an operation needs of an HTTP request.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +28,12 @@ pub struct Request<'a> {
     pub client: Option<&'a str>,
     /// The header `Authorization`.
     pub authorization: Option<&'a str>,
+    /// The header `Cookie`.
+    pub cookie: Option<&'a str>,
+    /// The header `Origin`: the origin of the page that sends this, if it is one (RFC 6454).
+    pub origin: Option<&'a str>,
+    /// The service's own origin, by the address that was asked.
+    pub own_origin: &'a str,
     /// The header `Idempotency-Key`.
     pub idempotency_key: Option<&'a str>,
     /// The header `Content-Type`.
@@ -114,34 +121,81 @@ impl<'a> Call<'a> {
         database::batch(self.runtime, statements, self.config.d1_deadline).await
     }
 
-    /// The caller's key, if the header could hold one and it is within its rate. The database judges the rest.
+    /// The caller's key, if the request could show one and it is within its rate, and the end of the session that stands
+    /// for it, if one does. The database judges the rest.
     ///
     /// # Errors
-    /// 401 or 429.
-    pub async fn key(&self) -> Result<KeyHash, ApiError> {
-        let key = self.shown_key();
-        self.check_address(key.as_ref().map(KeyHash::as_str).ok())?;
-        let key = key?;
-        if !self.runtime.within_rate(Limit::Caller, key.as_str()).await {
-            return Err(ApiError::TooManyRequests("key"));
-        }
-        Ok(key)
+    /// 401, 403 or 429.
+    pub async fn key(&self) -> Result<(KeyHash, Option<Timestamp>), ApiError> {
+        let shown = self.shown_key();
+        self.check_address(shown.as_ref().map(|(key, _)| key.as_str()).ok())?;
+        let (key, session_ends) = shown?;
+        self.check_rate(&key).await?;
+        Ok((key, session_ends))
+    }
+
+    /// Counts one request of a key.
+    ///
+    /// # Errors
+    /// 429.
+    pub async fn check_rate(&self, key: &KeyHash) -> Result<(), ApiError> {
+        let within = self.runtime.within_rate(Limit::Caller, key.as_str()).await;
+        if within { Ok(()) } else { Err(ApiError::TooManyRequests("key")) }
     }
 
     /// The id of the caller's key, if it was let in a moment ago: for the log of what is refused without the database.
     pub fn known_key_id(&self) -> Option<i64> {
-        let key = self.shown_key().ok()?;
+        let (key, _) = self.shown_key().ok()?;
         self.runtime.accepted().get(key.as_str(), self.request.now.0).map(|(_, id)| id)
     }
 
-    fn shown_key(&self) -> Result<KeyHash, ApiError> {
-        let header = self.request.authorization.ok_or(ApiError::NoKey)?;
-        let shown = key::bearer(header).ok_or(ApiError::NoKey)?;
-        let key = key::api_key(header).ok_or(ApiError::UnknownKey)?;
-        if !self.config.local && shown == key::LOCAL_DEMO {
+    /// The key in `Authorization` or, without that, the one that a session's cookie stands for.
+    fn shown_key(&self) -> Result<(KeyHash, Option<Timestamp>), ApiError> {
+        let cookie = self.request.cookie.and_then(session::value);
+        match (self.request.authorization, cookie, self.config.session_secret.as_deref()) {
+            (Some(header), ..) => {
+                let shown = key::bearer(header).ok_or(ApiError::NoKey)?;
+                Ok((self.plain_key(shown)?, None))
+            }
+            (None, Some(cookie), Some(secret)) => {
+                let session = Session::open(cookie, secret, self.request.now).ok_or(ApiError::NoSession)?;
+                // The browser sends the cookie by itself, and so for whichever page makes it. Where only something is
+                // read, which another page cannot do, browsers leave their own page's origin out.
+                let reads = self.operation.method == Method::Get && !self.request.wants_websocket;
+                if !reads || self.request.origin.is_some() {
+                    self.check_origin()?;
+                }
+                Ok((session.key, Some(session.ends)))
+            }
+            _ => Err(ApiError::NoKey),
+        }
+    }
+
+    /// What the database knows this key by, if the text can be one.
+    ///
+    /// # Errors
+    /// [`ApiError::UnknownKey`].
+    pub fn plain_key(&self, text: &str) -> Result<KeyHash, ApiError> {
+        if !self.config.local && text == key::LOCAL_DEMO {
             return Err(ApiError::UnknownKey);
         }
-        Ok(key)
+        key::plain_key(text).ok_or(ApiError::UnknownKey)
+    }
+
+    /// Lets nobody on but the service's own page.
+    ///
+    /// # Errors
+    /// [`ApiError::ForeignOrigin`].
+    pub fn check_origin(&self) -> Result<(), ApiError> {
+        if self.request.origin == Some(self.request.own_origin) { Ok(()) } else { Err(ApiError::ForeignOrigin) }
+    }
+
+    /// The secret that sessions are sealed with. Where none is set, there are none, nor their routes.
+    ///
+    /// # Errors
+    /// 404.
+    pub fn session_secret(&self) -> Result<&str, ApiError> {
+        self.config.session_secret.as_deref().ok_or(ApiError::NoSuchRoute)
     }
 
     /// Checks the shape of a lease's token and its rate. The database judges the rest.

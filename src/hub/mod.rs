@@ -3,6 +3,7 @@
 //! It only tells. Whether a run is cancelled is decided in the database, and each message says what was decided there: one
 //! that is lost, late or doubled changes nothing.
 
+use estop_protocol::time::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -32,6 +33,16 @@ pub fn key(id: i64) -> String {
 /// The key that a tag names.
 pub fn key_of(tag: &str) -> Option<i64> {
     tag.strip_prefix("key:")?.parse().ok()
+}
+
+/// The tag of a socket that a session has opened which ends at this moment (ms).
+pub fn ends(at: Timestamp) -> String {
+    format!("ends:{}", at.0)
+}
+
+/// The end that a tag names.
+pub fn end_of(tag: &str) -> Option<Timestamp> {
+    tag.strip_prefix("ends:")?.parse().ok().map(Timestamp)
 }
 
 /// A text for every socket with this tag.
@@ -78,7 +89,6 @@ mod tests {
     use super::*;
     use estop_protocol::heartbeat::StopOrder;
     use estop_protocol::run::Cause;
-    use estop_protocol::time::Timestamp;
     use estop_protocol::watch::Message;
     use serde_json::{Value, json};
 
@@ -115,7 +125,8 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_names_its_key() {
+    fn a_tag_names_its_key_and_the_end_of_its_session() {
         assert_eq!((key_of(&key(5)), key_of(&run(5)), key_of("key:x")), (Some(5), None, None));
+        assert_eq!((end_of(&ends(Timestamp(5))), end_of(&key(5))), (Some(Timestamp(5)), None));
     }
 }

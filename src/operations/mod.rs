@@ -15,6 +15,7 @@ pub mod openapi;
 mod over;
 mod page;
 pub mod register;
+pub mod session;
 pub mod show;
 pub mod watch;
 
@@ -43,6 +44,9 @@ pub static OPERATIONS: &[Operation] = &[
     watch::PROJECT,
     bulk_cancel::OPERATION,
     environments::OPERATION,
+    session::SIGN_IN,
+    session::SHOW,
+    session::SIGN_OUT,
     admin::projects::CREATE,
     admin::projects::LIST,
     admin::projects::LIMIT,
@@ -67,7 +71,7 @@ pub async fn answer(call: &Call<'_>) -> Reply {
         let run_id = call.id().ok().filter(|_| about_a_run).unwrap_or(0);
         Reply::error(&error, call.request.request_id).about(run_id)
     });
-    reply.key_id = key_id.get();
+    reply.key_id = key_id.get().or(reply.key_id);
     reply.is_routine |= is_blocked;
     if blocks {
         reply.detail = Some("its address is refused from now on, for a minute".to_owned());
@@ -91,6 +95,10 @@ async fn admit(call: &Call<'_>, key_id: &Cell<Option<i64>>) -> Outcome {
             None => with_key(call, key_id, handle).await,
         },
         Access::Key(_, handle) => with_key(call, key_id, handle).await,
+        Access::Session(handle) => {
+            call.session_secret()?;
+            with_key(call, key_id, handle).await
+        }
     }
 }
 
@@ -99,8 +107,8 @@ async fn with_key(
     key_id: &Cell<Option<i64>>,
     handle: for<'a> fn(&'a Call<'a>, &'a Caller<'a>) -> LocalFuture<'a, Outcome>,
 ) -> Outcome {
-    let key = call.key().await.inspect_err(|_| key_id.set(call.known_key_id()))?;
-    let outcome = handle(call, &Caller { key: &key, now: call.request.now, key_id }).await;
+    let (key, session_ends) = call.key().await.inspect_err(|_| key_id.set(call.known_key_id()))?;
+    let outcome = handle(call, &Caller { key: &key, now: call.request.now, session_ends, key_id }).await;
     if let (Ok(_), Some(id)) = (&outcome, key_id.get()) {
         call.runtime.accepted().add(key.as_str(), id, call.request.now.0);
     }

@@ -23,6 +23,9 @@ fn routes(id: i64) -> Vec<(&'static str, String, Option<Value>, &'static str)> {
     ]
 }
 
+/// Every route that any key may ask.
+const ANY_KEY: [(&str, &str); 1] = [("GET", "/api/session")];
+
 /// Every route of a runner: path, and a body that is in order.
 fn lease_routes(id: i64, token: &str) -> Vec<(String, Value)> {
     vec![
@@ -52,6 +55,7 @@ fn admin_routes(project: i64, key: i64) -> Vec<(&'static str, String, Option<Val
 fn the_matrix_has_every_operation_that_is_not_open() {
     let listed = routes(1).into_iter().map(|(method, path, ..)| (method, path));
     let leases = lease_routes(1, "").into_iter().map(|(path, _)| ("POST", path));
+    let listed = listed.chain(ANY_KEY.map(|(method, path)| (method, path.to_owned())));
     let listed = listed.chain(leases).chain(admin_routes(1, 1).into_iter().map(|(method, path, _)| (method, path)));
     let mut listed: Vec<String> = listed.map(|(method, path)| find(method, &path).expect("served").name()).collect();
     // WebSockets have a test of their own.
@@ -105,7 +109,8 @@ fn a_key_that_is_missing_garbled_unknown_expired_or_revoked_opens_no_route() {
         Some(format!("Bearer {expired}")),
         Some(format!("Bearer {revoked}")),
     ];
-    for (method, path, body, _) in routes(id) {
+    let any = ANY_KEY.map(|(method, path)| (method, path.to_owned(), None, "any"));
+    for (method, path, body, _) in routes(id).into_iter().chain(any) {
         for header in &bad {
             let answer = send(&project.server, header.as_deref(), method, &path, body.as_ref());
             answer.is_error(401);

@@ -123,6 +123,11 @@ fn measured() -> BTreeMap<&'static str, Rows> {
     cost("list of two projects", admin_list("/api/projects?per_page=2"), 200);
     cost("list of a project's two environments", admin_list(&of("environments")), 200);
     cost("list of the key's two environments", project.get("/api/environments"), 200);
+    let origin = [("Origin", project.server.url.as_str()), ("Content-Type", "application/json")];
+    let signed_in = json!({"key": project.key}).to_string();
+    cost("sign in", project.server.send("POST", "/api/session", &origin, signed_in.as_bytes()), 204);
+    cost("show the session", project.get("/api/session"), 200);
+    cost("sign out", project.server.send("DELETE", "/api/session", &origin, b""), 204);
     cost("revoke key", project.server.admin("DELETE", &revoke, None), 200);
     cost("health", project.server.send("GET", "/healthz", &[], b""), 200);
     // An answer that switches protocols has no id of ours; as on Cloudflare, the request brings it.

@@ -19,5 +19,6 @@ mod lists;
 mod observed;
 mod races;
 mod refusals;
+mod sessions;
 mod shards;
 mod sweeper;

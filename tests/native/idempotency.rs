@@ -5,7 +5,7 @@ use estop::run::Event;
 use estop_protocol::run::{Finish, State};
 use serde_json::{Value, json};
 
-use crate::world::{ADMIN, Ask, World, data};
+use crate::world::{ADMIN, Ask, ORIGIN, World, data};
 
 #[test]
 fn the_same_key_with_another_body_is_422_and_changes_nothing() {
@@ -137,6 +137,9 @@ fn a_runner_speaks_with_its_lease_alone() {
             query: "",
             client: None,
             authorization,
+            cookie: None,
+            origin: None,
+            own_origin: ORIGIN,
             idempotency_key: None,
             content_type: None,
             wants_websocket: false,

@@ -39,7 +39,7 @@ fn source_files() -> Vec<(String, String)> {
 /// From the bottom up. A module uses modules of lower rows only (and its own).
 const LAYERS: [&[&str]; 9] = [
     &["run", "key", "recent"],
-    &["config"],
+    &["config", "session"],
     &["runtime", "database"],
     &["lease"],
     &["http"],

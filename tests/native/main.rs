@@ -23,6 +23,7 @@ mod orders;
 #[path = "../rig/random.rs"]
 mod random;
 mod schema;
+mod sessions;
 mod shards;
 mod sqlite;
 mod statements;

@@ -42,9 +42,9 @@ fn the_document_says_who_may_call_what() {
         // Without a word of its own an operation has the document's: a key.
         let security = described.get("security").unwrap_or(&DOCUMENT["security"]).to_string();
         let expected = match operation.access {
-            Access::Key(..) => r#"[{"Bearer":[]}]"#,
+            Access::Key(..) | Access::Session(_) => r#"[{"Bearer":[]},{"Session":[]}]"#,
             Access::Admin(_) => r#"[{"Admin":[]}]"#,
-            Access::LeaseOrKey(..) => r#"[{"Lease":[]},{"Bearer":[]}]"#,
+            Access::LeaseOrKey(..) => r#"[{"Lease":[]},{"Bearer":[]},{"Session":[]}]"#,
             Access::Open(_) | Access::Lease(_) => "[{}]",
         };
         assert_eq!(security, expected, "{}", operation.name());

@@ -7,7 +7,7 @@ use estop::http::operation::Operation;
 use estop::http::reply::Reply;
 use estop::http::request::{Call, Request};
 use estop::key::KeyHash;
-use estop::operations::{self, admin, bulk_cancel, cancel, claim, finish, heartbeat, register};
+use estop::operations::{self, admin, bulk_cancel, cancel, claim, finish, heartbeat, register, session};
 use estop::run::{Event, Timeout};
 use estop::runtime::{Runtime as _, Statement, Value};
 use estop::sweeper;
@@ -25,6 +25,9 @@ pub const MINUTE: i64 = 60_000;
 pub const LEASE: i64 = 120_000;
 pub const STOP_LIMIT: i64 = 300_000;
 pub const ADMIN: &str = "admin-token";
+pub const SESSIONS: &str = "session-secret";
+/// The service's own.
+pub const ORIGIN: &str = "https://estop.example";
 pub const KEY: &str = "estop_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// A project with an environment and a key that may do everything.
@@ -42,7 +45,10 @@ pub struct Ask<'a> {
     pub operation: &'a Operation,
     pub id: String,
     pub query: &'a str,
+    /// Nothing, to send no `Authorization`.
     pub token: &'a str,
+    pub cookie: Option<&'a str>,
+    pub origin: Option<&'a str>,
     pub idempotency_key: Option<&'a str>,
     pub client: &'a str,
     pub wants_websocket: bool,
@@ -60,6 +66,8 @@ impl<'a> Ask<'a> {
             id,
             query: "",
             token: KEY,
+            cookie: None,
+            origin: Some(ORIGIN),
             idempotency_key,
             client: "192.0.2.1",
             wants_websocket,
@@ -78,6 +86,16 @@ impl<'a> Ask<'a> {
 
     pub fn with_key(self, token: &'a str) -> Self {
         Self { token, ..self }
+    }
+
+    /// With a cookie in place of a key.
+    pub fn with_cookie(self, cookie: &'a str) -> Self {
+        Self { cookie: Some(cookie), token: "", ..self }
+    }
+
+    /// Of a page of this origin; of no page without one.
+    pub fn of_page(self, origin: Option<&'a str>) -> Self {
+        Self { origin, ..self }
     }
 
     pub fn idempotent(self, key: &'a str) -> Self {
@@ -138,6 +156,7 @@ impl World {
         let (mut config, complaints) = Config::read(|_| None);
         assert_eq!(complaints, Vec::<String>::new());
         config.admin_token = Some(ADMIN.to_owned());
+        config.session_secret = Some(SESSIONS.to_owned());
         Self { runtime: SqliteRuntime::on(db), config, now: Cell::new(NOW), holds_to_contract: true }
     }
 
@@ -149,7 +168,10 @@ impl World {
             id: &ask.id,
             query: ask.query,
             client: Some(ask.client),
-            authorization: Some(&authorization),
+            authorization: (!ask.token.is_empty()).then_some(&authorization),
+            cookie: ask.cookie,
+            origin: ask.origin,
+            own_origin: ORIGIN,
             idempotency_key: ask.idempotency_key,
             content_type: Some("application/json"),
             wants_websocket: ask.wants_websocket,
@@ -344,6 +366,7 @@ pub fn body_of(operation: &Operation, run: &Run) -> Json {
         () if is(&heartbeat::OPERATION) => json!({"lease": run.token}),
         () if is(&finish::OPERATION) => World::finish_body(&run.token, Finish::Ended),
         () if is(&bulk_cancel::OPERATION) => json!({"ids": [run.id]}),
+        () if is(&session::SIGN_IN) => json!({"key": KEY}),
         () if is(&admin::projects::LIMIT) => json!({"scope": "project", "behaviour": "queue_new"}),
         () if is(&admin::projects::CREATE) || is(&admin::environments::CREATE) => json!({"name": "N", "slug": "n"}),
         () if is(&admin::keys::CREATE) => json!({"project_id": 1, "user": "u", "name": "n", "scopes": ["read"]}),

@@ -4,6 +4,9 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::Duration;
 
+use estop::key::KeyHash;
+use estop::session::Session;
+use estop_protocol::time::Timestamp;
 use serde_json::{Value, json};
 use tungstenite::Message;
 
@@ -136,7 +139,7 @@ fn a_thousand_upgrades_that_nobody_goes_on_with_leave_the_service_as_it_is() {
     drop(half_open);
 }
 
-/// A revoked key hears nothing more within a minute, and neither does one that has expired.
+/// A revoked key hears nothing more within a minute, and neither does one that has expired, nor a session that is over.
 #[test]
 fn sockets_of_a_key_that_is_over_are_closed() {
     let rig = Rig::start();
@@ -147,8 +150,15 @@ fn sockets_of_a_key_that_is_over_are_closed() {
         Line::open(&rig.server, "/api/watch", &[("Authorization", &bearer)]).expect("a line")
     };
     let (mut revoked, mut valid) = (open(&key), open(&project.key));
+    // A session that ends soon, of a key that does not.
+    let now = std::time::UNIX_EPOCH.elapsed().expect("a clock").as_millis();
+    let ends = Timestamp(i64::try_from(now).expect("milliseconds") + 2_000);
+    let cookie = Session { key: KeyHash::of(&project.key), ends }.cookie("local-sessions");
+    let headers = [("Cookie", cookie.split(';').next().expect("a pair")), ("Origin", rig.server.url.as_str())];
+    let mut over = Line::open(&rig.server, "/api/watch", &headers).expect("a line");
     assert_eq!(rig.server.admin("DELETE", &format!("/api/keys/{id}"), None).status, 200);
     assert_eq!(revoked.within(Duration::from_secs(60)), Some(Heard::Closed(4401)));
+    assert_eq!(over.within(Duration::from_secs(5)), Some(Heard::Closed(4401)));
     assert_eq!(valid.within(SILENCE), None);
 }
 

@@ -22,19 +22,28 @@ pub fn resolved<'a>(value: &'a Value, root: &'a Value) -> &'a Value {
     }
 }
 
+/// What the document says of an operation's answer with this status.
+fn described(operation: &Operation, status: u16) -> &'static Value {
+    let path = operation.pattern.replace(":id", "{id}");
+    let described = &DOCUMENT["paths"][&path][operation.method.name().to_lowercase()]["responses"];
+    let response = &described[status.to_string()];
+    assert!(!response.is_null(), "{} answers {status}, which openapi.yaml does not describe", operation.name());
+    resolved(response, &DOCUMENT)
+}
+
 /// Checks an answer's body, which is JSON, against the schema of its operation and status.
 #[track_caller]
 pub fn check_answer(operation: &Operation, status: u16, body: &str) {
     static VALIDATORS: LazyLock<Mutex<HashMap<String, Validator>>> = LazyLock::new(Mutex::default);
     let what = format!("{} answers {status}", operation.name());
+    if status == 204 {
+        assert!(body.is_empty() && described(operation, status)["content"].is_null(), "{what} with {body}");
+        return;
+    }
     let body: Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{what}: {error}: {body}"));
     let mut validators = VALIDATORS.lock().unwrap_or_else(PoisonError::into_inner);
     let validator = validators.entry(what.clone()).or_insert_with(|| {
-        let path = operation.pattern.replace(":id", "{id}");
-        let described = &DOCUMENT["paths"][&path][operation.method.name().to_lowercase()]["responses"];
-        let response = &described[status.to_string()];
-        assert!(!response.is_null(), "{what}, which openapi.yaml does not describe");
-        let schema = &resolved(response, &DOCUMENT)["content"]["application/json"]["schema"];
+        let schema = &described(operation, status)["content"]["application/json"]["schema"];
         assert!(!schema.is_null(), "{what}: openapi.yaml has no schema for it");
         let schema = json!({"allOf": [schema], "components": DOCUMENT["components"]});
         jsonschema::draft202012::new(&schema).unwrap_or_else(|error| panic!("{what}: {error}"))

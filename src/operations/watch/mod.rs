@@ -70,7 +70,7 @@ async fn run(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
     let Watched { key, project } = rows.only(0)?;
     caller.check(key, Scope::Read)?;
     let project = project.ok_or(ApiError::NotFound("test run"))?;
-    Ok(open(project, vec![hub::run(id), hub::key(caller.id())]).about(id))
+    Ok(open(project, by(caller, hub::run(id))).about(id))
 }
 
 async fn project(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
@@ -79,7 +79,12 @@ async fn project(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
     let Watched { key, project } = rows.only(0)?;
     caller.check(key, Scope::Read)?;
     let project = project.ok_or(ApiError::NotFound("project"))?;
-    Ok(open(project, vec![hub::FEED.to_owned(), hub::key(caller.id())]))
+    Ok(open(project, by(caller, hub::FEED.to_owned())))
+}
+
+/// The tags of a socket that hears `what` as long as the caller's key, and the session that stands for it, are valid.
+fn by(caller: &Caller<'_>, what: String) -> Vec<String> {
+    [what, hub::key(caller.id())].into_iter().chain(caller.session_ends.map(hub::ends)).collect()
 }
 
 fn wants_websocket(call: &Call<'_>) -> Result<(), ApiError> {
