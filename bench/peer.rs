@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use estop::operations::list::statement::{Filter, list};
-use estop::runtime::Sql;
 use serde_json::json;
 
 use crate::client::ADMIN;
@@ -73,13 +72,18 @@ impl Built {
         fs::create_dir(&folder).expect("a folder");
         let filter = Filter::default();
         let [head, items] = list(&filter, "", 0, 0, 20);
-        let statement = |text| Sql { file: "", text }.statement();
+        // As build.rs has made them.
+        macro_rules! statement {
+            ($file:literal) => {
+                include_str!(concat!(env!("OUT_DIR"), "/sql/", $file))
+            };
+        }
         let statements = json!({
-            "cancel": statement(include_str!("../src/operations/cancel/cancel.sql")),
-            "diagnose_cancel": statement(include_str!("../src/operations/cancel/diagnose.sql")),
-            "renew": statement(include_str!("../src/operations/heartbeat/renew.sql")),
-            "diagnose_heartbeat": statement(include_str!("../src/operations/heartbeat/diagnose.sql")),
-            "show": statement(include_str!("../src/operations/show/show.sql")),
+            "cancel": statement!("cancel/cancel.sql"),
+            "diagnose_cancel": statement!("cancel/diagnose.sql"),
+            "renew": statement!("heartbeat/renew.sql"),
+            "diagnose_heartbeat": statement!("heartbeat/diagnose.sql"),
+            "show": statement!("show/show.sql"),
             "list_head": head.text, "list_items": items.text,
         });
         fs::write(folder.join("statements.json"), statements.to_string()).expect("a file");

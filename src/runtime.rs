@@ -16,21 +16,18 @@ pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 pub struct Sql {
     /// Its name below `src/operations`, or below `src`: for the log.
     pub file: &'static str,
-    /// What it holds.
+    /// The statement, without comments and indentation: they are for readers, and would be uploaded, and sent with every
+    /// request. build.rs takes them away.
     pub text: &'static str,
 }
 
-impl Sql {
-    /// The statement, without the comment that the file begins with: that is for readers, and would be sent and parsed with
-    /// every request.
-    pub fn statement(self) -> &'static str {
-        let mut rest = self.text;
-        while rest.starts_with("--") {
-            rest = rest.split_once('\n').map_or("", |(_, rest)| rest);
-        }
-        rest
-    }
+/// The statement file of this name, which is its path below `src/operations`, or below `src`.
+macro_rules! sql {
+    ($file:literal) => {
+        $crate::runtime::Sql { file: $file, text: include_str!(concat!(env!("OUT_DIR"), "/sql/", $file)) }
+    };
 }
+pub(crate) use sql;
 
 /// A value bound to a statement. D1 takes no integers from JavaScript, only doubles, so a statement must not depend on a
 /// parameter's being an SQL integer (integer division, `json_object`).
@@ -75,7 +72,7 @@ pub struct Statement<'a> {
 impl<'a> Statement<'a> {
     /// A statement file with its parameters.
     pub fn new(sql: Sql, params: Vec<Value<'a>>) -> Self {
-        Self { file: sql.file, text: Cow::Borrowed(sql.statement()), params }
+        Self { file: sql.file, text: Cow::Borrowed(sql.text), params }
     }
 }
 
@@ -268,13 +265,6 @@ pub fn random_id(runtime: &dyn Runtime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_comment_of_a_file_is_not_sent() {
-        let statement = |text| Sql { file: "", text }.statement();
-        assert_eq!(statement("-- What it does.\n--\n-- Row: 1\nSELECT 1 -- as it is\n"), "SELECT 1 -- as it is\n");
-        assert_eq!((statement("SELECT 1"), statement("-- nothing else")), ("SELECT 1", ""));
-    }
 
     #[test]
     fn d1_errors_are_classified_by_what_helps() {

@@ -1,11 +1,11 @@
 //! Measures how long a cancel takes to reach the tests: from the moment `estop cancel`'s request is sent to COMMAND's SIGINT.
 //!
 //! ```text
-//! cargo run -p estop-cli --example latency [RUNS]
+//! cargo run -p estop-cli --example latency [RUNS [--with-push]]
 //! ```
 //!
 //! Each run is measured with push and without, alone and as four shards, of which the first and the last are told. RUNS
-//! is 200 with push and a quarter of it without, where each takes a second.
+//! is 200 with push and a quarter of it without, where each takes a second; with `--with-push` not at all.
 //!
 //! It takes `ESTOP_URL`, `ESTOP_KEY` (with the scopes `run` and `cancel`) and `ESTOP_ENVIRONMENT` (default `staging`),
 //! and runs the `estop` that was built beside this example.
@@ -22,6 +22,8 @@ use ureq::Agent;
 
 /// The argument with which this program is the COMMAND that is measured. A shell would take milliseconds of its own.
 const LISTEN: &str = "--listen";
+
+const WITH_PUSH: &str = "--with-push";
 
 /// How long a run is given to open its line.
 const SETTLE: Duration = Duration::from_millis(500);
@@ -48,7 +50,8 @@ fn main() -> Anyhow<()> {
         environment: std::env::var("ESTOP_ENVIRONMENT").unwrap_or_else(|_| "staging".to_owned()),
     };
     println!("cancel sent to SIGINT   shards   order    runs      p50      p95      p99      max");
-    for (push, runs) in [(true, runs), (false, runs.div_ceil(4))] {
+    let without_push = if std::env::args().nth(2).as_deref() == Some(WITH_PUSH) { 0 } else { runs.div_ceil(4) };
+    for (push, runs) in [(true, runs), (false, without_push)].into_iter().filter(|(_, runs)| *runs > 0) {
         for shards in [1, 4] {
             let mut spans = Vec::new();
             for round in 0..runs {

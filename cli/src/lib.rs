@@ -37,6 +37,7 @@ pub fn dispatch(cli: &Cli) -> Result<Exit, Failure> {
         Command::List(args) => commands::list(args, &key(TIMEOUT)?),
         Command::Show(args) => commands::show(args, &key(TIMEOUT)?),
         Command::Wait(args) => commands::wait(args, &key(TIMEOUT)?),
+        Command::Watch(args) => commands::watch(args, &key(TIMEOUT)?),
         // The lease in the file is the credential.
         Command::Finish(args) => commands::finish(args, &Service::without_key(&cli.url, TIMEOUT)?),
         Command::Keys(command) => commands::keys(command, &admin()?),

@@ -47,6 +47,16 @@ pub fn print(table: &Table) {
     }
 }
 
+/// Prints one row of a table that goes on, whose columns are at least so wide; the last one ends where its text does.
+pub fn print_row(widths: &[usize], cells: &[Cell]) {
+    let mut line = String::new();
+    for (n, Cell { text, style, .. }) in cells.iter().enumerate() {
+        let pad = widths.get(n).map_or(0, |width| width.saturating_sub(text.width()) + GAP);
+        line.push_str(&format!("{style}{text}{style:#}{:pad$}", ""));
+    }
+    terminal::print(line);
+}
+
 /// Shows it on standard error, each line with estop's mark.
 pub fn info(table: &Table) {
     let width = terminal_size_of(std::io::stderr()).map(|(Width(width), _)| usize::from(width).saturating_sub(MARK));

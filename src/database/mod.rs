@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use crate::runtime::{DbError, Rows, Runtime, Sql, Statement};
+use crate::runtime::{DbError, Rows, Runtime, Sql, Statement, sql};
 
 /// The files in `migrations/`, oldest first. A schema's version is the number of its last one.
 pub const MIGRATIONS: [&str; 7] = [
@@ -26,10 +26,10 @@ pub const MIGRATIONS: [&str; 7] = [
 pub const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// Aborts the batch if the schema is too old.
-const CHECK_VERSION: Sql = Sql { file: "database/check_version.sql", text: include_str!("check_version.sql") };
+const CHECK_VERSION: Sql = sql!("database/check_version.sql");
 
 /// Asks for the schema's version.
-pub const ASK_VERSION: Sql = Sql { file: "database/schema_version.sql", text: include_str!("schema_version.sql") };
+pub const ASK_VERSION: Sql = sql!("database/schema_version.sql");
 
 /// The schema's version, as the database has it.
 #[derive(Debug, Deserialize)]

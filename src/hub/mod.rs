@@ -7,10 +7,10 @@ use estop_protocol::time::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::runtime::Sql;
+use crate::runtime::{Sql, sql};
 
 /// Those of some keys that are still valid: the sockets of the others are closed.
-pub const VALID_KEYS: Sql = Sql { file: "hub/valid_keys.sql", text: include_str!("valid_keys.sql") };
+pub const VALID_KEYS: Sql = sql!("hub/valid_keys.sql");
 
 /// The tag of a socket that hears of all runs.
 pub const FEED: &str = "feed";

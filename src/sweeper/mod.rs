@@ -10,23 +10,23 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::database::{self, Answer};
 use crate::run::Timeout;
-use crate::runtime::{DbError, Runtime, Sql, Statement, random_id};
+use crate::runtime::{DbError, Runtime, Sql, Statement, random_id, sql};
 
 /// How many rounds of sweeping a tick makes at most. With five statements each, it stays below D1's 50 queries an
 /// invocation (Cloudflare's free plan).
 pub const ROUNDS: u32 = 5;
 
-const NEWS: Sql = Sql { file: "sweeper/news.sql", text: include_str!("news.sql") };
-const DUE: Sql = Sql { file: "sweeper/due.sql", text: include_str!("due.sql") };
+const NEWS: Sql = sql!("sweeper/news.sql");
+const DUE: Sql = sql!("sweeper/due.sql");
 
 /// The statements, in the order of [`Timeout`]: a run that has lapsed is called so before it is called over-age, unless
 /// there are more than a statement may change.
 pub const STATEMENTS: [(Timeout, Sql); 5] = [
-    (Timeout::Unclaimed, Sql { file: "sweeper/unclaimed.sql", text: include_str!("unclaimed.sql") }),
-    (Timeout::Lapsed, Sql { file: "sweeper/lapsed.sql", text: include_str!("lapsed.sql") }),
-    (Timeout::Incomplete, Sql { file: "sweeper/incomplete.sql", text: include_str!("incomplete.sql") }),
-    (Timeout::OverAge, Sql { file: "sweeper/over_age.sql", text: include_str!("over_age.sql") }),
-    (Timeout::Unconfirmed, Sql { file: "sweeper/unconfirmed.sql", text: include_str!("unconfirmed.sql") }),
+    (Timeout::Unclaimed, sql!("sweeper/unclaimed.sql")),
+    (Timeout::Lapsed, sql!("sweeper/lapsed.sql")),
+    (Timeout::Incomplete, sql!("sweeper/incomplete.sql")),
+    (Timeout::OverAge, sql!("sweeper/over_age.sql")),
+    (Timeout::Unconfirmed, sql!("sweeper/unconfirmed.sql")),
 ];
 
 /// What a tick did.

@@ -15,6 +15,10 @@ mod contract;
 #[path = "../rig/history.rs"]
 mod history;
 mod ledger;
+#[allow(dead_code, reason = "shared with the HTTP tests, which use all of it")]
+#[path = "../http/line.rs"]
+mod line;
+mod listener;
 mod load;
 #[path = "../rig/random.rs"]
 mod random;
@@ -25,6 +29,8 @@ use serde_json::json;
 
 use crate::client::{Project, Server};
 use crate::ledger::{Act, Deed, Said, broken};
+use crate::line::Line;
+use crate::listener::Listener;
 use crate::random::{Random, setting};
 use crate::record::Record;
 use crate::service::{Data, Service};
@@ -49,6 +55,7 @@ fn what_was_acknowledged_survives_a_kill_and_a_lost_answer_is_found_out() {
     for round in 1..=rounds {
         limit(&world.projects[1], round);
         let enough = 100 + random.below(200);
+        let listeners = world.projects.each_ref().map(Listener::of);
         let deeds = load::until_killed(&world.projects, round, &mut random, service, enough);
         let acknowledged = deeds.iter().filter(|deed| deed.changed()).count();
         let in_flight = deeds.iter().filter(|deed| deed.said == Said::CutOff).count();
@@ -59,6 +66,8 @@ fn what_was_acknowledged_survives_a_kill_and_a_lost_answer_is_found_out() {
 
         let record = Record::read(&data.copy());
         holds(&world.deeds, &record);
+        let told: usize = listeners.into_iter().map(|listener| listener.was_told_the_truth(&record)).sum();
+        assert!(told > 100, "round {round}: the sockets were told of {told} changes only");
         if let Some(before) = before.replace(record) {
             // The check itself, tried on a database that has lost what this round was told.
             let missed = broken(&world.deeds, &before).len();
@@ -71,11 +80,13 @@ fn what_was_acknowledged_survives_a_kill_and_a_lost_answer_is_found_out() {
         for project in &mut world.projects {
             project.server = Server::at(service.url.clone());
             record.is_served(project);
+            a_line_works(project);
         }
         let repeated = repeat(&world.projects, &mut world.deeds[earlier..], record, &mut random);
         println!(
             "crash: round {round} of {rounds} from seed {seed}: {acknowledged} changes acknowledged; {in_flight} \
-             requests in flight at the kill, {landed} of them stored; {repeated} repeated"
+             requests in flight at the kill, {landed} of them stored; {repeated} repeated; {told} changes told on \
+             sockets that were open"
         );
         for (sum, n) in total.iter_mut().zip([acknowledged, in_flight, landed, repeated]) {
             *sum += n;
@@ -84,6 +95,19 @@ fn what_was_acknowledged_survives_a_kill_and_a_lost_answer_is_found_out() {
     service.stop();
     holds(&world.deeds, &Record::read(&data.copy()));
     println!("crash: {rounds} rounds: acknowledged, in flight, of them stored, repeated: {total:?}");
+}
+
+/// Checks that whoever opens a line after the restart hears what is told.
+fn a_line_works(project: &Project) {
+    let mut line = Line::of_project(project);
+    let id = project.queued();
+    assert_eq!(project.cancel(id).status, 200);
+    loop {
+        let run = line.message("run")["run"].take();
+        if run["id"] == id && run["state"] == "cancelled" {
+            return;
+        }
+    }
 }
 
 /// Sets the limit under which the second project's runs take each other's place, the other way each round.

@@ -15,6 +15,7 @@ use crate::ledger::{Act, Deed};
 #[derive(Debug)]
 pub struct Run {
     project: i64,
+    pub version: i64,
     pub state: String,
     pub registered: Option<String>,
     pub claimed: Option<String>,
@@ -42,7 +43,7 @@ pub struct Record {
     pub contradictions: Vec<String>,
 }
 
-const RUNS: &str = "SELECT id, project_id, runs.state, substr(request_id, instr(request_id, ':key:') + 5), \
+const RUNS: &str = "SELECT id, project_id, version, runs.state, substr(request_id, instr(request_id, ':key:') + 5), \
         substr(claim_request_id, instr(claim_request_id, ':key:') + 5), lease_token, lease_expires_at, \
         substr(finish_request_id, instr(finish_request_id, ':key:') + 5), \
         iif(cancel_cause = 'user', substr(cancel_request_id, instr(cancel_request_id, ':key:') + 5), NULL), \
@@ -61,17 +62,18 @@ impl Record {
             .query_map([], |row| {
                 let run = Run {
                     project: row.get(1)?,
-                    state: row.get(2)?,
-                    registered: row.get(3)?,
-                    claimed: row.get(4)?,
-                    lease: row.get(5)?,
-                    lease_until: row.get(6)?,
-                    finished: row.get(7)?,
-                    cancelled: row.get(8)?,
-                    reason: row.get(9)?,
-                    stop: row.get(10)?,
-                    over: row.get(11)?,
-                    events: serde_json::from_str(&row.get::<_, String>(12)?).expect("JSON"),
+                    version: row.get(2)?,
+                    state: row.get(3)?,
+                    registered: row.get(4)?,
+                    claimed: row.get(5)?,
+                    lease: row.get(6)?,
+                    lease_until: row.get(7)?,
+                    finished: row.get(8)?,
+                    cancelled: row.get(9)?,
+                    reason: row.get(10)?,
+                    stop: row.get(11)?,
+                    over: row.get(12)?,
+                    events: serde_json::from_str(&row.get::<_, String>(13)?).expect("JSON"),
                 };
                 Ok((row.get(0)?, run))
             })

@@ -68,11 +68,19 @@ fn comment(text: &str) -> String {
 #[test]
 fn every_file_is_named_by_the_code_that_sends_it() {
     for name in files().keys() {
-        let code = room(name);
-        let file = name.rsplit('/').next().unwrap_or_default();
-        let flat = code.split_whitespace().collect::<Vec<_>>().join(" ");
-        let expected = format!(r#"Sql {{ file: "{name}", text: include_str!("{file}") }}"#);
-        assert!(flat.contains(&expected), "{name}: no `{expected}` beside it");
+        let expected = format!(r#"sql!("{name}")"#);
+        assert!(room(name).contains(&expected), "{name}: no `{expected}` beside it");
+    }
+}
+
+/// build.rs takes comments and indentation away line by line.
+#[test]
+fn no_text_goes_on_in_the_next_line() {
+    for (name, text) in files() {
+        for line in text.lines() {
+            let code = line.split("--").next().unwrap_or_default();
+            assert_eq!(code.matches('\'').count() % 2, 0, "{name}: {line}");
+        }
     }
 }
 

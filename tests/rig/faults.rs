@@ -2,9 +2,11 @@
 //! an answer of success is stored, nobody is told of his own success that it was another's, and a refusal leaves the
 //! whole change or nothing of it.
 
+use std::time::Duration;
+
 use crate::backend::Fault;
 use crate::client::{Answer, Project};
-use crate::workerd::{DEADLINE, Rig, timed};
+use crate::workerd::{DEADLINE, HubFault, Rig, timed};
 use crate::writes::{Attempt, Write};
 
 const LOST: &str = "Network connection lost.";
@@ -110,7 +112,7 @@ fn cell(rig: &Rig, project: &Project, write: Write, case: Case, with_key: bool) 
             assert_eq!(attempt.made(), committed, "{name}: all of it or nothing");
         }
     }
-    assert!(took < DEADLINE + std::time::Duration::from_secs(1), "{name}: took {took:?}");
+    assert!(took < DEADLINE + Duration::from_secs(1), "{name}: took {took:?}");
     again(&name, write, &attempt, with_key);
 }
 
@@ -161,7 +163,10 @@ fn unavailable(name: &str, answer: &Answer, words: &str) {
 }
 
 macro_rules! matrix {
-    ($($name:ident: $write:ident,)*) => { $(#[test] fn $name() { matrix(Write::$write); })* };
+    ($($name:ident: $write:ident,)*) => {
+        const WRITES: &[Write] = &[$(Write::$write),*];
+        $(#[test] fn $name() { matrix(Write::$write); })*
+    };
 }
 matrix! {
     register: Register,
@@ -182,6 +187,57 @@ matrix! {
     set_concurrency: SetConcurrency,
     create_key: CreateKey,
     revoke_key: RevokeKey,
+}
+
+/// The hub's columns of the matrix: whatever is wrong with it, no write is delayed, fails or is half done, and a repeat, for
+/// which the hub is told again, is answered as ever.
+fn without_hub(fault: HubFault) {
+    let rig = Rig::start_with_hub_fault(fault);
+    let project = rig.project();
+    for write in WRITES {
+        for with_key in [true, false] {
+            if with_key && !write.takes_idempotency_key() {
+                continue;
+            }
+            let name = format!("{write:?}, hub {fault:?}, Idempotency-Key: {with_key}");
+            let attempt = write.prepare(&rig, &project, with_key);
+            let ((answer, took), trips) = (timed(|| attempt.send()), rig.backend.count().0);
+            assert_eq!((answer.status, trips), (write.status(), 1), "{name}: {answer:?}");
+            assert!(took < Duration::from_secs(1), "{name}: took {took:?}");
+            assert_eq!(attempt.made(), write.times(), "{name}: it is stored");
+            attempt.is_true(&answer);
+            again(&name, *write, &attempt, with_key);
+        }
+    }
+    // A tick, which tells of what it has swept, and so does every other.
+    let (id, _) = project.started();
+    rig.tick(rig.lapsed_at(id));
+    assert_eq!(project.show(id)["stop"]["outcome"], "lost", "{fault:?}");
+}
+
+#[test]
+fn no_hub() {
+    without_hub(HubFault::Missing);
+}
+
+#[test]
+fn a_hub_that_throws() {
+    without_hub(HubFault::Throwing);
+}
+
+#[test]
+fn a_hub_that_refuses() {
+    without_hub(HubFault::Refusing);
+}
+
+#[test]
+fn a_hub_that_says_nothing() {
+    without_hub(HubFault::Silent);
+}
+
+#[test]
+fn a_hub_that_is_slow() {
+    without_hub(HubFault::Slow);
 }
 
 #[test]

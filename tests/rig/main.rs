@@ -15,10 +15,14 @@ mod hub;
 mod input;
 #[path = "../http/line.rs"]
 mod line;
+mod orders;
 #[allow(dead_code, reason = "shared with the benchmark, which uses all of it")]
 mod process;
 mod random;
 mod raw;
+#[allow(dead_code, reason = "shared with the tests of the command-line tool, which use all of it")]
+#[path = "../support/relay.rs"]
+mod relay;
 mod restart;
 mod shards;
 mod shots;

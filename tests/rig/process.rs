@@ -69,6 +69,12 @@ impl Workerd {
         events.filter_map(|event| Some((event["socket"].as_str()?.to_owned(), event["port"].as_u64()?))).collect()
     }
 
+    /// Ends it at once.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// `127.0.0.1:port` of a socket.
     pub fn address(&self, socket: &str) -> String {
         format!("127.0.0.1:{}", self.ports[socket])
@@ -88,8 +94,7 @@ impl Workerd {
 
 impl Drop for Workerd {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
         let log = self.log();
         let _ = fs::remove_dir_all(&self.folder);
         if !std::thread::panicking() {

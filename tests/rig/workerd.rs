@@ -11,6 +11,25 @@ use crate::process::{self, Workerd};
 /// their pauses on a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(2);
 
+/// What may be wrong with the hub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HubFault {
+    /// There is none.
+    Missing,
+    /// It throws, as an overloaded object does.
+    Throwing,
+    /// It answers 503.
+    Refusing,
+    /// It never answers.
+    Silent,
+    /// It answers after seconds.
+    Slow,
+}
+
+impl HubFault {
+    pub const ALL: [Self; 5] = [Self::Missing, Self::Throwing, Self::Refusing, Self::Silent, Self::Slow];
+}
+
 /// A Worker with a database of its own.
 pub struct Rig {
     pub backend: Backend,
@@ -44,6 +63,20 @@ impl Rig {
         Self::of(|estop| estop.replacen("modules = [", &module, 1))
     }
 
+    pub fn start_with_hub_fault(fault: HubFault) -> Self {
+        match fault {
+            HubFault::Missing => {
+                Self::of(|estop| estop.replace(r#"(name = "HUB", durableObjectNamespace = "Hub"), "#, ""))
+            }
+            HubFault::Throwing => Self::start_with_hub("throw new Error('overloaded')"),
+            HubFault::Refusing => Self::start_with_hub("return new Response('', { status: 503 })"),
+            HubFault::Silent => Self::start_with_hub("return new Promise(() => {})"),
+            HubFault::Slow => Self::start_with_hub(
+                "await new Promise(resolve => setTimeout(resolve, 3000)); return new Response('', { status: 503 })",
+            ),
+        }
+    }
+
     pub fn of(change: impl FnOnce(String) -> String) -> Self {
         let backend = Backend::start();
         let workerd = Workerd::start(&config(&backend, change), &process::built(), &["main", "driver"]);
@@ -54,6 +87,20 @@ impl Rig {
         assert_eq!(rig.server.send("GET", "/healthz", &[], b"").status, 200, "{}", rig.log());
         rig.backend.count();
         rig
+    }
+
+    /// Kills the Worker in the middle of what it is doing, and starts another over the same database, at another address.
+    pub fn kill_and_start_again(&mut self) {
+        self.workerd.kill();
+        self.serve(Workerd::start(&config(&self.backend, |estop| estop), &process::built(), &["main", "driver"]));
+    }
+
+    fn serve(&mut self, workerd: Workerd) {
+        self.address = workerd.address("main");
+        self.server = Server::at(format!("http://{}", self.address));
+        self.driver = Server::at(format!("http://{}", workerd.address("driver")));
+        self.workerd = workerd;
+        assert_eq!(self.server.send("GET", "/healthz", &[], b"").status, 200, "{}", self.log());
     }
 
     /// A project, two environments and a key on this rig.
@@ -123,6 +170,6 @@ pub fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test's stopwatch; the service gets its clock as an argument")]
-fn now() -> Instant {
+pub fn now() -> Instant {
     Instant::now()
 }

@@ -12,6 +12,7 @@ mod run;
 mod show;
 mod values;
 mod wait;
+mod watch;
 
 pub use cancel::CancelArgs;
 pub use environments::EnvironmentsCommand;
@@ -25,6 +26,7 @@ pub use run::RunArgs;
 pub use show::ShowArgs;
 pub use values::{MetadataEntry, Shard, number_or_text};
 pub use wait::WaitArgs;
+pub use watch::WatchArgs;
 
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
@@ -60,6 +62,8 @@ pub enum Command {
     Show(ShowArgs),
     /// Wait until a test run is over; the exit code says how it ended
     Wait(WaitArgs),
+    /// Follow a test run, or all of the project's, as they change
+    Watch(WatchArgs),
     /// Send a result that `estop run` could not record
     Finish(FinishArgs),
     /// Create, list and revoke keys (admin token)
@@ -102,6 +106,7 @@ Examples:
   estop cancel 42 --reason 'wrong branch'
   estop list --state started
   estop wait 42 --timeout 10m
+  estop watch
 
 {}",
         exit::TABLE
@@ -154,6 +159,7 @@ mod tests {
         for line in [
             "estop show ID",
             "estop wait ID",
+            "estop watch ID",
             "estop cancel ID",
             "estop kill ID",
             "estop list --before ID",

@@ -10,6 +10,7 @@ mod list;
 mod projects;
 mod show;
 mod wait;
+mod watch;
 
 pub use cancel::cancel;
 pub use completions::completions;
@@ -21,6 +22,7 @@ pub use list::list;
 pub use projects::projects;
 pub use show::show;
 pub use wait::wait;
+pub use watch::watch;
 
 use std::time::Duration;
 

@@ -93,11 +93,13 @@ fn poll(
     }
 }
 
-fn is_stopping(run: &TestRun) -> bool {
+/// Whether its runner has not confirmed yet that the tests have stopped.
+pub fn is_stopping(run: &TestRun) -> bool {
     outcome(run) == Some(StopOutcome::Stopping)
 }
 
-fn unless_lost(run: &TestRun, exit: Exit) -> Exit {
+/// How estop ends for a run that is over, unless nobody knows whether its tests have stopped.
+pub fn unless_lost(run: &TestRun, exit: Exit) -> Exit {
     if outcome(run) == Some(StopOutcome::Lost) { Exit::Fenced } else { exit }
 }
 
@@ -105,7 +107,8 @@ fn outcome(run: &TestRun) -> Option<StopOutcome> {
     run.stop.as_ref().map(|stop| stop.outcome)
 }
 
-fn exit_once_over(run: &TestRun) -> Option<Exit> {
+/// How estop ends for a run that is over; `None` for one that is not.
+pub fn exit_once_over(run: &TestRun) -> Option<Exit> {
     match (run.state, run.result) {
         (State::Ended, Some(RunResult::Passed)) => Some(Exit::Done),
         (State::Ended | State::Error, _) => Some(Exit::Failed),

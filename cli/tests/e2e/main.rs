@@ -21,6 +21,7 @@ mod playwright;
 mod proxy;
 mod push;
 mod race;
+#[path = "../../../tests/support/relay.rs"]
 mod relay;
 mod run;
 mod shards;
@@ -29,3 +30,4 @@ mod support;
 mod suspend;
 mod tty;
 mod usage;
+mod watch;

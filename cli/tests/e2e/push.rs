@@ -169,9 +169,13 @@ fn connect_proxy(target: &str) -> (String, Arc<AtomicUsize>) {
     let counter = connected.clone();
     thread::spawn(move || {
         for mut client in listener.incoming().map_while(Result::ok) {
-            let mut head = [0; 4096];
-            let length = client.read(&mut head).unwrap_or(0);
-            if !head[..length].starts_with(b"CONNECT estop.test:80 ") {
+            // It may come in pieces, and what comes after it is not ours.
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") && client.read(&mut byte).is_ok_and(|read| read == 1) {
+                head.extend(byte);
+            }
+            if !head.starts_with(b"CONNECT estop.test:80 ") {
                 continue;
             }
             let Ok(server) = TcpStream::connect(&target) else { return };
@@ -261,6 +265,32 @@ fn a_wait_ends_as_soon_as_the_run_does_and_hardly_asks() {
     let finished = stopwatch();
     waiting.end().expect_code(0);
     assert!(finished.elapsed() < AT_ONCE, "{:?}", finished.elapsed());
+}
+
+#[test]
+fn who_waits_for_the_tests_to_stop_hears_of_it_at_once() {
+    for by_cancel in [true, false] {
+        let project = Project::new();
+        let (id, token) = project.started();
+        let relay = Relay::before(&project.server.url);
+        let id_text = id.to_string();
+        let arguments: &[&str] =
+            if by_cancel { &["cancel", &id_text, "--wait"] } else { &["wait", &id_text, "--stopped"] };
+        if !by_cancel {
+            assert_eq!(project.cancel(id).status, 200);
+        }
+        let waiting = start_at(&relay.url, &project, arguments);
+        let show = format!("GET /api/test-runs/{id} ");
+        eventually("an open line", || (relay.seen(&show) == 2).then_some(()));
+        sleep(Duration::from_secs(3));
+        assert_eq!(relay.seen(&show), 2, "it does not ask");
+        let stop = json!({"lease": token, "state": "ended", "result": "passed", "stop": {"outcome": "graceful"}});
+        assert_eq!(project.post(&format!("/api/test-runs/{id}/finish"), &stop).status, 412);
+        let confirmed = stopwatch();
+        let ended = waiting.end().expect_code(if by_cancel { 0 } else { 120 });
+        assert!(confirmed.elapsed() < AT_ONCE, "{:?}", confirmed.elapsed());
+        assert!(ended.stdout.contains("stopped gracefully"), "{ended:?}");
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test's stopwatch")]

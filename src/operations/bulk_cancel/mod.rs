@@ -20,7 +20,7 @@ use crate::http::reply::Reply;
 use crate::http::request::Call;
 use crate::http::write_id::{Mine, WriteId};
 use crate::key::Scope;
-use crate::runtime::{DbError, News, Sql, Value};
+use crate::runtime::{DbError, News, Sql, Value, sql};
 use selection::{Filter, Selection};
 
 pub const OPERATION: Operation = Operation {
@@ -29,13 +29,12 @@ pub const OPERATION: Operation = Operation {
     access: Access::Key(Scope::Cancel, |call, caller| Box::pin(answer(call, caller))),
 };
 
-const CHOOSE_GIVEN: Sql = Sql { file: "bulk_cancel/choose_given.sql", text: include_str!("choose_given.sql") };
-const CHOOSE_MATCHING: Sql = Sql { file: "bulk_cancel/choose_matching.sql", text: include_str!("choose_matching.sql") };
-const CANCEL_CHOSEN: Sql = Sql { file: "bulk_cancel/cancel_chosen.sql", text: include_str!("cancel_chosen.sql") };
-const REPORT: Sql = Sql { file: "bulk_cancel/report.sql", text: include_str!("report.sql") };
-const PREVIEW_GIVEN: Sql = Sql { file: "bulk_cancel/preview_given.sql", text: include_str!("preview_given.sql") };
-const PREVIEW_MATCHING: Sql =
-    Sql { file: "bulk_cancel/preview_matching.sql", text: include_str!("preview_matching.sql") };
+const CHOOSE_GIVEN: Sql = sql!("bulk_cancel/choose_given.sql");
+const CHOOSE_MATCHING: Sql = sql!("bulk_cancel/choose_matching.sql");
+const CANCEL_CHOSEN: Sql = sql!("bulk_cancel/cancel_chosen.sql");
+const REPORT: Sql = sql!("bulk_cancel/report.sql");
+const PREVIEW_GIVEN: Sql = sql!("bulk_cancel/preview_given.sql");
+const PREVIEW_MATCHING: Sql = sql!("bulk_cancel/preview_matching.sql");
 
 /// What a bulk cancel found: each row has the same key, choice and environments, and one of the runs, if there are any.
 #[derive(Deserialize)]

@@ -14,7 +14,7 @@ use crate::http::reply::Reply;
 use crate::http::request::Call;
 use crate::http::write_id::{Mine, WriteId};
 use crate::key::Scope;
-use crate::runtime::{News, Sql};
+use crate::runtime::{News, Sql, sql};
 
 pub const OPERATION: Operation = Operation {
     method: Method::Post,
@@ -22,8 +22,8 @@ pub const OPERATION: Operation = Operation {
     access: Access::Key(Scope::Cancel, |call, caller| Box::pin(answer(call, caller))),
 };
 
-const CANCEL: Sql = Sql { file: "cancel/cancel.sql", text: include_str!("cancel.sql") };
-const DIAGNOSE: Sql = Sql { file: "cancel/diagnose.sql", text: include_str!("diagnose.sql") };
+const CANCEL: Sql = sql!("cancel/cancel.sql");
+const DIAGNOSE: Sql = sql!("cancel/diagnose.sql");
 
 /// What came of a cancel.
 enum Cancel {

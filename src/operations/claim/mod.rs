@@ -18,7 +18,7 @@ use crate::http::request::Call;
 use crate::http::write_id::{Mine, WriteId};
 use crate::key::Scope;
 use crate::lease;
-use crate::runtime::{News, Sql};
+use crate::runtime::{News, Sql, sql};
 use wait::First;
 
 pub const OPERATION: Operation = Operation {
@@ -27,8 +27,8 @@ pub const OPERATION: Operation = Operation {
     access: Access::Key(Scope::Run, |call, caller| Box::pin(answer(call, caller))),
 };
 
-const CLAIM: Sql = Sql { file: "claim/claim.sql", text: include_str!("claim.sql") };
-const DIAGNOSE: Sql = Sql { file: "claim/diagnose.sql", text: include_str!("diagnose.sql") };
+const CLAIM: Sql = sql!("claim/claim.sql");
+const DIAGNOSE: Sql = sql!("claim/diagnose.sql");
 
 /// What came of a claim.
 enum Claim {

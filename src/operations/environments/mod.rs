@@ -10,7 +10,7 @@ use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::reply::Reply;
 use crate::http::request::Call;
 use crate::key::Scope;
-use crate::runtime::Sql;
+use crate::runtime::{Sql, sql};
 
 pub const OPERATION: Operation = Operation {
     method: Method::Get,
@@ -18,7 +18,7 @@ pub const OPERATION: Operation = Operation {
     access: Access::Key(Scope::Read, |call, caller| Box::pin(answer(call, caller))),
 };
 
-const ENVIRONMENTS: Sql = Sql { file: "environments/environments.sql", text: include_str!("environments.sql") };
+const ENVIRONMENTS: Sql = sql!("environments/environments.sql");
 
 async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
     #[derive(Deserialize)]

@@ -16,7 +16,7 @@ use crate::http::reply::Reply;
 use crate::http::request::Call;
 use crate::http::write_id::{Mine, WriteId};
 use crate::lease;
-use crate::runtime::{News, Sql, Statement};
+use crate::runtime::{News, Sql, Statement, sql};
 
 pub const OPERATION: Operation = Operation {
     method: Method::Post,
@@ -24,10 +24,10 @@ pub const OPERATION: Operation = Operation {
     access: Access::Lease(|call| Box::pin(answer(call))),
 };
 
-const FINISH: Sql = Sql { file: "finish/finish.sql", text: include_str!("finish.sql") };
-const CONFIRM_STOP: Sql = Sql { file: "finish/confirm_stop.sql", text: include_str!("confirm_stop.sql") };
-const KEEP_LATE: Sql = Sql { file: "finish/keep_late.sql", text: include_str!("keep_late.sql") };
-const DIAGNOSE: Sql = Sql { file: "finish/diagnose.sql", text: include_str!("diagnose.sql") };
+const FINISH: Sql = sql!("finish/finish.sql");
+const CONFIRM_STOP: Sql = sql!("finish/confirm_stop.sql");
+const KEEP_LATE: Sql = sql!("finish/keep_late.sql");
+const DIAGNOSE: Sql = sql!("finish/diagnose.sql");
 
 /// For how long after a runner was given up as lost its result is still kept. Milliseconds.
 const KEEP_LATE_FOR: i64 = 7 * 24 * 3600 * 1000;

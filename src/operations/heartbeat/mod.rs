@@ -14,7 +14,7 @@ use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::reply::Reply;
 use crate::http::request::Call;
 use crate::lease;
-use crate::runtime::{News, Sql, Statement};
+use crate::runtime::{News, Sql, Statement, sql};
 
 pub const OPERATION: Operation = Operation {
     method: Method::Post,
@@ -22,8 +22,8 @@ pub const OPERATION: Operation = Operation {
     access: Access::Lease(|call| Box::pin(answer(call))),
 };
 
-const RENEW: Sql = Sql { file: "heartbeat/renew.sql", text: include_str!("renew.sql") };
-const DIAGNOSE: Sql = Sql { file: "heartbeat/diagnose.sql", text: include_str!("diagnose.sql") };
+const RENEW: Sql = sql!("heartbeat/renew.sql");
+const DIAGNOSE: Sql = sql!("heartbeat/diagnose.sql");
 
 /// What came of a heartbeat.
 enum Heartbeat {

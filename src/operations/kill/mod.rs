@@ -13,7 +13,7 @@ use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::reply::Reply;
 use crate::http::request::Call;
 use crate::key::Scope;
-use crate::runtime::{News, Sql};
+use crate::runtime::{News, Sql, sql};
 
 pub const OPERATION: Operation = Operation {
     method: Method::Post,
@@ -21,8 +21,8 @@ pub const OPERATION: Operation = Operation {
     access: Access::Key(Scope::Cancel, |call, caller| Box::pin(answer(call, caller))),
 };
 
-const KILL: Sql = Sql { file: "kill/kill.sql", text: include_str!("kill.sql") };
-const DIAGNOSE: Sql = Sql { file: "kill/diagnose.sql", text: include_str!("diagnose.sql") };
+const KILL: Sql = sql!("kill/kill.sql");
+const DIAGNOSE: Sql = sql!("kill/diagnose.sql");
 
 /// What came of a kill: the run as it is now.
 #[derive(Deserialize)]

@@ -13,7 +13,7 @@ use crate::http::reply::Reply;
 use crate::http::request::Call;
 use crate::http::write_id::{Mine, WriteId};
 use crate::key::Scope;
-use crate::runtime::{DbError, News, Sql};
+use crate::runtime::{DbError, News, Sql, sql};
 use new_run::NewRun;
 
 pub const OPERATION: Operation = Operation {
@@ -22,8 +22,8 @@ pub const OPERATION: Operation = Operation {
     access: Access::Key(Scope::Run, |call, caller| Box::pin(answer(call, caller))),
 };
 
-const REGISTER: Sql = Sql { file: "register/register.sql", text: include_str!("register.sql") };
-const DIAGNOSE: Sql = Sql { file: "register/diagnose.sql", text: include_str!("diagnose.sql") };
+const REGISTER: Sql = sql!("register/register.sql");
+const DIAGNOSE: Sql = sql!("register/diagnose.sql");
 
 /// From how much of its allowed size on the database takes no more runs, in per cent.
 const FULL_PERCENT: i64 = 95;

@@ -13,7 +13,7 @@ use crate::http::request::Call;
 use crate::hub;
 use crate::key::Scope;
 use crate::lease;
-use crate::runtime::{Sql, Statement};
+use crate::runtime::{Sql, Statement, sql};
 
 /// One run, or the orders for one shard of it.
 pub const RUN: Operation = Operation {
@@ -33,9 +33,9 @@ pub const PROJECT: Operation = Operation {
     access: Access::Key(Scope::Read, |call, caller| Box::pin(project(call, caller))),
 };
 
-const LINE: Sql = Sql { file: "watch/line.sql", text: include_str!("line.sql") };
-const WATCH_RUN: Sql = Sql { file: "watch/run.sql", text: include_str!("run.sql") };
-const WATCH_PROJECT: Sql = Sql { file: "watch/project.sql", text: include_str!("project.sql") };
+const LINE: Sql = sql!("watch/line.sql");
+const WATCH_RUN: Sql = sql!("watch/run.sql");
+const WATCH_PROJECT: Sql = sql!("watch/project.sql");
 
 #[derive(Deserialize)]
 struct Watched {

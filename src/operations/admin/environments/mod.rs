@@ -11,7 +11,7 @@ use crate::http::reply::Reply;
 use crate::http::request::Call;
 use crate::operations::environments::list as page_of;
 use crate::operations::page::Page;
-use crate::runtime::{Sql, Statement};
+use crate::runtime::{Sql, Statement, sql};
 
 /// Creates an environment.
 pub const CREATE: Operation = Operation {
@@ -27,10 +27,9 @@ pub const LIST: Operation = Operation {
     access: Access::Admin(|call| Box::pin(list(call))),
 };
 
-const CREATE_ENVIRONMENT: Sql = Sql { file: "admin/environments/create.sql", text: include_str!("create.sql") };
-const DIAGNOSE_CREATE: Sql =
-    Sql { file: "admin/environments/diagnose_create.sql", text: include_str!("diagnose_create.sql") };
-const LIST_ENVIRONMENTS: Sql = Sql { file: "admin/environments/list.sql", text: include_str!("list.sql") };
+const CREATE_ENVIRONMENT: Sql = sql!("admin/environments/create.sql");
+const DIAGNOSE_CREATE: Sql = sql!("admin/environments/diagnose_create.sql");
+const LIST_ENVIRONMENTS: Sql = sql!("admin/environments/list.sql");
 
 async fn create(call: &Call<'_>) -> Outcome {
     let project = call.id()?;

@@ -14,7 +14,7 @@ use crate::http::request::Call;
 use crate::http::write_id::{Mine, WriteId};
 use crate::key::{PlainKey, Scope, scopes};
 use crate::operations::page::Page;
-use crate::runtime::{Sql, Statement, random_id};
+use crate::runtime::{Sql, Statement, random_id, sql};
 
 /// Creates a key.
 pub const CREATE: Operation =
@@ -31,12 +31,12 @@ pub const REVOKE: Operation = Operation {
     access: Access::Admin(|call| Box::pin(revoke(call))),
 };
 
-const CREATE_KEY: Sql = Sql { file: "admin/keys/create.sql", text: include_str!("create.sql") };
-const DIAGNOSE_CREATE: Sql = Sql { file: "admin/keys/diagnose_create.sql", text: include_str!("diagnose_create.sql") };
-const LIST_KEYS: Sql = Sql { file: "admin/keys/list.sql", text: include_str!("list.sql") };
-const LIST_OF_PROJECT: Sql = Sql { file: "admin/keys/list_of_project.sql", text: include_str!("list_of_project.sql") };
-const REVOKE_KEY: Sql = Sql { file: "admin/keys/revoke.sql", text: include_str!("revoke.sql") };
-const SHOW: Sql = Sql { file: "admin/keys/show.sql", text: include_str!("show.sql") };
+const CREATE_KEY: Sql = sql!("admin/keys/create.sql");
+const DIAGNOSE_CREATE: Sql = sql!("admin/keys/diagnose_create.sql");
+const LIST_KEYS: Sql = sql!("admin/keys/list.sql");
+const LIST_OF_PROJECT: Sql = sql!("admin/keys/list_of_project.sql");
+const REVOKE_KEY: Sql = sql!("admin/keys/revoke.sql");
+const SHOW: Sql = sql!("admin/keys/show.sql");
 
 /// Keys per page by default.
 const DEFAULT_PER_PAGE: i64 = 50;

@@ -11,7 +11,7 @@ use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::reply::Reply;
 use crate::http::request::Call;
 use crate::operations::page::Page;
-use crate::runtime::{Sql, Statement};
+use crate::runtime::{Sql, Statement, sql};
 
 /// Creates a project.
 pub const CREATE: Operation =
@@ -28,14 +28,12 @@ pub const LIMIT: Operation = Operation {
     access: Access::Admin(|call| Box::pin(limit(call))),
 };
 
-const CREATE_PROJECT: Sql = Sql { file: "admin/projects/create.sql", text: include_str!("create.sql") };
-const DIAGNOSE_CREATE: Sql =
-    Sql { file: "admin/projects/diagnose_create.sql", text: include_str!("diagnose_create.sql") };
-const LIST_PROJECTS: Sql = Sql { file: "admin/projects/list.sql", text: include_str!("list.sql") };
-const SET_LIMIT: Sql = Sql { file: "admin/projects/limit.sql", text: include_str!("limit.sql") };
-const UNDER_EARLIER_LIMIT: Sql =
-    Sql { file: "admin/projects/under_earlier_limit.sql", text: include_str!("under_earlier_limit.sql") };
-const SHOW: Sql = Sql { file: "admin/projects/show.sql", text: include_str!("show.sql") };
+const CREATE_PROJECT: Sql = sql!("admin/projects/create.sql");
+const DIAGNOSE_CREATE: Sql = sql!("admin/projects/diagnose_create.sql");
+const LIST_PROJECTS: Sql = sql!("admin/projects/list.sql");
+const SET_LIMIT: Sql = sql!("admin/projects/limit.sql");
+const UNDER_EARLIER_LIMIT: Sql = sql!("admin/projects/under_earlier_limit.sql");
+const SHOW: Sql = sql!("admin/projects/show.sql");
 
 async fn create(call: &Call<'_>) -> Outcome {
     let write_id = call.write_id()?;

@@ -5,15 +5,14 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use crate::proxy::http;
-
 pub struct Relay {
     pub url: String,
     inner: Arc<Mutex<Inner>>,
 }
 
-#[derive(Default)]
 struct Inner {
+    /// The service's address.
+    target: String,
     /// The first line of every request.
     requests: Vec<String>,
     swallows: bool,
@@ -23,18 +22,24 @@ struct Inner {
 
 impl Relay {
     pub fn before(url: &str) -> Self {
-        let target = url.trim_start_matches("http://").to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
-        let inner = Arc::<Mutex<Inner>>::default();
+        let inner =
+            Inner { target: of_url(url), requests: Vec::new(), swallows: false, refusal: None, sockets: Vec::new() };
+        let inner = Arc::new(Mutex::new(inner));
         let shared = inner.clone();
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
-                let (target, shared) = (target.clone(), shared.clone());
-                thread::spawn(move || relay(client, &target, &shared));
+                let shared = shared.clone();
+                thread::spawn(move || relay(client, &shared));
             }
         });
         Self { url: format!("http://{address}"), inner }
+    }
+
+    /// Lets later connections lead to a service that has started elsewhere.
+    pub fn lead_to(&self, url: &str) {
+        self.inner.lock().expect("a lock").target = of_url(url);
     }
 
     /// How many requests have come whose first line contains this.
@@ -49,7 +54,10 @@ impl Relay {
 
     /// Answers every later handshake with this; `None`: lets them through.
     pub fn refuse(&self, status: Option<(&str, &str)>) {
-        self.inner.lock().expect("a lock").refusal = status.map(|(status, body)| http(status, "", body));
+        self.inner.lock().expect("a lock").refusal = status.map(|(status, body)| {
+            let length = body.len();
+            format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")
+        });
     }
 
     /// Cuts the WebSockets that are open.
@@ -60,7 +68,11 @@ impl Relay {
     }
 }
 
-fn relay(mut client: TcpStream, target: &str, shared: &Arc<Mutex<Inner>>) {
+fn of_url(url: &str) -> String {
+    url.trim_start_matches("http://").to_owned()
+}
+
+fn relay(mut client: TcpStream, shared: &Arc<Mutex<Inner>>) {
     let mut buffer = vec![0; 16 * 1024];
     // One read gets the request's head.
     let length = client.read(&mut buffer).unwrap_or(0);
@@ -71,6 +83,7 @@ fn relay(mut client: TcpStream, target: &str, shared: &Arc<Mutex<Inner>>) {
         let _ = client.write_all(response.as_bytes());
         return;
     }
+    let target = shared.lock().expect("a lock").target.clone();
     let Ok(mut server) = TcpStream::connect(target) else { return };
     if is_socket {
         let both = [&client, &server].map(|stream| stream.try_clone().expect("a socket"));
