@@ -124,12 +124,6 @@ pub fn plain_key(key: &str) -> Option<KeyHash> {
     (plain && intact).then(|| KeyHash::of(key))
 }
 
-/// The scopes of a key, as its row has them: 0 or 1 each.
-pub fn scopes(can_read: u8, can_cancel: u8, can_run: u8) -> Vec<Scope> {
-    let all = [(can_read, Scope::Read), (can_cancel, Scope::Cancel), (can_run, Scope::Run)];
-    all.into_iter().filter(|(may, _)| *may == 1).map(|(_, scope)| scope).collect()
-}
-
 /// CRC-32 of a text (ISO 3309, as in gzip), in base 62 with leading zeros.
 fn checksum(text: &str) -> String {
     const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

@@ -313,7 +313,7 @@ fn what_a_statement_costs_does_not_grow_with_the_table() {
             cost("show/show.sql", &[&key, &now, &run.id]),
             cost("events/events.sql", &[&key, &now, &run.id]),
             cost("environments/environments.sql", &[&key, &now, &9, &100]),
-            cost("session/session.sql", &[&key, &now]),
+            cost("session/session.sql", &[&key, &now, &Null]),
             cost("admin/projects/under_earlier_limit.sql", &[&1]),
             cost("admin/keys/create.sql", &new_key),
             cost("admin/keys/diagnose_create.sql", &[&"f".repeat(64), &"key:1", &"h"]),

@@ -1,16 +1,18 @@
 //! `POST /api/session`, `GET /api/session`, `DELETE /api/session`: a person signs in to the page with a key, sees as whom,
 //! and signs out. Nothing is stored: the cookie says it all ([`crate::session`]).
 
-use estop_protocol::session::{Project, Session as Shown, SessionState, SignInRequest};
+use estop_protocol::session::SignInRequest;
+use estop_protocol::time::Timestamp;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::http::caller::{Caller, Key};
 use crate::http::error::ApiError;
 use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::reply::Reply;
 use crate::http::request::Call;
-use crate::key::{KeyHash, Scope, scopes};
-use crate::runtime::{DbError, Sql, Statement};
+use crate::key::{KeyHash, Scope};
+use crate::runtime::{DbError, Sql, Statement, sql};
 use crate::session::{LASTS, Session};
 
 /// Signs in. The key is in the body, where no form and no link of another page can put it.
@@ -31,22 +33,13 @@ pub const SIGN_OUT: Operation = Operation {
     access: Access::Open(|call| Box::pin(sign_out(call))),
 };
 
-const SESSION: Sql = Sql { file: "session/session.sql", text: include_str!("session.sql") };
+const SESSION: Sql = sql!("session/session.sql");
 
+/// [`estop_protocol::session::SessionState`] as the database writes it.
 #[derive(Deserialize)]
 struct Row {
     key: Key,
-    holder: Option<Holder>,
-    project: Option<Project>,
-}
-
-#[derive(Deserialize)]
-struct Holder {
-    user: String,
-    name: String,
-    can_read: u8,
-    can_cancel: u8,
-    can_run: u8,
+    state: Option<Box<RawValue>>,
 }
 
 async fn sign_in(call: &Call<'_>) -> Outcome {
@@ -55,7 +48,7 @@ async fn sign_in(call: &Call<'_>) -> Outcome {
     call.check_origin()?;
     let key = call.plain_key(&key)?;
     call.check_rate(&key).await?;
-    let Row { key: verdict, .. } = ask(call, &key).await?;
+    let Row { key: verdict, .. } = ask(call, &key, None).await?;
     verdict.check(Scope::Read)?;
     let now = call.request.now;
     call.runtime.accepted().add(key.as_str(), verdict.id(), now.0);
@@ -65,13 +58,10 @@ async fn sign_in(call: &Call<'_>) -> Outcome {
 }
 
 async fn show(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
-    let Row { key, holder, project } = ask(call, caller.key).await?;
+    let Row { key, state } = ask(call, caller.key, caller.session_ends).await?;
     caller.check(key, Scope::Read)?;
-    let (Some(holder), Some(project)) = (holder, project) else { return Err(DbError::Unreadable(SESSION.file).into()) };
-    let Holder { user, name, can_read, can_cancel, can_run } = holder;
-    let scopes = scopes(can_read, can_cancel, can_run);
-    let session = Shown { user, name, scopes, expires_at: caller.session_ends };
-    Ok(Reply::data("shown", SessionState { session, project }))
+    let state = state.ok_or(DbError::Unreadable(SESSION.file))?;
+    Ok(Reply::data("shown", state))
 }
 
 async fn sign_out(call: &Call<'_>) -> Outcome {
@@ -81,7 +71,8 @@ async fn sign_out(call: &Call<'_>) -> Outcome {
 }
 
 /// The statement asks for no scope, so none is ever missing.
-async fn ask(call: &Call<'_>, key: &KeyHash) -> Result<Row, ApiError> {
-    let params = vec![key.as_str().into(), call.request.now.0.into()];
+async fn ask(call: &Call<'_>, key: &KeyHash, ends: Option<Timestamp>) -> Result<Row, ApiError> {
+    let ends = ends.map(|ends| ends.to_string());
+    let params = vec![key.as_str().into(), call.request.now.0.into(), ends.as_deref().into()];
     Ok(call.batch(vec![Statement::new(SESSION, params)]).await?.only(0)?)
 }

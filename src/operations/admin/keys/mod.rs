@@ -12,7 +12,7 @@ use crate::http::query::Parameters;
 use crate::http::reply::Reply;
 use crate::http::request::Call;
 use crate::http::write_id::{Mine, WriteId};
-use crate::key::{PlainKey, Scope, scopes};
+use crate::key::{PlainKey, Scope};
 use crate::operations::page::Page;
 use crate::runtime::{Sql, Statement, random_id, sql};
 
@@ -187,12 +187,13 @@ struct KeyRow {
 
 impl From<KeyRow> for Key {
     fn from(row: KeyRow) -> Self {
+        let scopes = [(row.can_read, Scope::Read), (row.can_cancel, Scope::Cancel), (row.can_run, Scope::Run)];
         Self {
             id: row.id,
             project_id: row.project_id,
             user: row.user,
             name: row.name,
-            scopes: scopes(row.can_read, row.can_cancel, row.can_run),
+            scopes: scopes.into_iter().filter(|(may, _)| *may == 1).map(|(_, scope)| scope).collect(),
             created_at: row.created_at,
             expires_at: row.expires_at,
             revoked_at: row.revoked_at,
