@@ -10,7 +10,7 @@ CREATE TABLE schema_version (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1), -- there is one row
     version  INTEGER NOT NULL
 ) STRICT;
-INSERT INTO schema_version (only_row, version) VALUES (1, 7);
+INSERT INTO schema_version (only_row, version) VALUES (1, 8);
 
 -- A project: the wall between keys. No key sees a run of another project.
 CREATE TABLE projects (
@@ -168,6 +168,9 @@ CREATE TABLE runs (
     held_group        TEXT
         GENERATED ALWAYS AS (CASE WHEN state = 'started' OR stop_outcome = 'stopping' THEN concurrency_group END) VIRTUAL,
 
+    -- Who set it off: the GitHub account or, without one, the key's user.
+    actor             TEXT    GENERATED ALWAYS AS (coalesce(github_actor, created_by)) VIRTUAL,
+
     CHECK ((state = 'ended') = (result IS NOT NULL)),
     CHECK ((state = 'error') = (error_code IS NOT NULL)),
     CHECK ((state = 'ended' OR state = 'error') = (ended_at IS NOT NULL)),
@@ -202,7 +205,11 @@ CREATE UNIQUE INDEX runs_by_request     ON runs (request_id);
 CREATE INDEX        runs_by_project     ON runs (project_id);
 CREATE INDEX        runs_by_branch      ON runs (project_id, branch) WHERE branch IS NOT NULL;
 CREATE INDEX        runs_by_environment ON runs (project_id, environment_id);
+CREATE INDEX        runs_by_actor       ON runs (project_id, actor);
 CREATE INDEX        runs_by_result      ON runs (project_id, result) WHERE result IS NOT NULL;
+
+-- The cancelled runs in the order of their cancels.
+CREATE INDEX        runs_by_cancel      ON runs (project_id, cancelled_at) WHERE cancelled_at IS NOT NULL;
 
 -- The run that a job joins: of an attempt of a group there is one.
 CREATE UNIQUE INDEX runs_by_run_group   ON runs (project_id, run_group, attempt) WHERE run_group IS NOT NULL;

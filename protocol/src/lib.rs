@@ -9,6 +9,7 @@
 
 pub mod bulk_cancel;
 pub mod cancel;
+pub mod cancels;
 pub mod claim;
 pub mod concurrency;
 pub mod envelope;

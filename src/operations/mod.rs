@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod bulk_cancel;
 pub mod cancel;
+pub mod cancels;
 pub mod claim;
 pub mod environments;
 pub mod events;
@@ -43,6 +44,7 @@ pub static OPERATIONS: &[Operation] = &[
     watch::RUN,
     watch::PROJECT,
     bulk_cancel::OPERATION,
+    cancels::OPERATION,
     environments::OPERATION,
     session::SIGN_IN,
     session::SHOW,

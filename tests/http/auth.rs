@@ -20,6 +20,7 @@ fn routes(id: i64) -> Vec<(&'static str, String, Option<Value>, &'static str)> {
         ("GET", run.clone(), None, "read"),
         ("GET", format!("{run}/events"), None, "read"),
         ("GET", "/api/environments".into(), None, "read"),
+        ("GET", "/api/cancels".into(), None, "read"),
     ]
 }
 

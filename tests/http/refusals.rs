@@ -159,7 +159,10 @@ fn a_page_of_twenty_reads_no_more_than_250_rows_whatever_the_filters() {
     for n in 0..130 {
         let branch = if n % 40 == 0 { "rare" } else { "main" };
         let environment = if n % 3 == 0 { "production" } else { "staging" };
-        project.call("PUT", "/api/test-runs", Some(&json!({"environment": environment, "branch": branch}))).ok();
+        let body = json!({
+            "environment": environment, "branch": branch, "github_actor": branch, "tags": ["e2e", branch], "metadata": {"n": n % 2},
+        });
+        project.call("PUT", "/api/test-runs", Some(&body)).ok();
     }
     let both = format!("environment_ids={},{}", project.environment, project.production);
     let one = format!("environment_ids={}", project.production);
@@ -173,7 +176,18 @@ fn a_page_of_twenty_reads_no_more_than_250_rows_whatever_the_filters() {
         "interval_in_days=3",
         &both,
         &one,
+        "environment=staging",
+        "environment=staging&environment=production",
+        "state=queued&state=started&state=ended",
+        "actor=main",
+        "tag=e2e&tag=main",
+        "metadata.n=1",
+        "cancelled_by=ada",
+        "cause=user",
+        "stop=lost",
+        "created_from=2026-01-01T00:00:00Z&created_to=2099-01-01T00:00:00Z",
     ];
+    let three = format!("environment_ids={},{},7", project.environment, project.production);
     let mut costs = Vec::new();
     for first in filters {
         for second in filters.into_iter().filter(|second| second.split('=').next() != first.split('=').next()) {
@@ -182,6 +196,22 @@ fn a_page_of_twenty_reads_no_more_than_250_rows_whatever_the_filters() {
             assert_eq!(answer.status, 200, "{query}: {answer:?}");
             costs.push((rows_read(&answer), query));
         }
+    }
+    for query in [&three, "id=1", "actor=main&tag=e2e&metadata.n=1&environment=staging&environment=production&state=queued"] {
+        costs.push((rows_read(&project.get(&format!("/api/test-runs?{query}"))), query.to_owned()));
+    }
+    let ids: Vec<i64> = project.get("/api/test-runs?per_page=100").ok()["data"]["test_runs"]["items"]
+        .as_array()
+        .expect("runs")
+        .iter()
+        .map(|run| run["id"].as_i64().expect("an id"))
+        .collect();
+    project.post("/api/test-runs/cancel", &json!({"ids": ids})).ok();
+    let more: Vec<i64> = (0..30).map(|_| project.queued()).collect();
+    project.post("/api/test-runs/cancel", &json!({"ids": more})).ok();
+    for query in ["", "by=ada@example.com", "by=bob", "cause=stale", "environment=production", "environment=nowhere&cause=user"] {
+        let path = format!("/api/cancels?{query}");
+        costs.push((rows_read(&project.get(&path)), path));
     }
     costs.sort_unstable();
     for page in 2..=5 {

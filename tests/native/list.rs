@@ -21,7 +21,7 @@ fn ids(page: &RunList) -> Vec<i64> {
     page.data.test_runs.items.iter().map(|run| run.id).collect()
 }
 
-const FILTERS: [(&str, &str); 13] = [
+const FILTERS: [(&str, &str); 27] = [
     ("", "runs_by_project (project_id=?)"),
     ("before=9", "runs_by_project (project_id=? AND rowid<?)"),
     ("branch=main", "runs_by_branch (project_id=? AND branch=?)"),
@@ -35,6 +35,20 @@ const FILTERS: [(&str, &str); 13] = [
     ("state=ended&result=failed", "runs_by_result (project_id=? AND result=?)"),
     ("interval_in_days=3", "runs_by_project (project_id=?)"),
     ("id=3", "INTEGER PRIMARY KEY (rowid=?)"),
+    ("actor=ada", "runs_by_actor (project_id=? AND actor=?)"),
+    ("actor=ada&environment=staging&before=9", "runs_by_actor (project_id=? AND actor=? AND rowid<?)"),
+    ("environment=staging", "runs_by_environment (project_id=? AND environment_id=?)"),
+    ("environment=staging&environment=production", "runs_by_project (project_id=?)"),
+    ("environment=staging&branch=main", "runs_by_branch (project_id=? AND branch=?)"),
+    ("state=queued&state=started", "runs_by_project (project_id=?)"),
+    ("environment_ids=1,2,3", "runs_by_project (project_id=?)"),
+    ("tag=e2e&tag=smoke", "runs_by_project (project_id=?)"),
+    ("metadata.ci=7", "runs_by_project (project_id=?)"),
+    ("cancelled_by=ada", "runs_by_project (project_id=?)"),
+    ("cause=user&stop=lost", "runs_by_project (project_id=?)"),
+    ("created_from=2026-11-22T09:30:00Z", "runs_by_project (project_id=?)"),
+    ("created_to=2026-11-22T09:30:00Z", "runs_by_project (project_id=?)"),
+    ("tag=e2e&metadata.ci=7&actor=ada&cause=user", "runs_by_actor (project_id=? AND actor=?)"),
 ];
 
 #[test]
@@ -107,6 +121,92 @@ fn filters_narrow_and_combine() {
     }
     world.pass(25 * 3600 * 1000);
     assert_eq!(ids(&page(&world, "interval_in_days=1")), Vec::<i64>::new());
+}
+
+#[test]
+fn a_run_is_found_by_who_set_it_off_by_its_tags_and_by_its_metadata() {
+    let world = World::new();
+    let run = |actor: Option<&str>, tags: &[&str], metadata: serde_json::Value| {
+        let body = serde_json::json!({"environment": "staging", "github_actor": actor, "tags": tags, "metadata": metadata});
+        world.register(&body)
+    };
+    let odd = r#"a"b,c\"#;
+    let one = run(Some("grace"), &["e2e", "smoke"], serde_json::json!({"ci": 7, "name": "x"}));
+    let two = run(None, &["e2e", odd, "é"], serde_json::json!({"ci": "7", odd: odd}));
+    let three = run(Some("ada"), &[], serde_json::json!({"ci": 7.5, "ci2": 7}));
+    let bare = world.run_in(State::Queued).id;
+    let (quoted, tag) = (form(odd), form(r#"e2e","smoke"#));
+    for (query, expected) in [
+        ("actor=grace".to_owned(), vec![one]),
+        // Without a GitHub account it is the key's user.
+        ("actor=ada".to_owned(), vec![bare, three, two]),
+        ("tag=e2e".to_owned(), vec![two, one]),
+        ("tag=e2e&tag=smoke".to_owned(), vec![one]),
+        ("tag=smoke&tag=e2e".to_owned(), vec![one]),
+        ("tag=e2".to_owned(), vec![]),
+        ("tag=c%5C".to_owned(), vec![]),
+        ("tag=b".to_owned(), vec![]),
+        ("tag=%C3%A9".to_owned(), vec![two]),
+        (format!("tag={quoted}"), vec![two]),
+        // Two tags are no one tag, however they are written.
+        (format!("tag={tag}"), vec![]),
+        ("metadata.ci=7".to_owned(), vec![two, one]),
+        ("metadata.ci=7.5".to_owned(), vec![three]),
+        ("metadata.ci=7.50".to_owned(), vec![three]),
+        ("metadata.name=x&metadata.ci=7".to_owned(), vec![one]),
+        ("metadata.x=name".to_owned(), vec![]),
+        (format!("metadata.{quoted}={quoted}"), vec![two]),
+        (format!("metadata.ci={}", form(r#"7","name":"x"#)), vec![]),
+    ] {
+        assert_eq!(ids(&page(&world, &query)), expected, "{query}");
+    }
+}
+
+fn form(text: &str) -> String {
+    form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+#[test]
+fn cancelled_runs_are_found_by_who_stopped_them_for_what_cause_and_how_they_stopped() {
+    let world = World::new();
+    let (queued, stopping) = (world.run_in(State::Queued).id, world.run_in(State::Cancelled).id);
+    let never = world.run_in(State::Queued).id;
+    assert_eq!(world.ask(&estop::operations::cancel::OPERATION, never, &serde_json::json!({})).status, 200);
+    let lapsed = world.run_in(State::Started).id;
+    assert_eq!(world.sweep(estop::run::Timeout::Lapsed), [lapsed]);
+    for (query, expected) in [
+        ("cancelled_by=ada", vec![never, stopping]),
+        ("cancelled_by=system:sweeper", vec![lapsed]),
+        ("cause=user", vec![never, stopping]),
+        ("cause=stale", vec![lapsed]),
+        ("cause=superseded", vec![]),
+        ("stop=never_started", vec![never]),
+        ("stop=stopping", vec![stopping]),
+        ("stop=lost&cause=stale", vec![lapsed]),
+        ("state=queued&state=cancelled", vec![lapsed, never, stopping, queued]),
+        ("state=queued&state=started", vec![queued]),
+        ("environment=staging&cause=user", vec![never, stopping]),
+        ("environment=production", vec![]),
+        ("environment=production&environment=staging&state=queued", vec![queued]),
+        ("environment=nowhere", vec![]),
+        ("environment=elsewhere&environment=nowhere", vec![]),
+    ] {
+        assert_eq!(ids(&page(&world, query)), expected, "{query}");
+    }
+}
+
+#[test]
+fn a_span_of_time_holds_its_first_moment_and_not_its_last() {
+    let world = World::new();
+    let first = world.run_in(State::Queued).id;
+    let at = world.now.get();
+    world.pass(1);
+    let second = world.run_in(State::Queued).id;
+    let found = |from: Timestamp, to: Timestamp| ids(&page(&world, &format!("created_from={from}&created_to={to}")));
+    assert_eq!(found(at, at.plus(1)), [first]);
+    assert_eq!(found(at, at.plus(2)), [second, first]);
+    assert_eq!(found(at.plus(1), at.plus(2)), [second]);
+    assert_eq!(found(at.plus(2), at.plus(9)), [0; 0]);
 }
 
 /// A history of so many runs, of which only the first is on the branch `rare`.

@@ -5,6 +5,7 @@ mod answers;
 mod api;
 mod body;
 mod bulk;
+mod cancels;
 #[path = "../support/contract.rs"]
 mod contract;
 mod faults;

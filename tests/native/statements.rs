@@ -282,6 +282,8 @@ fn what_a_statement_costs_does_not_grow_with_the_table() {
             [&key, &now, &"own:5", &"h", &Null, &"main", &"queued", &Null, &Null, &"", &0, &10];
         let new_key: [&dyn ToSql; 12] =
             [&1, &"u", &"n", &"f".repeat(64), &1, &1, &1, &Null, &now, &"key:1", &"h", &"salt"];
+        let most = 9_007_199_254_740_991_i64;
+        let cancels: [&dyn ToSql; 10] = [&key, &now, &most, &0, &0, &"ada", &Null, &Null, &20, &100];
         let cost = |name: &str, params: &[&dyn ToSql]| (name.to_owned(), steps(&world, name, params));
         costs.push([
             cost("sweeper/due.sql", &[&now, &1, &1, &1, &1]),
@@ -313,6 +315,7 @@ fn what_a_statement_costs_does_not_grow_with_the_table() {
             cost("show/show.sql", &[&key, &now, &run.id]),
             cost("events/events.sql", &[&key, &now, &run.id]),
             cost("environments/environments.sql", &[&key, &now, &9, &100]),
+            cost("cancels/cancels.sql", &cancels),
             cost("session/session.sql", &[&key, &now, &Null]),
             cost("admin/projects/under_earlier_limit.sql", &[&1]),
             cost("admin/keys/create.sql", &new_key),

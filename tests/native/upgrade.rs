@@ -74,6 +74,7 @@ fn rows(db: &Connection, table: &str) -> Vec<BTreeMap<String, Value>> {
         "kill_by",
         "kill_request_id",
         "late_at",
+        "actor",
     ];
     let is_new = |name: &str| added.contains(&name) || (table == "keys" && name == "request_id");
     let row = |row: &rusqlite::Row<'_>| {

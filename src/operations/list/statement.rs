@@ -16,14 +16,30 @@ pub struct Filter {
     pub id: Option<i64>,
     /// Runs of this branch.
     pub branch: Option<String>,
-    /// Runs in this state.
-    pub state: Option<&'static str>,
+    /// Runs in one of these states; empty for all.
+    pub states: Vec<&'static str>,
     /// Runs with this result.
     pub result: Option<&'static str>,
+    /// Runs in one of the environments with these slugs; empty for all.
+    pub environments: Vec<String>,
     /// Runs in one of these environments; empty for all.
     pub environment_ids: Vec<i64>,
+    /// Runs that this GitHub account set off or, where none is given, this user registered.
+    pub actor: Option<String>,
+    /// Runs with all of these tags, each as it is stored: `,"e2e",`.
+    pub tags: Vec<String>,
+    /// Runs with all of these metadata, each as it is stored, as a text or as a number: `,"n":"7",`, `,"n":7,`.
+    pub metadata: Vec<(String, Option<String>)>,
+    /// Runs that this user cancelled.
+    pub cancelled_by: Option<String>,
+    /// Runs that were cancelled for this cause.
+    pub cause: Option<&'static str>,
+    /// Runs whose stop has this outcome.
+    pub stop: Option<&'static str>,
     /// Runs created at or after this moment.
     pub created_from: Option<i64>,
+    /// Runs created before this moment.
+    pub created_to: Option<i64>,
     /// Runs with a smaller id than this.
     pub before: Option<i64>,
 }
@@ -99,6 +115,12 @@ impl<'a> Params<'a> {
         self.0.push(value);
         format!("?{}", self.0.len())
     }
+
+    /// That something is one of these values.
+    fn any(&mut self, is: &str, values: impl Iterator<Item = Value<'a>>) -> String {
+        let any: Vec<String> = values.map(|value| format!("{is}{}", self.bind(value))).collect();
+        format!("({})", any.join(" OR "))
+    }
 }
 
 /// One filter: the column that it tests, and the index that answers it.
@@ -129,7 +151,13 @@ impl Window {
             None => (Some("runs_by_project"), String::new()),
         };
         let before = filter.before.map(|id| format!(" AND id < {}", params.bind(id.into()))).unwrap_or_default();
-        let columns: String = conditions.iter().map(|condition| format!(", {}", condition.column)).collect();
+        let mut columns = String::new();
+        for Condition { column, .. } in &conditions {
+            let column = format!(", {column}");
+            if !columns.contains(&column) {
+                columns.push_str(&column);
+            }
+        }
         let index = index.map(|name| format!(" INDEXED BY {name}")).unwrap_or_default();
         let rest: Vec<String> = conditions.into_iter().map(|condition| condition.text).collect();
         let rest = if rest.is_empty() { EVERYTHING.to_owned() } else { rest.join(" AND ") };
@@ -142,47 +170,91 @@ impl Window {
     /// The filters that an index answers, the most selective first.
     fn indexed<'a>(filter: &'a Filter, params: &mut Params<'a>) -> Vec<Condition> {
         let mut conditions = Vec::new();
+        let mut add = |index, column: &'static str, value: String| {
+            conditions.push(Condition { index, column, text: format!("{column} = {value}") });
+        };
         if let Some(id) = filter.id {
             // So that the run is not read for a key that may not.
-            let text = format!("id = iif({PROJECT} IS NOT NULL, {}, NULL)", params.bind(id.into()));
-            conditions.push(Condition { index: None, column: "id", text });
+            add(None, "id", format!("iif({PROJECT} IS NOT NULL, {}, NULL)", params.bind(id.into())));
         }
-        let mut add = |index, column: &'static str, value: Value<'a>| {
-            conditions.push(Condition { index, column, text: format!("{column} = {}", params.bind(value)) });
-        };
-        if let Some(state) = filter.state.filter(|state| is_open(state)) {
-            add(Some("runs_open"), "open_state", state.into());
+        if let [only] = filter.states.as_slice()
+            && is_open(only)
+        {
+            add(Some("runs_open"), "open_state", params.bind((*only).into()));
         }
         if let Some(branch) = &filter.branch {
-            add(Some("runs_by_branch"), "branch", branch.as_str().into());
+            add(Some("runs_by_branch"), "branch", params.bind(branch.as_str().into()));
+        }
+        if let Some(actor) = &filter.actor {
+            add(Some("runs_by_actor"), "actor", params.bind(actor.as_str().into()));
+        }
+        if let [only] = filter.environments.as_slice() {
+            let slug = params.bind(only.as_str().into());
+            let id = format!("(SELECT e.id FROM environments e WHERE e.project_id = {PROJECT} AND e.slug = {slug})");
+            add(Some("runs_by_environment"), "environment_id", id);
         }
         if let [only] = filter.environment_ids.as_slice() {
-            add(Some("runs_by_environment"), "environment_id", (*only).into());
+            add(Some("runs_by_environment"), "environment_id", params.bind((*only).into()));
         }
         if let Some(result) = filter.result {
-            add(Some("runs_by_result"), "result", result.into());
+            add(Some("runs_by_result"), "result", params.bind(result.into()));
         }
         conditions
     }
 
-    /// The filters that no index answers.
+    /// The filters that no index answers. None of them reads a row: D1 bills each that a list (`IN`) or JSON is looked up in.
     fn unindexed<'a>(filter: &'a Filter, params: &mut Params<'a>) -> Vec<Condition> {
         let mut conditions = Vec::new();
-        if let Some(state) = filter.state.filter(|state| !is_open(state)) {
-            let text = format!("state = {}", params.bind(state.into()));
-            conditions.push(Condition { index: None, column: "state", text });
+        let mut add = |column, text| conditions.push(Condition { index: None, column, text });
+        if filter.states.len() > 1 || filter.states.iter().any(|state| !is_open(state)) {
+            add("state", params.any("state = ", filter.states.iter().map(|state| (*state).into())));
         }
         if filter.environment_ids.len() > 1 {
-            let ids: Vec<String> = filter.environment_ids.iter().map(|id| params.bind((*id).into())).collect();
-            let text = format!("environment_id IN ({})", ids.join(", "));
-            conditions.push(Condition { index: None, column: "environment_id", text });
+            let ids = filter.environment_ids.iter().map(|id| (*id).into());
+            add("environment_id", params.any("environment_id = ", ids));
+        }
+        if filter.environments.len() > 1 {
+            // Looked up once for the whole window.
+            let slugs = params.any("e.slug = ", filter.environments.iter().map(|slug| slug.as_str().into()));
+            let ids = format!(
+                "(SELECT ',' || group_concat(e.id) || ',' FROM environments e WHERE e.project_id = {PROJECT} AND {slugs})"
+            );
+            add("environment_id", format!("instr({ids}, ',' || environment_id || ',') > 0"));
+        }
+        for tag in &filter.tags {
+            add("tags", format!("instr({}, {}) > 0", between_commas("tags"), params.bind(tag.as_str().into())));
+        }
+        for (text, number) in &filter.metadata {
+            let values = [Some(text), number.as_ref()].into_iter().flatten();
+            let names = between_commas("metadata");
+            let any: Vec<String> =
+                values.map(|value| format!("instr({names}, {}) > 0", params.bind(value.as_str().into()))).collect();
+            add("metadata", format!("({})", any.join(" OR ")));
+        }
+        let texts = [
+            ("cancel_by", filter.cancelled_by.as_deref()),
+            ("cancel_cause", filter.cause),
+            ("stop_outcome", filter.stop),
+        ];
+        for (column, text) in texts {
+            if let Some(text) = text {
+                add(column, format!("{column} = {}", params.bind(text.into())));
+            }
         }
         if let Some(from) = filter.created_from {
-            let text = format!("created_at >= {}", params.bind(from.into()));
-            conditions.push(Condition { index: None, column: "created_at", text });
+            add("created_at", format!("created_at >= {}", params.bind(from.into())));
+        }
+        if let Some(to) = filter.created_to {
+            add("created_at", format!("created_at < {}", params.bind(to.into())));
         }
         conditions
     }
+}
+
+/// A stored array's or object's members, with a comma before and after each. Within a member every quote has a backslash
+/// before it, so what is between `,"` and `",` is a whole one.
+fn between_commas(column: &str) -> String {
+    format!("(',' || substr({column}, 2, length({column}) - 2) || ',')")
 }
 
 /// Whether a run in this state is in the index of open runs.
