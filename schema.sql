@@ -10,7 +10,7 @@ CREATE TABLE schema_version (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1), -- there is one row
     version  INTEGER NOT NULL
 ) STRICT;
-INSERT INTO schema_version (only_row, version) VALUES (1, 8);
+INSERT INTO schema_version (only_row, version) VALUES (1, 9);
 
 -- A project: the wall between keys. No key sees a run of another project.
 CREATE TABLE projects (
@@ -299,6 +299,49 @@ CREATE TABLE run_events (
     reason     TEXT,                     -- the cancel's reason, the error's code, the stop's outcome, or NULL
     PRIMARY KEY (run_id, step)
 ) STRICT, WITHOUT ROWID;
+
+-- What has closed and is not counted yet: runs that are over and, if they were cancelled, have stopped or are given up; in the
+-- order in which they did. The sweeper counts them (src/sweeper/count.sql) and takes them out.
+CREATE TABLE closed_runs (
+    position INTEGER PRIMARY KEY,        -- grows with each
+    run_id   INTEGER NOT NULL            -- the run
+) STRICT;
+
+-- What became of the runs that were over on a day (UTC), by environment and for the project as a whole: each counted once.
+CREATE TABLE daily_runs (
+    project_id     INTEGER NOT NULL,     -- the project
+    environment_id INTEGER NOT NULL,     -- the environment; 0: all of the project's
+    day            INTEGER NOT NULL,     -- days since 1970-01-01
+    passed         INTEGER NOT NULL,     -- runs that ended so
+    failed         INTEGER NOT NULL,
+    errors         INTEGER NOT NULL,     -- that broke
+    by_user        INTEGER NOT NULL,     -- that were cancelled, by cause
+    by_stale       INTEGER NOT NULL,
+    by_superseded  INTEGER NOT NULL,
+    by_fail_fast   INTEGER NOT NULL,
+    never_started  INTEGER NOT NULL,     -- and by the stop's outcome
+    graceful       INTEGER NOT NULL,
+    terminated     INTEGER NOT NULL,
+    killed         INTEGER NOT NULL,
+    lost           INTEGER NOT NULL,
+    -- What cancels saved, in ms: of each run the median duration of its environment's passed runs at that time, less how long it
+    -- had run, if that is more than nothing.
+    saved_user       INTEGER NOT NULL,   -- those by a user
+    saved_superseded INTEGER NOT NULL,   -- those by a newer run
+    -- How many took how long, as an object of durations (the names are durations.from_ms) and counts.
+    passed_ms      TEXT    NOT NULL CHECK (json_valid(passed_ms)), -- runs that passed, from the first claim to the end
+    stop_ms        TEXT    NOT NULL CHECK (json_valid(stop_ms)),   -- stops that runners confirmed, from the cancel to the last word
+    PRIMARY KEY (project_id, environment_id, day)
+) STRICT, WITHOUT ROWID;
+
+-- Where the buckets of those durations begin: each 1.25 times the one before, from 10 ms to more than a week.
+CREATE TABLE durations (
+    from_ms INTEGER PRIMARY KEY
+) STRICT;
+INSERT INTO durations (from_ms)
+SELECT 0 UNION ALL
+SELECT * FROM (WITH RECURSIVE n (x) AS (SELECT 10.0 UNION ALL SELECT x * 1.25 FROM n WHERE x < 604800000)
+               SELECT CAST(round(x) AS INTEGER) FROM n);
 
 -- A guard fires AFTER its statement where it can: a BEFORE trigger makes SQLite read the row once more. It undoes the
 -- whole statement all the same.
@@ -651,6 +694,14 @@ BEGIN
     VALUES (NEW.id, 7, NEW.late_at, 'cancelled', 'cancelled', 'late_result', NEW.started_by,
             (SELECT coalesce(s.late_result ->> 'result', s.late_result ->> 'error_code') FROM run_shards s
               WHERE s.run_id = NEW.id AND s.late_result IS NOT NULL LIMIT 1));
+END;
+
+-- A run is over and has stopped, once: it can be counted.
+CREATE TRIGGER runs_closed AFTER UPDATE OF state, stop_outcome ON runs
+WHEN NEW.open_state IS NULL AND NEW.stop_outcome IS NOT 'stopping'
+ AND (OLD.open_state IS NOT NULL OR OLD.stop_outcome IS 'stopping')
+BEGIN
+    INSERT INTO closed_runs (run_id) VALUES (NEW.id);
 END;
 
 -- The concurrency limits are kept here, so that no path that registers or ends a run can forget them: each of these

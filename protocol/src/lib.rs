@@ -7,6 +7,7 @@
 
 #![warn(missing_docs)]
 
+pub mod analytics;
 pub mod bulk_cancel;
 pub mod cancel;
 pub mod cancels;

@@ -1,6 +1,7 @@
 //! One room for each operation: its row of the table, its checks, its statements, its outcome and its reply.
 
 pub mod admin;
+pub mod analytics;
 pub mod bulk_cancel;
 pub mod cancel;
 pub mod cancels;
@@ -45,6 +46,7 @@ pub static OPERATIONS: &[Operation] = &[
     watch::PROJECT,
     bulk_cancel::OPERATION,
     cancels::OPERATION,
+    analytics::OPERATION,
     environments::OPERATION,
     session::SIGN_IN,
     session::SHOW,

@@ -1,11 +1,12 @@
-//! The sweeper: one tick cancels what went stale, and closes the stop records that nobody will close any more.
+//! The sweeper: one tick cancels what went stale, closes the stop records that nobody will close any more, and counts the runs
+//! that have closed.
 //!
 //! Each timeout is one guarded UPDATE over the runs that it can reach, oldest first, with a LIMIT. A tick asks first whether
 //! there is anything to do, and then makes a few rounds of all timeouts at most; what is left waits for the next tick.
 //! Ticks may overlap, come twice or come late: the guards are in the statements, so a run is swept once or not at all.
 
 use estop_protocol::time::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::database::{self, Answer};
@@ -16,6 +17,12 @@ use crate::runtime::{DbError, Runtime, Sql, Statement, random_id, sql};
 /// invocation (Cloudflare's free plan).
 pub const ROUNDS: u32 = 5;
 
+/// How many runs a tick counts at most.
+pub const COUNT_ROWS: i64 = 500;
+
+const COUNT: Sql = sql!("sweeper/count.sql");
+const COUNTED: Sql = sql!("sweeper/counted.sql");
+const LEFT: Sql = sql!("sweeper/left.sql");
 const NEWS: Sql = sql!("sweeper/news.sql");
 const DUE: Sql = sql!("sweeper/due.sql");
 
@@ -42,9 +49,11 @@ pub struct Tally {
     pub over_age: usize,
     /// Shards of cancelled runs closed as `lost`.
     pub unconfirmed: usize,
+    /// Runs that closed before, and are counted now.
+    pub counted: usize,
     /// Rounds of sweeping.
     pub rounds: u32,
-    /// Whether the last round was full, so that there may be more to do at the next tick.
+    /// Whether the last round was full, or runs are left to be counted, so that there may be more to do at the next tick.
     pub more: bool,
 }
 
@@ -56,7 +65,8 @@ pub async fn tick(runtime: &dyn Runtime, config: &Config, now: Timestamp) -> Res
     let tick_id = format!("tick:{}", random_id(runtime));
     let full = usize::try_from(config.sweep_rows).unwrap_or(usize::MAX);
     let mut tally = Tally::default();
-    tally.more = is_due(runtime, config, now).await.map_err(|error| (tally, error))?;
+    let due = due(runtime, config, now).await.map_err(|error| (tally, error))?;
+    tally.more = due.stale;
     while tally.more && tally.rounds < ROUNDS {
         let rows = round(runtime, config, now, &tick_id).await.map_err(|error| (tally, error))?;
         let swept = STATEMENTS.map(|(timeout, _)| (timeout, rows.rows(timeout as usize).len()));
@@ -67,15 +77,47 @@ pub async fn tick(runtime: &dyn Runtime, config: &Config, now: Timestamp) -> Res
         tally.rounds += 1;
         tally.more = swept.iter().any(|(_, count)| *count >= full);
     }
+    if due.closed || tally.rounds > 0 {
+        let Left { counted, more } = count(runtime, config, now).await.map_err(|error| (tally, error))?;
+        tally.counted = counted;
+        tally.more |= more;
+    }
     Ok(tally)
 }
 
-/// Whether there is anything to sweep.
-async fn is_due(runtime: &dyn Runtime, config: &Config, now: Timestamp) -> Result<bool, DbError> {
+/// What there is to do.
+#[derive(Deserialize)]
+struct Due {
+    /// A timeout has passed for some run.
+    stale: bool,
+    /// Some run has closed and is not counted.
+    closed: bool,
+}
+
+async fn due(runtime: &dyn Runtime, config: &Config, now: Timestamp) -> Result<Due, DbError> {
     let timeouts = [Timeout::Unclaimed, Timeout::Lapsed, Timeout::OverAge, Timeout::Unconfirmed];
     let spans = timeouts.map(|timeout| config.timeout(timeout).into());
     let params = std::iter::once(now.0.into()).chain(spans).collect();
     database::batch(runtime, vec![Statement::new(DUE, params)], config.d1_deadline).await?.only(0)
+}
+
+/// What came of counting.
+#[derive(Deserialize)]
+struct Left {
+    counted: usize,
+    /// Whether there are more.
+    more: bool,
+}
+
+/// Counts the first runs that have closed and takes them off the list, in one transaction: if its answer is lost, a repeat goes
+/// on with the next ones.
+async fn count(runtime: &dyn Runtime, config: &Config, now: Timestamp) -> Result<Left, DbError> {
+    let statements = vec![
+        Statement::new(COUNT, vec![now.0.into(), COUNT_ROWS.into()]),
+        Statement::new(COUNTED, vec![COUNT_ROWS.into()]),
+        Statement::new(LEFT, Vec::new()),
+    ];
+    database::batch(runtime, statements, config.d1_deadline).await?.only(2)
 }
 
 /// Every timeout once, in one round trip.

@@ -82,6 +82,7 @@ fn measured() -> BTreeMap<&'static str, Rows> {
     cost("cancel of a queued run", project.cancel(waiting), 200);
     cost("cancel of a started run", project.cancel(id), 200);
     cost("cancel of a run that is over", project.cancel(id), 412);
+    cost("analytics", project.get("/api/analytics/test-runs?days=90"), 200);
     cost("list of two cancels", project.get("/api/cancels"), 200);
     cost("kill", project.post(&format!("/api/test-runs/{id}/kill"), &json!({})), 200);
     cost("heartbeat that brings the stop order", project.heartbeat(id, &token), 200);

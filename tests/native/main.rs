@@ -1,6 +1,7 @@
 //! The core on real SQLite with the real schema: no Worker, no network.
 
 mod admin;
+mod analytics;
 mod answers;
 mod api;
 mod body;

@@ -22,6 +22,8 @@ pub enum Fault {
 pub struct SqliteRuntime {
     pub db: RefCell<Connection>,
     pub faults: RefCell<VecDeque<Fault>>,
+    /// How many batches go well before the faults begin.
+    pub after: Cell<u32>,
     pub batches: Cell<u32>,
     elapsed: Cell<i64>,
     random: Cell<u64>,
@@ -65,6 +67,7 @@ impl SqliteRuntime {
         Self {
             db: RefCell::new(db),
             faults: RefCell::default(),
+            after: Cell::new(0),
             batches: Cell::new(0),
             elapsed: Cell::new(0),
             random: Cell::new(0x9e37_79b9_7f4a_7c15),
@@ -107,7 +110,9 @@ impl SqliteRuntime {
     fn answer(&self, statements: &[Statement<'_>]) -> Result<Rows, DbError> {
         self.batches.set(self.batches.get() + 1);
         self.elapsed.set(self.elapsed.get() + 1);
-        let fault = self.faults.borrow_mut().pop_front();
+        let well = self.after.get();
+        self.after.set(well.saturating_sub(1));
+        let fault = if well > 0 { None } else { self.faults.borrow_mut().pop_front() };
         if let Some(Fault::BeforeCommit(error)) = fault {
             return Err(error);
         }

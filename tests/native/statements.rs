@@ -153,6 +153,12 @@ fn every_file_walks_the_indexes_that_its_comment_names_and_scans_no_table() {
                 // A run and those of its concurrency group.
                 "SCAN t",
                 "SCAN l",
+                // Runs that wait to be counted, at most so many, and what is made of them.
+                "SCAN closed_runs",
+                "SCAN closed",
+                "SCAN c",
+                "SCAN e",
+                "SCAN g",
                 // What is stopping, and no more.
                 "SCAN r USING COVERING INDEX runs_stopping",
                 "SCAN r USING INDEX runs_stopping",
@@ -316,6 +322,10 @@ fn what_a_statement_costs_does_not_grow_with_the_table() {
             cost("events/events.sql", &[&key, &now, &run.id]),
             cost("environments/environments.sql", &[&key, &now, &9, &100]),
             cost("cancels/cancels.sql", &cancels),
+            cost("analytics/analytics.sql", &[&key, &now, &Null, &0]),
+            cost("sweeper/count.sql", &[&now, &100]),
+            cost("sweeper/counted.sql", &[&100]),
+            cost("sweeper/left.sql", &[]),
             cost("session/session.sql", &[&key, &now, &Null]),
             cost("admin/projects/under_earlier_limit.sql", &[&1]),
             cost("admin/keys/create.sql", &new_key),

@@ -43,6 +43,7 @@ fn every_authenticated_route_asks_the_database_once() {
         (true, "GET", &environments, None, 200),
         (false, "GET", "/api/environments", None, 200),
         (false, "GET", "/api/cancels?cause=user", None, 200),
+        (false, "GET", "/api/analytics/test-runs?environment=staging", None, 200),
         (false, "GET", "/api/session", None, 200),
         (true, "DELETE", "/api/keys/1", None, 200),
         (false, "GET", &run, None, 401),
