@@ -1,7 +1,9 @@
-//! The only clock of the command-line tool. It tells spans, not dates: nobody sets it, and it goes on while the machine
-//! is suspended, which `std::time::Instant` does not, so that a laptop that wakes up knows that its lease has run out.
+//! The only clock of the command-line tool. What counts is spans: nobody sets [`now`], and it goes on while the machine is
+//! suspended, which `std::time::Instant` does not, so that a laptop that wakes up knows that its lease has run out.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use estop_protocol::time::Timestamp;
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -19,4 +21,11 @@ pub fn now() -> Duration {
 /// How long ago an earlier [`now`] was.
 pub fn since(earlier: Duration) -> Duration {
     now().saturating_sub(earlier)
+}
+
+/// The date by this machine: for what people say and read, such as `yesterday` or an age. It decides nothing.
+#[expect(clippy::disallowed_methods, reason = "nothing depends on it but what is shown")]
+pub fn date() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

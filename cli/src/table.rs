@@ -267,6 +267,21 @@ pub fn age(seconds: i64) -> Cell {
     Cell { whole: true, ..Cell::new(format!("{number} {unit}")) }
 }
 
+/// A span of ms in its two largest units: `2.1 s`, `6 m 12 s`, `3 h 5 m`.
+pub fn span(ms: i64) -> String {
+    let (tenths, seconds) = (ms.max(0).saturating_add(50) / 100, ms.max(0) / 1000);
+    match seconds {
+        0..60 => format!("{}.{} s", tenths / 10, tenths % 10),
+        60..3600 => format!("{} m {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} m", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// A cell that is never broken.
+pub fn whole(text: impl Into<String>) -> Cell {
+    Cell { whole: true, ..Cell::new(text.into()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -287,6 +302,12 @@ mod tests {
 
     fn plain(lines: Vec<String>) -> Vec<String> {
         lines.into_iter().map(|line| anstream::adapter::strip_str(&line).to_string()).collect()
+    }
+
+    #[test]
+    fn a_span_has_its_two_largest_units() {
+        let said = [-5, 49, 2_100, 59_960, 60_000, 372_000, 11_100_000].map(span);
+        assert_eq!(said, ["0.0 s", "0.0 s", "2.1 s", "60.0 s", "1 m 0 s", "6 m 12 s", "3 h 5 m"]);
     }
 
     #[test]

@@ -1,30 +1,36 @@
 //! The command line: one file a command, as in `commands`.
 
 mod cancel;
+mod cancels;
 mod environments;
 mod finish;
 mod keys;
 mod kill;
 mod list;
+mod open;
 mod projects;
 mod push;
 mod run;
 mod show;
+mod stats;
 mod values;
 mod wait;
 mod watch;
 
 pub use cancel::CancelArgs;
+pub use cancels::CancelsArgs;
 pub use environments::EnvironmentsCommand;
 pub use finish::FinishArgs;
 pub use keys::KeysCommand;
 pub use kill::KillArgs;
 pub use list::ListArgs;
+pub use open::OpenArgs;
 pub use projects::ProjectsCommand;
 pub use push::PushArgs;
 pub use run::RunArgs;
 pub use show::ShowArgs;
-pub use values::{MetadataEntry, Shard, number_or_text};
+pub use stats::StatsArgs;
+pub use values::{MetadataEntry, Moment, Shard, number_or_text};
 pub use wait::WaitArgs;
 pub use watch::WatchArgs;
 
@@ -58,6 +64,12 @@ pub enum Command {
     Kill(KillArgs),
     /// List test runs, newest first
     List(ListArgs),
+    /// List who stopped what, when and why, newest first
+    Cancels(CancelsArgs),
+    /// Count what became of the runs of the last days, how long stops took and what they saved
+    Stats(StatsArgs),
+    /// Open the service's page in a browser
+    Open(OpenArgs),
     /// Show a test run and its history
     Show(ShowArgs),
     /// Wait until a test run is over; the exit code says how it ended
@@ -160,6 +172,7 @@ mod tests {
             "estop show ID",
             "estop wait ID",
             "estop watch ID",
+            "estop open ID",
             "estop cancel ID",
             "estop kill ID",
             "estop list --before ID",

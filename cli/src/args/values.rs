@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, RangedI64ValueParser, TypedValueParser};
 use estop_protocol::limits;
+use estop_protocol::time::Timestamp;
 use serde_json::{Number, Value};
+
+use crate::clock;
 
 pub fn id() -> RangedI64ValueParser<i64> {
     clap::value_parser!(i64).range(1..=limits::MAX_ID)
@@ -31,6 +34,49 @@ where
     let values: Vec<T> = values.into_iter().copied().collect();
     PossibleValuesParser::new(values.iter().map(|value| name(*value)))
         .try_map(move |given| values.iter().copied().find(|value| name(*value) == given).ok_or("unknown name"))
+}
+
+/// A moment as a person says it: of a day (UTC), so long ago, or in full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment(pub Timestamp);
+
+impl FromStr for Moment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        moment(text, clock::date()).map(Self).ok_or_else(|| {
+            "expected today, yesterday, a time ago as in 90m, 12h or 7d, a day as in 2026-11-30, or a moment as in \
+             2026-11-30T09:30:00Z"
+                .to_owned()
+        })
+    }
+}
+
+fn moment(text: &str, now: Timestamp) -> Option<Timestamp> {
+    const MINUTE: i64 = 60_000;
+    const DAY: i64 = 24 * 60 * MINUTE;
+    let midnight = now.0 - now.0.rem_euclid(DAY);
+    let ago = |unit: char, ms: i64| {
+        let number: i64 = text.strip_suffix(unit).filter(|n| n.bytes().all(|b| b.is_ascii_digit()))?.parse().ok()?;
+        Some(Timestamp(now.0.checked_sub(number.checked_mul(ms)?)?.max(0)))
+    };
+    match text {
+        "today" => Some(Timestamp(midnight)),
+        "yesterday" => Some(Timestamp(midnight - DAY)),
+        _ => ago('m', MINUTE)
+            .or_else(|| ago('h', 60 * MINUTE))
+            .or_else(|| ago('d', DAY))
+            .or_else(|| Timestamp::parse(&format!("{text}T00:00:00Z")))
+            .or_else(|| Timestamp::parse(text)),
+    }
+}
+
+/// Reads a `NAME=VALUE` whose value is taken as it is.
+pub fn name_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".to_owned()),
+    }
 }
 
 /// An `I/N` of `--shard`.
@@ -76,10 +122,7 @@ impl FromStr for MetadataEntry {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once('=') {
-            Some((name, value)) if !name.is_empty() => Ok(Self { name: name.to_owned(), value: number_or_text(value) }),
-            _ => Err("expected NAME=VALUE".to_owned()),
-        }
+        name_and_value(text).map(|(name, value)| Self { name, value: number_or_text(&value) })
     }
 }
 
@@ -122,6 +165,27 @@ mod tests {
         }
         for text in ["", "s", "-1", "1.5", "1m30s", "2 m", "2M", "1d", "18446744073709551615h"] {
             assert!(span(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_moment_is_said_in_several_ways() {
+        let at = |text: &str| Timestamp::parse(text).expect("a moment");
+        let now = at("2026-11-30T09:30:00Z");
+        for (text, expected) in [
+            ("today", "2026-11-30T00:00:00Z"),
+            ("yesterday", "2026-11-29T00:00:00Z"),
+            ("90m", "2026-11-30T08:00:00Z"),
+            ("12h", "2026-11-29T21:30:00Z"),
+            ("7d", "2026-11-23T09:30:00Z"),
+            ("2026-11-01", "2026-11-01T00:00:00Z"),
+            ("2026-11-01T10:00:00+01:00", "2026-11-01T09:00:00Z"),
+            ("99999999999d", "1970-01-01T00:00:00Z"),
+        ] {
+            assert_eq!(moment(text, now), Some(at(expected)), "{text}");
+        }
+        for text in ["", "d", "-1d", "1.5h", "tomorrow", "2026-13-01", "7", "7w", "99999999999999999999d"] {
+            assert_eq!(moment(text, now), None, "{text}");
         }
     }
 

@@ -1,11 +1,18 @@
 //! `estop list`.
 
+use std::process::{Command, Stdio};
+
 use estop_protocol::list::RunList;
+use estop_protocol::run::StopOutcome;
+use estop_protocol::show::TestRun;
+use estop_protocol::time::Timestamp;
 
 use super::{RETRY_FOR, query};
-use crate::args::ListArgs;
+use crate::args::{ListArgs, Moment};
+use crate::clock;
 use crate::exit::Exit;
 use crate::retry;
+use crate::runner::ci;
 use crate::service::{Call, Failure, Service};
 use crate::table;
 use crate::terminal::{self, sanitize_json};
@@ -14,6 +21,10 @@ use crate::terminal::{self, sanitize_json};
 const WINDOWS: usize = 50;
 
 pub fn list(args: &ListArgs, service: &Service) -> Result<Exit, Failure> {
+    let args = &match args.mine {
+        true => ListArgs { actor: Some(me()?), ..args.clone() },
+        false => args.clone(),
+    };
     let (text, mut list) = page(args, args.before, service)?;
     if args.json {
         terminal::print(sanitize_json(&text));
@@ -33,7 +44,8 @@ pub fn list(args: &ListArgs, service: &Service) -> Result<Exit, Failure> {
         terminal::info("no test run matches");
         return Ok(Exit::Done);
     }
-    let mut table = table::new(&["ID", "STATE", "ENVIRONMENT", "BRANCH", "REGISTERED", "BY", "WHY"]);
+    let now = clock::date();
+    let mut table = table::new(&["ID", "STATE", "ENVIRONMENT", "BRANCH", "AGE", "DURATION", "ACTOR", "WHY"]);
     for run in runs {
         let why =
             run.cancel.as_ref().map(|c| c.reason.as_ref().map_or_else(|| c.by.clone(), |r| format!("{}: {r}", c.by)));
@@ -42,8 +54,9 @@ pub fn list(args: &ListArgs, service: &Service) -> Result<Exit, Failure> {
             table::state(run),
             table::text(&run.environment.slug),
             table::optional(run.test_run_branch.as_deref()),
-            table::time(run.created_at),
-            table::text(&run.created_by),
+            table::age(now.since(run.created_at) / 1000),
+            table::optional(duration(run, now).as_deref()),
+            table::text(run.github_actor.as_ref().unwrap_or(&run.created_by)),
             table::optional(why.as_deref()),
         ]);
     }
@@ -66,32 +79,66 @@ fn page(args: &ListArgs, before: Option<i64>, service: &Service) -> Result<(Stri
 fn path(args: &ListArgs, before: Option<i64>) -> String {
     let ids: Vec<String> = args.environment_id.iter().map(i64::to_string).collect();
     let number = |n: Option<i64>| n.map(|n| n.to_string());
-    query(
-        "/api/test-runs",
-        [
-            ("branch", args.branch.clone()),
-            ("state", args.state.map(|state| state.name().to_owned())),
-            ("result", args.result.map(|result| result.name().to_owned())),
-            ("environment_ids", (!ids.is_empty()).then(|| ids.join(","))),
-            ("interval_in_days", number(args.days)),
-            ("page", number(args.page)),
-            ("per_page", number(args.per_page)),
-            ("before", number(before)),
-        ],
-    )
+    let moment = |moment: Option<Moment>| moment.map(|Moment(at)| at.to_string());
+    let mut parameters: Vec<(String, Option<String>)> = [
+        ("actor", args.actor.clone()),
+        ("branch", args.branch.clone()),
+        ("result", args.result.map(|result| result.name().to_owned())),
+        ("environment_ids", (!ids.is_empty()).then(|| ids.join(","))),
+        ("cancelled_by", args.cancelled_by.clone()),
+        ("cause", args.cause.map(|cause| cause.name().to_owned())),
+        ("stop", args.stop.map(|outcome| outcome.name().to_owned())),
+        ("interval_in_days", number(args.days)),
+        ("created_from", moment(args.since)),
+        ("created_to", moment(args.until)),
+        ("page", number(args.page)),
+        ("per_page", number(args.per_page)),
+        ("before", number(before)),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    let mut repeat = |name: String, value: &str| parameters.push((name, Some(value.to_owned())));
+    args.state.iter().for_each(|state| repeat("state".to_owned(), state.name()));
+    args.environment.iter().for_each(|slug| repeat("environment".to_owned(), slug));
+    args.tag.iter().for_each(|tag| repeat("tag".to_owned(), tag));
+    args.metadata.iter().for_each(|(name, value)| repeat(format!("metadata.{name}"), value));
+    query("/api/test-runs", parameters)
+}
+
+/// Who sets off runs here: in a CI job whoever set off that, elsewhere whom git knows.
+fn me() -> Result<String, Failure> {
+    let of_git = |name: &str| {
+        let output = Command::new("git").args(["config", "--get", name]).stderr(Stdio::null()).output().ok()?;
+        let value = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+        (!value.is_empty()).then_some(value)
+    };
+    let of_ci = ci::context(&std::env::vars().collect()).actor;
+    of_ci.or_else(|| of_git("github.user")).or_else(|| of_git("user.email")).ok_or_else(|| {
+        let message = "nobody knows who you are: set git's github.user (or user.email), or give --actor NAME";
+        Failure::new(Exit::Usage, message)
+    })
+}
+
+/// How long a run took from its first claim to its end, or how long it has taken so far.
+fn duration(run: &TestRun, now: Timestamp) -> Option<String> {
+    let stopping = run.stop.as_ref().is_some_and(|stop| stop.outcome == StopOutcome::Stopping);
+    let cancelled = run.cancel.as_ref().filter(|_| !stopping).map(|cancel| cancel.at);
+    let stopped = run.stop.as_ref().and_then(|stop| stop.confirmed_at);
+    let end = run.ended_at.or(stopped).or(cancelled).unwrap_or(now);
+    Some(table::span(end.since(run.started_at?)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::{Cli, Command};
+    use crate::args::Cli;
     use clap::Parser;
 
     #[test]
     fn filters_become_a_query() {
         let path = |flags: &[&str]| {
             let line = [&["estop", "list"], flags].concat();
-            let Command::List(args) = Cli::try_parse_from(line).expect("a command line").command else {
+            let crate::args::Command::List(args) = Cli::try_parse_from(line).expect("a command line").command else {
                 panic!("not list")
             };
             path(&args, args.before)
@@ -103,7 +150,15 @@ mod tests {
         );
         assert_eq!(
             path(&["--state", "ended", "--result", "failed", "--page", "2", "--per-page", "50"]),
-            "/api/test-runs?state=ended&result=failed&page=2&per_page=50"
+            "/api/test-runs?result=failed&page=2&per_page=50&state=ended"
+        );
+        let flags = "--actor ada -e staging -e eu --state queued --state started --tag a&b --metadata ci=7 --cause stale \
+                     --cancelled-by system:sweeper --stop lost --since 2026-11-29 --until 2026-11-30T09:30:00Z";
+        assert_eq!(
+            path(&flags.split_whitespace().collect::<Vec<_>>()),
+            "/api/test-runs?actor=ada&cancelled_by=system%3Asweeper&cause=stale&stop=lost\
+             &created_from=2026-11-29T00%3A00%3A00.000Z&created_to=2026-11-30T09%3A30%3A00.000Z\
+             &state=queued&state=started&environment=staging&environment=eu&tag=a%26b&metadata.ci=7"
         );
         assert_eq!(path(&["--before", "9"]), "/api/test-runs?before=9");
     }

@@ -1,26 +1,32 @@
 //! Every command but `estop run`: one request or two, and what it prints.
 
 mod cancel;
+mod cancels;
 mod completions;
 mod environments;
 mod finish;
 mod keys;
 mod kill;
 mod list;
+mod open;
 mod projects;
 mod show;
+mod stats;
 mod wait;
 mod watch;
 
 pub use cancel::cancel;
+pub use cancels::cancels;
 pub use completions::completions;
 pub use environments::environments;
 pub use finish::finish;
 pub use keys::keys;
 pub use kill::kill;
 pub use list::list;
+pub use open::open;
 pub use projects::projects;
 pub use show::show;
+pub use stats::stats;
 pub use wait::wait;
 pub use watch::watch;
 
@@ -36,11 +42,11 @@ use crate::terminal::{self, sanitize_json};
 const RETRY_FOR: Duration = Duration::from_secs(15);
 
 /// The path with those parameters that have a value.
-fn query<V: ToString>(path: &str, parameters: impl IntoIterator<Item = (&'static str, Option<V>)>) -> String {
+fn query<N: AsRef<str>, V: ToString>(path: &str, parameters: impl IntoIterator<Item = (N, Option<V>)>) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     for (name, value) in parameters {
         if let Some(value) = value {
-            query.append_pair(name, &value.to_string());
+            query.append_pair(name.as_ref(), &value.to_string());
         }
     }
     match query.finish() {

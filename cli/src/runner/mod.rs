@@ -2,7 +2,7 @@
 //! out what it decides.
 
 mod children;
-mod ci;
+pub mod ci;
 pub mod delivery;
 mod environment;
 mod finish;

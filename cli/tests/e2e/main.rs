@@ -20,6 +20,7 @@ mod outage;
 mod playwright;
 mod proxy;
 mod push;
+mod questions;
 mod race;
 #[path = "../../../tests/support/relay.rs"]
 mod relay;
