@@ -197,7 +197,9 @@ fn a_page_of_twenty_reads_no_more_than_250_rows_whatever_the_filters() {
             costs.push((rows_read(&answer), query));
         }
     }
-    for query in [&three, "id=1", "actor=main&tag=e2e&metadata.n=1&environment=staging&environment=production&state=queued"] {
+    for query in
+        [&three, "id=1", "actor=main&tag=e2e&metadata.n=1&environment=staging&environment=production&state=queued"]
+    {
         costs.push((rows_read(&project.get(&format!("/api/test-runs?{query}"))), query.to_owned()));
     }
     let ids: Vec<i64> = project.get("/api/test-runs?per_page=100").ok()["data"]["test_runs"]["items"]
@@ -209,7 +211,9 @@ fn a_page_of_twenty_reads_no_more_than_250_rows_whatever_the_filters() {
     project.post("/api/test-runs/cancel", &json!({"ids": ids})).ok();
     let more: Vec<i64> = (0..30).map(|_| project.queued()).collect();
     project.post("/api/test-runs/cancel", &json!({"ids": more})).ok();
-    for query in ["", "by=ada@example.com", "by=bob", "cause=stale", "environment=production", "environment=nowhere&cause=user"] {
+    for query in
+        ["", "by=ada@example.com", "by=bob", "cause=stale", "environment=production", "environment=nowhere&cause=user"]
+    {
         let path = format!("/api/cancels?{query}");
         costs.push((rows_read(&project.get(&path)), path));
     }

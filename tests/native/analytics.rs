@@ -170,7 +170,11 @@ fn minutes_saved_are_what_a_run_of_its_environment_takes_less_what_it_had_run() 
     let world = World::new();
     stopped(&world, MINUTE, 10);
     sweep(&world);
-    assert_eq!(json!(ask(&world, "").summary.minutes_saved), json!({"user": 0.0, "superseded": 0.0}), "nothing to go by");
+    assert_eq!(
+        json!(ask(&world, "").summary.minutes_saved),
+        json!({"user": 0.0, "superseded": 0.0}),
+        "nothing to go by"
+    );
     for minutes in [4, 10, 11] {
         passed(&world, minutes * MINUTE);
     }
@@ -187,7 +191,10 @@ fn minutes_saved_are_what_a_run_of_its_environment_takes_less_what_it_had_run() 
     let other = world.register(&json!({"environment": "production"}));
     assert_eq!(world.ask(&cancel::OPERATION, other, &json!({})).status, 200);
     sweep(&world);
-    assert_eq!(json!(ask(&world, "environment=production").summary.minutes_saved), json!({"user": 0.0, "superseded": 0.0}));
+    assert_eq!(
+        json!(ask(&world, "environment=production").summary.minutes_saved),
+        json!({"user": 0.0, "superseded": 0.0})
+    );
     // What passed a month ago says nothing of today.
     world.pass(29 * DAY);
     stopped(&world, MINUTE, 10);
@@ -198,7 +205,9 @@ fn minutes_saved_are_what_a_run_of_its_environment_takes_less_what_it_had_run() 
 #[test]
 fn a_run_that_another_took_the_place_of_saves_minutes_apart() {
     let world = World::new();
-    world.sql("UPDATE projects SET concurrency_scope = 'project', concurrency_behaviour = 'cancel_previous' WHERE id = 1");
+    world.sql(
+        "UPDATE projects SET concurrency_scope = 'project', concurrency_behaviour = 'cancel_previous' WHERE id = 1",
+    );
     let body = json!({"environment": "staging"});
     let mut first = Run { id: world.register(&body), token: String::new() };
     world.apply(&mut first, Event::Claim);

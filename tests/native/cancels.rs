@@ -42,7 +42,10 @@ fn the_newest_cancel_comes_first_with_who_why_and_how_it_stopped() {
     let found = &json["data"]["cancels"];
     let listed = page(&world, "");
     assert_eq!(ids(&listed), [stopping.id, waiting.id, run.id], "by the cancel, not by the run; and no run that ended");
-    assert_eq!(found[2]["cancel"], json!({"reason": "why", "cause": "user", "by": "ada", "at": world.now.get().plus(-2_100)}));
+    assert_eq!(
+        found[2]["cancel"],
+        json!({"reason": "why", "cause": "user", "by": "ada", "at": world.now.get().plus(-2_100)})
+    );
     assert_eq!(found[2]["stop"], json!({"outcome": "graceful", "confirmed_at": world.now.get()}));
     assert_eq!(found[2]["stop_ms"], 2_100);
     assert_eq!(found[2]["test_run"]["environment"], json!({"id": 1, "name": "Staging", "slug": "staging"}));

@@ -127,7 +127,8 @@ fn filters_narrow_and_combine() {
 fn a_run_is_found_by_who_set_it_off_by_its_tags_and_by_its_metadata() {
     let world = World::new();
     let run = |actor: Option<&str>, tags: &[&str], metadata: serde_json::Value| {
-        let body = serde_json::json!({"environment": "staging", "github_actor": actor, "tags": tags, "metadata": metadata});
+        let body =
+            serde_json::json!({"environment": "staging", "github_actor": actor, "tags": tags, "metadata": metadata});
         world.register(&body)
     };
     let odd = r#"a"b,c\"#;

@@ -79,7 +79,8 @@ impl Day {
     }
 
     fn counted(&self) -> Counted {
-        let [_, passed, failed, errors, user, stale, superseded, fail_fast, .., lost, saved_user, saved_superseded] = self.0;
+        let [_, passed, failed, errors, user, stale, superseded, fail_fast, .., lost, saved_user, saved_superseded] =
+            self.0;
         let cancelled_runs = user + stale + superseded + fail_fast;
         Counted {
             date: None,

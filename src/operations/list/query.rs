@@ -118,10 +118,7 @@ mod tests {
             environment_ids: vec![1, 3],
             actor: Some("ada".into()),
             tags: vec![r#","e2e","#.into(), r#","\"x\"","#.into()],
-            metadata: vec![
-                (r#","ci":"7.50","#.into(), Some(r#","ci":7.5,"#.into())),
-                (r#","a.b":"c","#.into(), None),
-            ],
+            metadata: vec![(r#","ci":"7.50","#.into(), Some(r#","ci":7.5,"#.into())), (r#","a.b":"c","#.into(), None)],
             cancelled_by: Some("bob".into()),
             cause: Some("fail_fast"),
             stop: Some("lost"),
