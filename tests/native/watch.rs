@@ -38,11 +38,13 @@ fn every_change_of_a_run_is_told_with_its_version() {
     world.apply(&mut run, Event::Cancel);
     assert_eq!(told(&world), [(id, "cancelled".to_owned(), 3)]);
     world.apply(&mut run, Event::Cancel);
-    assert_eq!(told(&world), [], "it was over");
+    assert_eq!(told(&world), [(id, "cancelled".to_owned(), 3)], "it was over, and yet its tests run: told again");
     assert_eq!(world.ask(&kill::OPERATION, id, &json!({})).status, 200);
     assert_eq!(told(&world), [(id, "cancelled".to_owned(), 4)]);
     world.apply(&mut run, Event::Finish(Finish::Ended));
     assert_eq!(told(&world), [(id, "cancelled".to_owned(), 5)], "its stop is confirmed");
+    world.apply(&mut run, Event::Cancel);
+    assert_eq!(told(&world), [], "there is nothing more to stop");
 }
 
 #[test]
@@ -56,7 +58,7 @@ fn a_repeat_tells_again() {
         assert_eq!(told(&world), [(run.id, "cancelled".to_owned(), 3)]);
     }
     let foreign = Ask::new(&cancel::OPERATION).about(run.id).idempotent("another").body(&json!({}));
-    assert_eq!((world.send(&foreign).status, told(&world)), (412, vec![]));
+    assert_eq!((world.send(&foreign).status, told(&world)), (412, vec![(run.id, "cancelled".to_owned(), 3)]));
 }
 
 #[test]

@@ -10,6 +10,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
+
+use crate::backend::Fault;
 use crate::client::{Project, eventually, within};
 use crate::random::{Random, setting};
 use crate::relay::Relay;
@@ -29,7 +32,7 @@ const HEARTBEAT: &str = "/heartbeat ";
 const WATCH: &str = "/watch ";
 
 /// Says when it is told to stop.
-const SCRIPT: &str = "trap 'echo heard; exit 0' INT; echo $ESTOP_RUN_ID; while :; do sleep 0.02; done";
+const SCRIPT: &str = "trap 'echo heard; exit 0' INT; echo $ESTOP_RUN_ID; sleep 600";
 
 /// `estop run`, as `cargo build` has left it beside these tests.
 struct Runner {
@@ -108,6 +111,12 @@ enum Break {
     WorkerAfter,
     /// The Worker is killed in the middle of the cancels. Those that were not answered are sent again.
     WorkerMeanwhile,
+    /// The Worker is stopped for two seconds, and with it every connection stands still.
+    WorkerFrozen,
+    /// The database loses its connection, or refuses for being overloaded, before or after it has committed.
+    Database,
+    /// No socket opens any more.
+    Refused,
 }
 
 /// Gives orders while this breaks, and checks that each is heard soon after the service is there again.
@@ -162,9 +171,47 @@ fn break_and_stop(what: Break) {
                 }
                 let back = restart(&mut project);
                 thread.join().expect("a client");
-                // Once more: 412 for those that had been cancelled.
-                ids.iter().for_each(|id| assert!(matches!(project.cancel(*id).status, 200 | 412)));
+                cancel_again(&project, &ids);
                 back
+            }
+            Break::WorkerFrozen => {
+                let freeze = |signal| nix::sys::signal::kill(rig.pid(), signal).expect("it lives");
+                freeze(Signal::SIGSTOP);
+                let (server, all) = (project.server.clone(), ids.clone());
+                let bearer = format!("Bearer {}", project.key);
+                let thread = std::thread::spawn(move || {
+                    for id in all {
+                        let path = format!("/api/test-runs/{id}/cancel");
+                        assert_eq!(server.send("POST", &path, &[("Authorization", &bearer)], b"").status, 200);
+                    }
+                });
+                std::thread::sleep(Duration::from_secs(2));
+                freeze(Signal::SIGCONT);
+                let back = now();
+                thread.join().expect("a client");
+                back
+            }
+            Break::Database => {
+                let faults = [
+                    Fault::ErrorBefore("Network connection lost."),
+                    Fault::ErrorAfter("Network connection lost."),
+                    Fault::ClosedAfter,
+                    Fault::GarbledAfter,
+                    Fault::ErrorAfter("D1 DB is overloaded. Requests queued for too long."),
+                ];
+                rig.backend.inject(faults[usize::try_from(random.below(5)).expect("small")], u32::MAX);
+                ids.iter().for_each(|id| assert_eq!(project.cancel(*id).status, 503));
+                rig.backend.heal();
+                let back = now();
+                cancel_again(&project, &ids);
+                back
+            }
+            Break::Refused => {
+                relay.refuse(Some(("502 Bad Gateway", "<html>")));
+                relay.kill();
+                let begun = now();
+                ids.iter().for_each(|id| assert_eq!(project.cancel(*id).status, 200));
+                begun
             }
         };
         for runner in runners {
@@ -181,6 +228,11 @@ fn break_and_stop(what: Break) {
         spans.len()
     );
     assert!(longest < SOON, "{what:?}: {longest:?}");
+}
+
+/// 412 for those that had been cancelled already.
+fn cancel_again(project: &Project, ids: &[i64]) {
+    ids.iter().for_each(|id| assert!(matches!(project.cancel(*id).status, 200 | 412)));
 }
 
 #[test]
@@ -201,6 +253,21 @@ fn an_order_is_heard_although_the_worker_was_killed_just_after() {
 #[test]
 fn an_order_is_heard_although_the_worker_was_killed_meanwhile() {
     break_and_stop(Break::WorkerMeanwhile);
+}
+
+#[test]
+fn an_order_is_heard_although_the_worker_stood_still() {
+    break_and_stop(Break::WorkerFrozen);
+}
+
+#[test]
+fn an_order_is_heard_although_the_database_was_gone() {
+    break_and_stop(Break::Database);
+}
+
+#[test]
+fn an_order_is_heard_although_no_socket_opens() {
+    break_and_stop(Break::Refused);
 }
 
 /// With the timings that users have.

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use nix::unistd::Pid;
+
 use crate::backend::Backend;
 use crate::client::{ADMIN, Project, Server};
 use crate::process::{self, Workerd};
@@ -125,6 +127,11 @@ impl Rig {
     pub fn post_stream(&self, token: &str, path: &str, body: &str) -> crate::client::Answer {
         let authorization = format!("Bearer {token}");
         self.driver.send("POST", &format!("/?to={path}"), &[("Authorization", &authorization)], body.as_bytes())
+    }
+
+    /// The Worker's process.
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(self.workerd.pid().try_into().expect("a process id"))
     }
 
     /// What workerd has printed so far.

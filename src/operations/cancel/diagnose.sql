@@ -6,7 +6,8 @@
 -- ?1 key's SHA-256   ?2 now (ms)   ?3 run   ?4 this write's id   ?5 this write's hash
 -- Plan: INTEGER PRIMARY KEY, (hash=?)
 -- Row: {key, found: {run, mine, news}}; found is null if the key may not see the run; mine says whether this very request
---      cancelled it; news is for the hub, if it did
+--      cancelled it; news is for the hub, if it did or if the run is still stopping: the answer to the cancel may have
+--      been lost together with the telling, and whoever asks again wants it to stop
 SELECT coalesce(
     (SELECT json_object(
                 'key', json_object('id', CAST(r.cancel_request_id AS INTEGER), 'is', 'valid'),
@@ -22,7 +23,7 @@ SELECT coalesce(
                 'found', json(CASE WHEN k.can_cancel = 1 AND k.valid_until > ?2 THEN (SELECT json_object(
                     'run', json_object('state', r.state, 'result', r.result, 'error_code', r.error_code,
                                    'ended_at', r.ended_at, 'cancelled_at', r.cancelled_at, 'cancel_by', r.cancel_by),
-                    'news', json(iif(r.cancel_request_id IS k.id || ':' || ?4, r.news, NULL)),
+                    'news', json(iif(r.cancel_request_id IS k.id || ':' || ?4 OR r.stop_outcome = 'stopping', r.news, NULL)),
                     'mine', CASE WHEN r.cancel_request_id IS NOT k.id || ':' || ?4 THEN 'no'
                                  WHEN r.cancel_cause = 'user' AND coalesce(r.cancel_request_hash, ?5) = ?5 THEN 'yes'
                                  ELSE 'reused' END)

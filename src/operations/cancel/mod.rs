@@ -80,11 +80,10 @@ async fn cancel(
     let Diagnosis { key, found } = rows.only(1)?;
     caller.check(key, Scope::Cancel)?;
     let Found { run, mine, news } = found.ok_or(ApiError::NotFound("test run"))?;
-    Ok(match (mine.check()?, run.cancelled_at, &run.cancel_by) {
-        (true, Some(at), Some(by)) => {
-            call.runtime.tell(news);
-            Cancel::Done { at, by: by.clone() }
-        }
+    let mine = mine.check()?;
+    call.runtime.tell(news);
+    Ok(match (mine, run.cancelled_at, &run.cancel_by) {
+        (true, Some(at), Some(by)) => Cancel::Done { at, by: by.clone() },
         _ => Cancel::AlreadyOver(run),
     })
 }
