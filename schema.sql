@@ -10,7 +10,7 @@ CREATE TABLE schema_version (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1), -- there is one row
     version  INTEGER NOT NULL
 ) STRICT;
-INSERT INTO schema_version (only_row, version) VALUES (1, 9);
+INSERT INTO schema_version (only_row, version) VALUES (1, 10);
 
 -- A project: the wall between keys. No key sees a run of another project.
 CREATE TABLE projects (
@@ -34,7 +34,9 @@ CREATE TABLE projects (
     concurrency_behaviour TEXT NOT NULL DEFAULT 'cancel_previous'
         CHECK (concurrency_behaviour IN ('cancel_previous', 'queue_new')),
 
-    request_hash TEXT                    -- as in runs
+    request_hash TEXT,                   -- as in runs
+    badges       INTEGER NOT NULL DEFAULT 0 CHECK (badges = 0 OR badges = 1), -- 1: everybody may see its badges
+    changed_at   INTEGER                 -- when an admin last changed it
 ) STRICT;
 CREATE INDEX projects_by_request ON projects (request_id);
 
@@ -47,6 +49,8 @@ CREATE TABLE environments (
     request_id TEXT    NOT NULL,         -- as in projects
     created_at INTEGER NOT NULL,         -- when
     request_hash TEXT,                   -- as in runs
+    disabled   INTEGER NOT NULL DEFAULT 0 CHECK (disabled = 0 OR disabled = 1), -- 1: takes no new runs
+    changed_at INTEGER,                  -- when an admin last changed it
     UNIQUE (project_id, slug)
 ) STRICT;
 CREATE INDEX environments_by_project ON environments (project_id);
@@ -342,6 +346,17 @@ INSERT INTO durations (from_ms)
 SELECT 0 UNION ALL
 SELECT * FROM (WITH RECURSIVE n (x) AS (SELECT 10.0 UNION ALL SELECT x * 1.25 FROM n WHERE x < 604800000)
                SELECT CAST(round(x) AS INTEGER) FROM n);
+
+-- What was changed behind the admin token, written by the triggers below and by nothing else. The token is one, so it does not say
+-- by whom.
+CREATE TABLE admin_events (
+    id         INTEGER PRIMARY KEY,      -- grows with each
+    at         INTEGER NOT NULL,         -- when
+    what       TEXT    NOT NULL,         -- what was done, e.g. environment_disabled
+    project_id INTEGER NOT NULL,         -- in which project
+    subject    TEXT    NOT NULL,         -- to what: a slug, or a key's user
+    detail     TEXT                      -- what else there is to say
+) STRICT;
 
 -- A guard fires AFTER its statement where it can: a BEFORE trigger makes SQLite read the row once more. It undoes the
 -- whole statement all the same.
@@ -694,6 +709,58 @@ BEGIN
     VALUES (NEW.id, 7, NEW.late_at, 'cancelled', 'cancelled', 'late_result', NEW.started_by,
             (SELECT coalesce(s.late_result ->> 'result', s.late_result ->> 'error_code') FROM run_shards s
               WHERE s.run_id = NEW.id AND s.late_result IS NOT NULL LIMIT 1));
+END;
+
+-- What an admin does. A change that comes with no new changed_at, by hand in a console, has the database's own time.
+CREATE TRIGGER projects_created AFTER INSERT ON projects
+BEGIN
+    INSERT INTO admin_events (at, what, project_id, subject, detail)
+    VALUES (NEW.created_at, 'project_created', NEW.id, NEW.slug, NEW.name);
+END;
+CREATE TRIGGER projects_changed AFTER UPDATE OF name, badges, concurrency_scope, concurrency_behaviour ON projects
+BEGIN
+    INSERT INTO admin_events (at, what, project_id, subject, detail)
+    SELECT iif(NEW.changed_at IS NOT OLD.changed_at, NEW.changed_at, unixepoch() * 1000), c.what, NEW.id, NEW.slug, c.detail
+      FROM (SELECT 'project_renamed' AS what, OLD.name || ' → ' || NEW.name AS detail WHERE NEW.name <> OLD.name
+            UNION ALL
+            SELECT iif(NEW.badges, 'badges_turned_on', 'badges_turned_off'), NULL WHERE NEW.badges <> OLD.badges
+            UNION ALL
+            SELECT 'limit_changed', NEW.concurrency_scope || ', ' || NEW.concurrency_behaviour
+             WHERE NEW.concurrency_scope <> OLD.concurrency_scope OR NEW.concurrency_behaviour <> OLD.concurrency_behaviour) c;
+END;
+CREATE TRIGGER environments_created AFTER INSERT ON environments
+BEGIN
+    INSERT INTO admin_events (at, what, project_id, subject, detail)
+    VALUES (NEW.created_at, 'environment_created', NEW.project_id, NEW.slug, NEW.name);
+END;
+CREATE TRIGGER environments_changed AFTER UPDATE OF name, disabled ON environments
+BEGIN
+    INSERT INTO admin_events (at, what, project_id, subject, detail)
+    SELECT iif(NEW.changed_at IS NOT OLD.changed_at, NEW.changed_at, unixepoch() * 1000), c.what, NEW.project_id, NEW.slug, c.detail
+      FROM (SELECT 'environment_renamed' AS what, OLD.name || ' → ' || NEW.name AS detail WHERE NEW.name <> OLD.name
+            UNION ALL
+            SELECT iif(NEW.disabled, 'environment_disabled', 'environment_enabled'), NULL WHERE NEW.disabled <> OLD.disabled) c;
+END;
+CREATE TRIGGER keys_created AFTER INSERT ON keys
+BEGIN
+    INSERT INTO admin_events (at, what, project_id, subject, detail)
+    VALUES (NEW.created_at, 'key_created', NEW.project_id, NEW.user,
+            'key ' || NEW.id || ', ' || NEW.name || ': ' || substr(iif(NEW.can_read, ', read', '') || iif(NEW.can_cancel, ', cancel', '')
+                                                                   || iif(NEW.can_run, ', run', ''), 3));
+END;
+CREATE TRIGGER keys_revoked AFTER UPDATE OF revoked_at ON keys
+WHEN OLD.revoked_at IS NULL AND NEW.revoked_at IS NOT NULL
+BEGIN
+    INSERT INTO admin_events (at, what, project_id, subject, detail)
+    VALUES (NEW.revoked_at, 'key_revoked', NEW.project_id, NEW.user, 'key ' || NEW.id || ', ' || NEW.name);
+END;
+CREATE TRIGGER admin_events_are_kept BEFORE DELETE ON admin_events
+BEGIN
+    SELECT RAISE(ABORT, 'an event is never deleted');
+END;
+CREATE TRIGGER admin_events_stand BEFORE UPDATE ON admin_events
+BEGIN
+    SELECT RAISE(ABORT, 'an event never changes');
 END;
 
 -- A run is over and has stopped, once: it can be counted.

@@ -14,6 +14,18 @@ pub struct CreateEnvironmentRequest {
     pub slug: String,
 }
 
+/// A change of an environment; what is not given stays.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeEnvironmentRequest {
+    /// For people; at most [`crate::limits::NAME_CHARS`] characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Whether it takes no new runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<bool>,
+}
+
 /// An environment.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Environment {
@@ -23,9 +35,12 @@ pub struct Environment {
     pub name: String,
     /// For machines.
     pub slug: String,
+    /// Whether it takes no new runs. Not within a run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<bool>,
 }
 
-/// The answer to the creation of an environment.
+/// The answer to the creation or change of an environment.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct OneEnvironment {
     /// The environment.

@@ -3,8 +3,22 @@
 use serde::{Deserialize, Serialize};
 
 use crate::finish::Counts;
-use crate::run::{Cause, State};
+use crate::run::{Cause, State, words};
 use crate::time::Timestamp;
+
+words! {
+    /// How far a runner is with a stop.
+    StopStep {
+        /// It has heard the order.
+        Told = "told",
+        /// It has sent SIGINT.
+        Sigint = "sigint",
+        /// It has sent SIGTERM.
+        Sigterm = "sigterm",
+        /// It has sent SIGKILL.
+        Sigkill = "sigkill",
+    }
+}
 
 /// A runner's sign of life.
 #[derive(Serialize, Deserialize)]
@@ -15,6 +29,9 @@ pub struct HeartbeatRequest {
     /// How many tests ended how so far. More failed ones are written down at once, the rest when the lease is renewed anyway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<Counts>,
+    /// While it stops: what it has just done. Nothing of it is stored; whoever watches the run is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<StopStep>,
 }
 
 /// The answer to a heartbeat.

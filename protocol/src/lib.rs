@@ -7,6 +7,7 @@
 
 #![warn(missing_docs)]
 
+pub mod admin_events;
 pub mod analytics;
 pub mod bulk_cancel;
 pub mod cancel;

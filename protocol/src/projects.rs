@@ -18,6 +18,18 @@ pub struct CreateProjectRequest {
     pub repo_name: Option<String>,
 }
 
+/// A change of a project; what is not given stays.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeProjectRequest {
+    /// For people; at most [`crate::limits::NAME_CHARS`] characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Whether everybody may see its badges.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub badges: Option<bool>,
+}
+
 /// A project.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Project {
@@ -31,6 +43,9 @@ pub struct Project {
     pub repo_name: Option<String>,
     /// Its concurrency limit.
     pub concurrency: Concurrency,
+    /// Whether everybody may see its badges.
+    #[serde(default)]
+    pub badges: bool,
 }
 
 /// The answer to a change of a project's limit. It applies to runs that are registered from now on.
@@ -43,7 +58,7 @@ pub struct LimitedProject {
     pub under_earlier_limit: Vec<i64>,
 }
 
-/// The answer to the creation of a project.
+/// The answer to the creation or change of a project.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct OneProject {
     /// The project.

@@ -5,7 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::heartbeat::StopOrder;
+use crate::heartbeat::{StopOrder, StopStep};
+use crate::time::Timestamp;
 
 /// The header with the lease's token, for a shard's line.
 pub const LEASE_HEADER: &str = "Estop-Lease";
@@ -36,5 +37,16 @@ pub enum Message<Run> {
         version: i64,
         /// The order.
         stop: StopOrder,
+    },
+    /// To who watches a run that is stopping: what the runner of a shard has just done. It is told once, and stored nowhere.
+    Step {
+        /// The run's id.
+        test_run: i64,
+        /// The shard.
+        shard: i64,
+        /// What its runner has done.
+        step: StopStep,
+        /// When the service heard of it.
+        at: Timestamp,
     },
 }

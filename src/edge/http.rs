@@ -81,7 +81,7 @@ pub fn response(reply: Reply, request_id: &str) -> Result<Response> {
     let headers = Headers::new();
     headers.set("cache-control", "no-store")?;
     headers.set("x-request-id", request_id)?;
-    // A 204 has no body, not even an empty one.
+    // A 204 or 304 has no body, not even an empty one.
     if !reply.body.is_empty() {
         headers.set("content-type", "application/json")?;
     }

@@ -84,6 +84,7 @@ fn router(arrival: Arrival) -> Router<'static, Arrival> {
             Method::Get => router.get_async(operation.pattern, handler).head_async(operation.pattern, handler),
             Method::Post => router.post_async(operation.pattern, handler),
             Method::Put => router.put_async(operation.pattern, handler),
+            Method::Patch => router.patch_async(operation.pattern, handler),
             Method::Delete => router.delete_async(operation.pattern, handler),
         }
     })
@@ -100,15 +101,19 @@ async fn serve(operation: &Operation, mut incoming: Request, context: RouteConte
         (header("authorization"), header("idempotency-key"), header("content-type"));
     let (client, lease) = (header("cf-connecting-ip"), header(LEASE_HEADER));
     let (cookie, origin, own_origin) = (header("cookie"), header("origin"), http::origin(&incoming));
+    let if_none_match = header("if-none-match");
+    let segment = |name| context.param(name).map_or("", String::as_str);
     let plain = request::Request {
         request_id: &request_id,
-        id: context.param("id").map_or("", String::as_str),
+        id: segment("id"),
+        slugs: (segment("project"), segment("environment")),
         query: &query,
         client: client.as_deref(),
         authorization: authorization.as_deref(),
         cookie: cookie.as_deref(),
         origin: origin.as_deref(),
         own_origin: &own_origin,
+        if_none_match: if_none_match.as_deref(),
         idempotency_key: idempotency_key.as_deref(),
         content_type: content_type.as_deref(),
         wants_websocket: header("upgrade").is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket")),

@@ -16,6 +16,8 @@ pub enum Method {
     Post,
     /// PUT.
     Put,
+    /// PATCH (RFC 5789).
+    Patch,
     /// DELETE.
     Delete,
 }
@@ -27,6 +29,7 @@ impl Method {
             Self::Get => "GET",
             Self::Post => "POST",
             Self::Put => "PUT",
+            Self::Patch => "PATCH",
             Self::Delete => "DELETE",
         }
     }
@@ -37,6 +40,7 @@ impl Method {
             Self::Get => &["GET", "HEAD"],
             Self::Post => &["POST"],
             Self::Put => &["PUT"],
+            Self::Patch => &["PATCH"],
             Self::Delete => &["DELETE"],
         }
     }
@@ -67,7 +71,7 @@ pub enum Access {
     Admin(for<'a> fn(&'a Call<'a>) -> LocalFuture<'a, Outcome>),
 }
 
-/// A row of the table: a method and a pattern, in which `:id` stands for one segment, and what they ask for.
+/// A row of the table: a method and a pattern, in which a name like `:id` stands for one segment, and what they ask for.
 #[derive(Clone, Copy)]
 pub struct Operation {
     /// The method.
@@ -94,7 +98,7 @@ impl Operation {
     pub fn serves(&self, path: &str) -> bool {
         let mut segments = path.split('/');
         self.pattern.split('/').all(|expected| match segments.next() {
-            Some(segment) => expected == segment || (expected == ":id" && !segment.is_empty()),
+            Some(segment) => expected == segment || (expected.starts_with(':') && !segment.is_empty()),
             None => false,
         }) && segments.next().is_none()
     }

@@ -11,7 +11,7 @@ use super::json;
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
-    /// JSON, or nothing with a 204.
+    /// JSON, unless a header says otherwise; nothing with a 204 or 304.
     pub body: String,
     /// Headers beyond the usual.
     pub headers: Vec<(&'static str, String)>,

@@ -22,6 +22,8 @@ pub struct Request<'a> {
     pub request_id: &'a str,
     /// The `:id` of the path, not decoded.
     pub id: &'a str,
+    /// The `:project` and the `:environment` of the path, not decoded.
+    pub slugs: (&'a str, &'a str),
     /// The query string, without `?`, not decoded.
     pub query: &'a str,
     /// The client's address (`cf-connecting-ip`), which Cloudflare always sets.
@@ -34,6 +36,8 @@ pub struct Request<'a> {
     pub origin: Option<&'a str>,
     /// The service's own origin, by the address that was asked.
     pub own_origin: &'a str,
+    /// The header `If-None-Match`.
+    pub if_none_match: Option<&'a str>,
     /// The header `Idempotency-Key`.
     pub idempotency_key: Option<&'a str>,
     /// The header `Content-Type`.

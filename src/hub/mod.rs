@@ -3,6 +3,7 @@
 //! It only tells. Whether a run is cancelled is decided in the database, and each message says what was decided there: one
 //! that is lost, late or doubled changes nothing.
 
+use estop_protocol::heartbeat::StopStep;
 use estop_protocol::time::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -54,16 +55,26 @@ pub struct Frame {
     pub text: String,
 }
 
-/// A run that has changed, as the view `changed_runs` gives it.
+/// A run that has changed, as the view `changed_runs` gives it, or a step that the runner of one has taken.
 #[derive(Deserialize)]
 struct Changed<'a> {
     id: i64,
+    #[serde(default)]
     version: i64,
     #[serde(borrow)]
-    run: &'a RawValue,
+    run: Option<&'a RawValue>,
     /// The order for its runners, but for the grace; none while there is nothing to stop.
     #[serde(borrow)]
     stop: Option<&'a RawValue>,
+    /// The message that tells of the step.
+    #[serde(borrow)]
+    step: Option<&'a RawValue>,
+}
+
+/// What [`crate::runtime::News`] has of a step that the runner of a run's shard has taken.
+pub fn step(run: i64, shard: i64, step: StopStep, at: Timestamp) -> String {
+    let message = format!(r#"{{"type":"step","test_run":{run},"shard":{shard},"step":"{}","at":"{at}"}}"#, step.name());
+    format!(r#"[{{"id":{run},"step":{message}}}]"#)
 }
 
 /// The frames for runs that have changed: what [`crate::runtime::News`] has of them. The database has written all of it but for
@@ -71,7 +82,11 @@ struct Changed<'a> {
 pub fn frames(runs: &str, grace_seconds: i64) -> Vec<Frame> {
     let runs: Vec<Changed> = serde_json::from_str(runs).unwrap_or_default();
     let mut frames = Vec::new();
-    for Changed { id, version, run, stop } in runs {
+    for Changed { id, version, run, stop, step } in runs {
+        if let Some(step) = step {
+            frames.push(Frame { tag: self::run(id), text: step.get().to_owned() });
+        }
+        let Some(run) = run else { continue };
         if let Some(order) = stop.and_then(|stop| stop.get().strip_prefix('{')) {
             let stop = format!(r#"{{"grace_seconds":{grace_seconds},{order}"#);
             let text = format!(r#"{{"type":"stop","test_run":{id},"version":{version},"stop":{stop}}}"#);
@@ -115,6 +130,14 @@ mod tests {
         let (cause, by) = (Cause::User, "ada".to_owned());
         let stop = StopOrder { reason, cause, by, at, grace_seconds: 10, lease_lost: false, kill: true };
         assert_eq!((tag.as_str(), message), ("line:7", Message::Stop { test_run: 7, version: 3, stop }));
+    }
+
+    #[test]
+    fn a_step_is_told_to_who_watches_the_run_and_to_nobody_else() {
+        let at = Timestamp(1_800_000_000_000);
+        let frames: Value = serde_json::from_str(&step(7, 2, StopStep::Sigterm, at)).expect("JSON");
+        let message = Message::Step { test_run: 7, shard: 2, step: StopStep::Sigterm, at };
+        assert_eq!(told(&frames), [("run:7".to_owned(), message)]);
     }
 
     #[test]

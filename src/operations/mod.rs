@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod analytics;
+pub mod badge;
 pub mod bulk_cancel;
 pub mod cancel;
 pub mod cancels;
@@ -53,12 +54,16 @@ pub static OPERATIONS: &[Operation] = &[
     session::SIGN_OUT,
     admin::projects::CREATE,
     admin::projects::LIST,
+    admin::projects::CHANGE,
     admin::projects::LIMIT,
     admin::environments::CREATE,
     admin::environments::LIST,
+    admin::environments::CHANGE,
     admin::keys::CREATE,
     admin::keys::LIST,
     admin::keys::REVOKE,
+    admin::events::LIST,
+    badge::OPERATION,
     openapi::OPERATION,
     health::OPERATION,
 ];

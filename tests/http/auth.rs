@@ -36,7 +36,7 @@ fn lease_routes(id: i64, token: &str) -> Vec<(String, Value)> {
     ]
 }
 
-fn admin_routes(project: i64, key: i64) -> Vec<(&'static str, String, Option<Value>)> {
+fn admin_routes(project: i64, environment: i64, key: i64) -> Vec<(&'static str, String, Option<Value>)> {
     vec![
         ("POST", "/api/projects".into(), Some(json!({"name": "x", "slug": crate::client::unique()}))),
         (
@@ -50,6 +50,9 @@ fn admin_routes(project: i64, key: i64) -> Vec<(&'static str, String, Option<Val
         ("GET", format!("/api/projects/{project}/environments"), None),
         ("GET", "/api/keys".into(), None),
         ("DELETE", format!("/api/keys/{key}"), None),
+        ("PATCH", format!("/api/projects/{project}"), Some(json!({"name": "Another"}))),
+        ("PATCH", format!("/api/environments/{environment}"), Some(json!({"disabled": true}))),
+        ("GET", "/api/admin-events".into(), None),
     ]
 }
 
@@ -58,7 +61,7 @@ fn the_matrix_has_every_operation_that_is_not_open() {
     let listed = routes(1).into_iter().map(|(method, path, ..)| (method, path));
     let leases = lease_routes(1, "").into_iter().map(|(path, _)| ("POST", path));
     let listed = listed.chain(ANY_KEY.map(|(method, path)| (method, path.to_owned())));
-    let listed = listed.chain(leases).chain(admin_routes(1, 1).into_iter().map(|(method, path, _)| (method, path)));
+    let listed = listed.chain(leases).chain(admin_routes(1, 1, 1).into_iter().map(|(method, path, _)| (method, path)));
     let mut listed: Vec<String> = listed.map(|(method, path)| find(method, &path).expect("served").name()).collect();
     // WebSockets have a test of their own.
     let watched = |operation: &&Operation| operation.pattern.ends_with("/watch");
@@ -170,7 +173,7 @@ fn a_key_with_just_the_scope_is_enough() {
 fn the_admin_routes_open_to_the_admin_token_alone() {
     let project = Project::new();
     let (_, key_id) = project.key("x", &["read"], None);
-    for (method, path, body) in admin_routes(project.id, key_id) {
+    for (method, path, body) in admin_routes(project.id, project.environment, key_id) {
         for header in [
             None,
             Some("Bearer local-admi".to_owned()),
@@ -189,7 +192,7 @@ fn the_admin_routes_open_to_the_admin_token_alone() {
             .map(Vec::len),
         Some(2)
     );
-    for (method, path, body) in admin_routes(project.id, key_id) {
+    for (method, path, body) in admin_routes(project.id, project.environment, key_id) {
         project.server.admin(method, &path, body.as_ref()).ok();
     }
 }

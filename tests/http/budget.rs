@@ -130,6 +130,12 @@ fn measured() -> BTreeMap<&'static str, Rows> {
     cost("sign in", project.server.send("POST", "/api/session", &origin, signed_in.as_bytes()), 204);
     cost("show the session", project.get("/api/session"), 200);
     cost("sign out", project.server.send("DELETE", "/api/session", &origin, b""), 204);
+    cost("change project", admin("PATCH", &format!("/api/projects/{}", project.id), json!({"badges": true})), 200);
+    let environment = format!("/api/environments/{}", project.production);
+    cost("change environment", admin("PATCH", &environment, json!({"disabled": true})), 200);
+    cost("list of two admin events", admin_list("/api/admin-events?per_page=2"), 200);
+    let badge = format!("/api/badges/projects/{}/environments/staging", project.slug);
+    cost("badge", project.server.send("GET", &badge, &[], b""), 200);
     cost("revoke key", project.server.admin("DELETE", &revoke, None), 200);
     cost("health", project.server.send("GET", "/healthz", &[], b""), 200);
     // An answer that switches protocols has no id of ours; as on Cloudflare, the request brings it.

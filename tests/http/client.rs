@@ -177,6 +177,7 @@ fn now() -> Instant {
 pub struct Project {
     pub server: Server,
     pub id: i64,
+    pub slug: String,
     pub environment: i64,
     pub production: i64,
     pub key: String,
@@ -199,7 +200,7 @@ impl Project {
         };
         let (environment, production) = (environment("staging"), environment("production"));
         let key = key(&server, id, "ada@example.com", &["read", "cancel", "run"], None).0;
-        Self { server, id, environment, production, key }
+        Self { server, id, slug, environment, production, key }
     }
 
     /// Another key of this project: its text and its id.

@@ -120,3 +120,105 @@ fn what_a_run_brings_along_is_bounded_and_its_links_are_of_the_web() {
         }
     }
 }
+
+fn change(world: &World, operation: &estop::http::operation::Operation, body: &serde_json::Value) -> serde_json::Value {
+    let reply = world.send(&Ask::new(operation).about(1).with_key(ADMIN).body(body));
+    assert_eq!(reply.status, 200, "{reply:?}");
+    data(&reply)
+}
+
+#[test]
+fn what_is_not_given_stays_as_it_is() {
+    let world = World::new();
+    let project = |body| change(&world, &admin::projects::CHANGE, &body)["project"].clone();
+    assert_eq!(project(json!({}))["badges"], false);
+    let renamed = project(json!({"name": "Shop"}));
+    assert_eq!(
+        (&renamed["name"], &renamed["slug"], &renamed["badges"]),
+        (&json!("Shop"), &json!("one"), &json!(false))
+    );
+    let badges = project(json!({"badges": true}));
+    assert_eq!((&badges["name"], &badges["badges"]), (&json!("Shop"), &json!(true)));
+    let environment = |body| change(&world, &admin::environments::CHANGE, &body)["environment"].clone();
+    assert_eq!(environment(json!({"disabled": true}))["disabled"], true);
+    let renamed = environment(json!({"name": "Stage"}));
+    assert_eq!(renamed, json!({"id": 1, "name": "Stage", "slug": "staging", "disabled": true}));
+    for (operation, body) in [
+        (&admin::projects::CHANGE, json!({"name": ""})),
+        (&admin::projects::CHANGE, json!({"slug": "x"})),
+        (&admin::projects::CHANGE, json!({"badges": 1})),
+        (&admin::environments::CHANGE, json!({"name": "a\nb"})),
+    ] {
+        assert_eq!(world.send(&Ask::new(operation).about(1).with_key(ADMIN).body(&body)).status, 400, "{body}");
+    }
+    for operation in [&admin::projects::CHANGE, &admin::environments::CHANGE] {
+        assert_eq!(world.send(&Ask::new(operation).about(99).with_key(ADMIN).body(&json!({}))).status, 404);
+    }
+}
+
+#[test]
+fn a_disabled_environment_takes_no_new_runs_and_keeps_those_that_it_has() {
+    let world = World::new();
+    let shards = json!({"environment": "staging", "group": "g", "total_shards": 2});
+    let id = world.register(&shards);
+    change(&world, &admin::environments::CHANGE, &json!({"disabled": true}));
+    let refused = world.send(&Ask::new(&register::OPERATION).body(&json!({"environment": "staging"})));
+    assert!(refused.status == 400 && refused.body.contains("disabled"), "{refused:?}");
+    let unknown = world.send(&Ask::new(&register::OPERATION).body(&json!({"environment": "nowhere"})));
+    assert!(unknown.body.contains("known are production."), "{unknown:?}");
+    let joined = world.send(&Ask::new(&register::OPERATION).body(&shards));
+    assert_eq!((joined.status, &data(&joined)["test_run"]["id"]), (200, &json!(id)), "its other shard joins it");
+    assert_eq!(world.ask(&claim::OPERATION, id, &json!({})).status, 200);
+    assert_eq!(world.ask(&cancel::OPERATION, id, &json!({})).status, 200);
+    change(&world, &admin::environments::CHANGE, &json!({"disabled": false}));
+    world.register(&json!({"environment": "staging"}));
+}
+
+#[test]
+fn what_an_admin_changes_is_written_down_once() {
+    let world = World::new();
+    let before: i64 = world
+        .runtime
+        .db
+        .borrow()
+        .query_row("SELECT count(*) FROM admin_events", [], |row| row.get(0))
+        .expect("a count");
+    world.pass(1000);
+    for _ in 0..2 {
+        change(&world, &admin::projects::CHANGE, &json!({"name": "Shop", "badges": true}));
+        change(&world, &admin::environments::CHANGE, &json!({"disabled": true}));
+        let limit = json!({"scope": "environment", "behaviour": "queue_new"});
+        change(&world, &admin::projects::LIMIT, &limit);
+    }
+    let key = json!({"project_id": 1, "user": "grace", "name": "laptop", "scopes": ["read", "run"]});
+    let made = data(&world.send(&Ask::new(&admin::keys::CREATE).with_key(ADMIN).body(&key)));
+    let id = made["key"]["id"].as_i64().expect("an id");
+    for _ in 0..2 {
+        world.send(&Ask::new(&admin::keys::REVOKE).about(id).with_key(ADMIN));
+    }
+    let reply = world.send(&Ask::new(&admin::events::LIST).with_key(ADMIN).query("per_page=6"));
+    let events = data(&reply)["events"].clone();
+    let shown: Vec<(&str, &str, &str)> = events
+        .as_array()
+        .expect("events")
+        .iter()
+        .map(|event| {
+            assert_eq!((&event["at"], &event["project_id"]), (&json!(world.now.get()), &json!(1)), "{event}");
+            let text = |name: &str| event[name].as_str().unwrap_or_default();
+            (text("what"), text("subject"), text("detail"))
+        })
+        .collect();
+    let (made, revoked) = (format!("key {id}, laptop: read, run"), format!("key {id}, laptop"));
+    assert_eq!(
+        shown,
+        [
+            ("key_revoked", "grace", revoked.as_str()),
+            ("key_created", "grace", made.as_str()),
+            ("limit_changed", "one", "environment, queue_new"),
+            ("environment_disabled", "staging", ""),
+            ("badges_turned_on", "one", ""),
+            ("project_renamed", "one", "One → Shop"),
+        ]
+    );
+    assert_eq!(events[0]["id"], json!(before + 6), "each once");
+}

@@ -115,6 +115,8 @@ fn a_body_that_was_not_read_is_refused_before_the_database_is_asked() {
         cookie: None,
         origin: None,
         own_origin: ORIGIN,
+        if_none_match: None,
+        slugs: ("", ""),
         idempotency_key: None,
         content_type: None,
         wants_websocket: false,
@@ -137,6 +139,8 @@ fn a_path_allows_the_methods_that_the_table_gives_it() {
     assert_eq!(allowed("/api/test-runs").as_deref(), Some("PUT, GET, HEAD"));
     assert_eq!(allowed("/api/test-runs/7/cancel").as_deref(), Some("POST"));
     assert_eq!(allowed("/api/keys/7").as_deref(), Some("DELETE"));
+    assert_eq!(allowed("/api/projects/7").as_deref(), Some("PATCH"));
+    assert_eq!(allowed("/api/badges/projects/shop/environments/staging.json").as_deref(), Some("GET, HEAD"));
     for nowhere in [
         "",
         "/",

@@ -140,6 +140,8 @@ fn a_runner_speaks_with_its_lease_alone() {
             cookie: None,
             origin: None,
             own_origin: ORIGIN,
+            if_none_match: None,
+            slugs: ("", ""),
             idempotency_key: None,
             content_type: None,
             wants_websocket: false,

@@ -119,7 +119,10 @@ fn another_projects_runs_and_environments_stay_its_own() {
         assert!(json["pagination"]["total"].as_i64().is_none_or(|total| total == 0));
     }
     let reply = world.send(&Ask::new(&environments::OPERATION).with_key(&key));
-    assert_eq!(data(&reply)["environments"], json!([{"id": 3, "name": "Elsewhere", "slug": "elsewhere"}]));
+    assert_eq!(
+        data(&reply)["environments"],
+        json!([{"id": 3, "name": "Elsewhere", "slug": "elsewhere", "disabled": false}])
+    );
     let reply = world.send(&Ask::new(&register::OPERATION).with_key(&key).body(&json!({"environment": "staging"})));
     assert!(reply.status == 400 && reply.body.contains("known are elsewhere"), "{reply:?}");
     for dry_run in [true, false] {

@@ -39,7 +39,10 @@ fn environments_are_listed_for_the_admin_and_for_the_projects_own_keys() {
         assert_eq!(send(&world, &admin(query)), send(&world, &own(query)), "{query}");
     }
     let all = send(&world, &own(""));
-    assert_eq!(all["data"]["environments"][1], json!({"id": 1, "name": "Staging", "slug": "staging"}));
+    assert_eq!(
+        all["data"]["environments"][1],
+        json!({"id": 1, "name": "Staging", "slug": "staging", "disabled": false})
+    );
     assert_eq!(slugs(&all["data"]["environments"]), ["production", "staging"]);
     assert_eq!(send(&world, &own("before=1"))["data"]["environments"], json!([]));
 }

@@ -6,7 +6,7 @@ use estop::http::operation::{Access, Operation};
 use estop::operations::OPERATIONS;
 use serde_json::Value;
 
-use crate::contract::{DOCUMENT, resolved};
+use crate::contract::{DOCUMENT, resolved, template};
 
 /// The public contract, to the letter as the existing clients have it.
 fn contract() -> Value {
@@ -20,7 +20,8 @@ fn the_document_is_of_this_version() {
 
 #[test]
 fn every_operation_is_described_and_nothing_else() {
-    let served: BTreeSet<String> = OPERATIONS.iter().map(|operation| operation.name().replace(":id", "{id}")).collect();
+    let name = |operation: &Operation| format!("{} {}", operation.method.name(), template(operation));
+    let served: BTreeSet<String> = OPERATIONS.iter().map(name).collect();
     let paths = DOCUMENT["paths"].as_object().expect("paths");
     let described: BTreeSet<String> = paths
         .iter()
@@ -32,7 +33,7 @@ fn every_operation_is_described_and_nothing_else() {
 }
 
 fn described(operation: &Operation) -> &'static Value {
-    &DOCUMENT["paths"][operation.pattern.replace(":id", "{id}")][operation.method.name().to_lowercase()]
+    &DOCUMENT["paths"][template(operation)][operation.method.name().to_lowercase()]
 }
 
 #[test]

@@ -75,6 +75,9 @@ fn rows(db: &Connection, table: &str) -> Vec<BTreeMap<String, Value>> {
         "kill_request_id",
         "late_at",
         "actor",
+        "badges",
+        "disabled",
+        "changed_at",
     ];
     let is_new = |name: &str| added.contains(&name) || (table == "keys" && name == "request_id");
     let row = |row: &rusqlite::Row<'_>| {

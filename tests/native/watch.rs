@@ -190,3 +190,29 @@ fn the_claim_says_how_often_to_send_heartbeats_with_a_line_and_without() {
     let finish = World::finish_body(lease["token"].as_str().expect("a token"), Finish::Ended);
     assert_eq!(world.ask(&finish::OPERATION, id, &finish).status, 200);
 }
+
+#[test]
+fn a_step_of_a_stop_is_told_to_those_who_watch_and_written_nowhere() {
+    let world = World::new();
+    let run = world.run_in(State::Cancelled);
+    let running = world.run_in(State::Started);
+    world.runtime.told.take();
+    let before = (world.row(run.id), world.history(run.id));
+    let beat =
+        |id: i64, lease: &str, step: &str| world.ask(&heartbeat::OPERATION, id, &json!({"lease": lease, "step": step}));
+    for step in ["told", "sigint", "sigterm", "sigkill"] {
+        assert_eq!(beat(run.id, &run.token, step).status, 200);
+        let news = world.runtime.told.take();
+        let [news] = news.as_slice() else { panic!("{news:?}") };
+        let frames = hub::frames(news.runs.get(), 10);
+        let message: Value = serde_json::from_str(&frames[0].text).expect("JSON");
+        let expected = json!({"type": "step", "test_run": run.id, "shard": 1, "step": step, "at": world.now.get()});
+        assert_eq!((news.project, frames.len(), frames[0].tag.as_str()), (1, 1, hub::run(run.id).as_str()));
+        assert_eq!(message, expected);
+    }
+    assert_eq!((world.row(run.id), world.history(run.id)), before);
+    assert_eq!(beat(running.id, &running.token, "sigint").status, 200);
+    assert_eq!(beat(run.id, "00.1.x", "sigint").status, 409);
+    assert_eq!(beat(run.id, &run.token, "sigstop").status, 400);
+    assert_eq!(told(&world), [], "a run that nobody has stopped, a lease that is none, a step that is none");
+}

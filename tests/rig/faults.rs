@@ -185,6 +185,8 @@ matrix! {
     create_project: CreateProject,
     create_environment: CreateEnvironment,
     set_concurrency: SetConcurrency,
+    change_project: ChangeProject,
+    change_environment: ChangeEnvironment,
     create_key: CreateKey,
     revoke_key: RevokeKey,
 }

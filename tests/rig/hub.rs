@@ -44,6 +44,25 @@ fn a_shard_hears_its_orders_and_a_watcher_every_change() {
 }
 
 #[test]
+fn a_watcher_of_a_run_hears_the_steps_of_its_stop() {
+    let rig = Rig::start();
+    let project = rig.project();
+    let (id, token) = project.started();
+    let bearer = format!("Bearer {}", project.key);
+    let path = format!("/api/test-runs/{id}/watch");
+    let mut watcher = Line::open(&rig.server, &path, &[("Authorization", &bearer)]).expect("a line");
+    let mut feed = Line::of_project(&project);
+    project.cancel(id).ok();
+    watcher.message("run");
+    feed.message("run");
+    rig.backend.count();
+    project.post(&format!("/api/test-runs/{id}/heartbeat"), &json!({"lease": token, "step": "sigterm"})).ok();
+    let step = watcher.message("step");
+    assert_eq!((&step["test_run"], &step["shard"], &step["step"]), (&json!(id), &json!(1), &json!("sigterm")));
+    assert_eq!((feed.within(SILENCE), rig.backend.count().0), (None, 1), "and nobody else, for the heartbeat alone");
+}
+
+#[test]
 fn one_cancel_reaches_64_shards_at_once() {
     let rig = Rig::start();
     let project = rig.project();

@@ -35,7 +35,9 @@ fn fire(rig: &Rig, shot: &Shot) -> Option<u16> {
         return None;
     };
     judge(&heard, &shown);
-    let json = shot.method == "HEAD" || heard.is_json();
+    // A badge is an image, but for its refusals.
+    let image = heard.status == 200 && shot.target.starts_with("/api/badges/");
+    let json = shot.method == "HEAD" || image || heard.is_json();
     assert!(json || !heard.is_workers(), "not JSON: {heard:?} to {}", shown());
     // A late finish of a cancelled run is refused and yet closes its stop record.
     let path = shot.target.split('?').next().unwrap_or_default();

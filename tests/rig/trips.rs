@@ -45,6 +45,10 @@ fn every_authenticated_route_asks_the_database_once() {
         (false, "GET", "/api/cancels?cause=user", None, 200),
         (false, "GET", "/api/analytics/test-runs?environment=staging", None, 200),
         (false, "GET", "/api/session", None, 200),
+        (true, "PATCH", &format!("/api/projects/{}", project.id), Some(json!({"badges": true})), 200),
+        (true, "PATCH", &format!("/api/environments/{}", project.environment), Some(json!({"disabled": true})), 200),
+        (true, "GET", "/api/admin-events", None, 200),
+        (false, "GET", "/api/badges/projects/x/environments/y.json", None, 200),
         (true, "DELETE", "/api/keys/1", None, 200),
         (false, "GET", &run, None, 401),
     ] {

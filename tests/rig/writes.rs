@@ -35,6 +35,8 @@ pub enum Write {
     CreateProject,
     CreateEnvironment,
     SetConcurrency,
+    ChangeProject,
+    ChangeEnvironment,
     CreateKey,
     RevokeKey,
 }
@@ -58,7 +60,10 @@ pub struct Attempt<'a> {
 
 impl Write {
     pub fn takes_idempotency_key(self) -> bool {
-        !matches!(self, Self::Renew | Self::SetConcurrency | Self::RevokeKey)
+        !matches!(
+            self,
+            Self::Renew | Self::SetConcurrency | Self::ChangeProject | Self::ChangeEnvironment | Self::RevokeKey
+        )
     }
 
     /// The answer when all is well.
@@ -77,7 +82,7 @@ impl Write {
             // Each makes another.
             Self::CreateKey => 200,
             Self::Register | Self::RegisterGroup | Self::Join | Self::Renew | Self::BulkCancel | Self::Kill => 200,
-            Self::SetConcurrency | Self::RevokeKey => 200,
+            Self::SetConcurrency | Self::ChangeProject | Self::ChangeEnvironment | Self::RevokeKey => 200,
             Self::CreateProject | Self::CreateEnvironment => {
                 if with_key {
                     200
@@ -163,6 +168,12 @@ impl Write {
                 let path = format!("/api/projects/{}/concurrency", project.id);
                 (("PUT", path), json!({"scope": "branch_environment", "behaviour": "queue_new"}), 0)
             }
+            Self::ChangeProject => {
+                (("PATCH", format!("/api/projects/{}", project.id)), json!({"name": mark, "badges": true}), 0)
+            }
+            Self::ChangeEnvironment => {
+                (("PATCH", format!("/api/environments/{}", project.production)), json!({"name": mark}), 0)
+            }
             Self::CreateKey => {
                 let body = json!({"project_id": project.id, "user": "u", "name": mark, "scopes": ["read"]});
                 (("POST", "/api/keys".to_owned()), body, 0)
@@ -227,6 +238,8 @@ impl Attempt<'_> {
             Write::SetConcurrency => {
                 count(&format!("projects WHERE id = {} AND concurrency_scope = 'branch_environment'", self.project.id))
             }
+            Write::ChangeProject => count(&format!("projects WHERE name = '{mark}' AND badges = 1")),
+            Write::ChangeEnvironment => count(&format!("environments WHERE name = '{mark}'")),
             Write::CreateKey => count(&format!("keys WHERE name = '{mark}'")),
             Write::RevokeKey => count(&format!("keys WHERE id = {id} AND revoked_at IS NOT NULL")),
         };
@@ -292,6 +305,10 @@ impl Attempt<'_> {
             Write::CreateProject => assert_eq!(data["project"]["slug"], json!(mark)),
             Write::CreateEnvironment => assert_eq!(data["environment"]["slug"], json!(mark)),
             Write::SetConcurrency => assert_eq!(data["project"]["concurrency"], self.body),
+            Write::ChangeProject => {
+                assert_eq!((&data["project"]["name"], &data["project"]["badges"]), (&json!(mark), &json!(true)))
+            }
+            Write::ChangeEnvironment => assert_eq!(data["environment"]["name"], json!(mark)),
             Write::CreateKey => {
                 let hash = KeyHash::of(data["token"].as_str().expect("a key"));
                 let name: String = backend.value(&format!("SELECT name FROM keys WHERE hash = '{}'", hash.as_str()));

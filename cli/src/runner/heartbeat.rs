@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use estop_protocol::envelope::Data;
-use estop_protocol::heartbeat::{Beat, HeartbeatRequest, StopOrder};
+use estop_protocol::heartbeat::{Beat, HeartbeatRequest, StopOrder, StopStep};
 use estop_protocol::watch::Message;
 use serde::de::IgnoredAny;
 
@@ -42,6 +42,8 @@ enum Turn {
     Line(bool),
     /// An order has come on the line.
     Ordered,
+    /// COMMAND is being stopped, and this was done.
+    Step(StopStep),
     End,
 }
 
@@ -55,6 +57,13 @@ impl Heartbeats {
         let line = (push && run.rhythm.has_lines()).then(|| open_line(&service, &run, events.clone(), turns.clone()));
         thread::spawn(move || send_until_the_end(&service, &run, &events, &inbox));
         Self { turns, line }
+    }
+}
+
+impl Heartbeats {
+    /// Has a heartbeat sent that tells whoever watches what was just done to stop COMMAND. If it fails, nobody is told.
+    pub fn tell(&self, step: StopStep) {
+        let _ = self.turns.send(Turn::Step(step));
     }
 }
 
@@ -94,9 +103,9 @@ fn send_until_the_end(service: &Service, run: &HeldRun, events: &Sender<Event>, 
     let backoff = || retry::backoff(first, LONGEST_DELAY);
     let mut delays = backoff();
     let mut delay = rhythm.interval();
-    while wait(&mut rhythm, delay, turns) {
+    while let Some(step) = wait(&mut rhythm, delay, turns) {
         let started = clock::now();
-        let outcome = match send(service, run) {
+        let outcome = match send(service, run, step) {
             Ok(outcome) => {
                 delays = backoff();
                 if matches!(outcome, HeartbeatOutcome::Stop(_)) {
@@ -120,8 +129,8 @@ fn send_until_the_end(service: &Service, run: &HeldRun, events: &Sender<Event>, 
     }
 }
 
-/// Waits for the next heartbeat's time, and returns whether there is to be one.
-fn wait(rhythm: &mut Rhythm, delay: Duration, turns: &Receiver<Turn>) -> bool {
+/// Waits for the next heartbeat's time, and returns the step that it tells, if any; `None` if there is to be no heartbeat.
+fn wait(rhythm: &mut Rhythm, delay: Duration, turns: &Receiver<Turn>) -> Option<Option<StopStep>> {
     let mut deadline = clock::now().saturating_add(delay);
     loop {
         match turns.recv_timeout(deadline.saturating_sub(clock::now())) {
@@ -129,14 +138,15 @@ fn wait(rhythm: &mut Rhythm, delay: Duration, turns: &Receiver<Turn>) -> bool {
             // that is gone.
             Ok(Turn::Line(is_open)) => {
                 rhythm.line(is_open);
-                return true;
+                return Some(None);
             }
+            Ok(Turn::Step(step)) => return Some(Some(step)),
             Ok(Turn::Ordered) => {
                 rhythm.stopping();
                 deadline = deadline.min(clock::now().saturating_add(rhythm.interval()));
             }
-            Ok(Turn::End) | Err(RecvTimeoutError::Disconnected) => return false,
-            Err(RecvTimeoutError::Timeout) => return true,
+            Ok(Turn::End) | Err(RecvTimeoutError::Disconnected) => return None,
+            Err(RecvTimeoutError::Timeout) => return Some(None),
         }
     }
 }
@@ -150,8 +160,8 @@ pub struct HeartbeatError {
 ///
 /// # Errors
 /// Whatever says nothing about the run: an outage, a 500, a proxy's refusal. None of them stops the tests.
-pub fn send(service: &Service, run: &HeldRun) -> Result<HeartbeatOutcome, HeartbeatError> {
-    let request = HeartbeatRequest { lease: run.token.clone(), counts: None };
+pub fn send(service: &Service, run: &HeldRun, step: Option<StopStep>) -> Result<HeartbeatOutcome, HeartbeatError> {
+    let request = HeartbeatRequest { lease: run.token.clone(), counts: None, step };
     let call = Call::new("POST", format!("/api/test-runs/{}/heartbeat", run.id)).with_body(&request);
     let response = service
         .send(&call)
@@ -205,14 +215,16 @@ mod tests {
         let minute = Duration::from_secs(60);
         for is_open in [true, false, true] {
             turns.send(Turn::Line(is_open)).expect("it listens");
-            assert!(wait(&mut rhythm, minute, &inbox));
+            assert_eq!(wait(&mut rhythm, minute, &inbox), Some(None));
             assert_eq!(rhythm.interval() > rhythm.short(), is_open);
         }
         turns.send(Turn::Ordered).expect("it listens");
         let started = clock::now();
-        assert!(wait(&mut rhythm, minute, &inbox) && clock::since(started) < Duration::from_secs(20));
+        assert!(wait(&mut rhythm, minute, &inbox).is_some() && clock::since(started) < Duration::from_secs(20));
+        turns.send(Turn::Step(StopStep::Sigint)).expect("it listens");
+        assert_eq!(wait(&mut rhythm, minute, &inbox), Some(Some(StopStep::Sigint)));
         turns.send(Turn::End).expect("it listens");
-        assert!(!wait(&mut rhythm, minute, &inbox));
+        assert_eq!(wait(&mut rhythm, minute, &inbox), None);
     }
 
     #[test]

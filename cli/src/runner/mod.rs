@@ -88,7 +88,7 @@ fn run_claimed(
     let heartbeats = Heartbeats::start(service.clone(), run.clone(), args.push.is_on(), events.clone());
     let children = Children::new(events);
     let mut keeper = Keeper::start(&children, service.address(), args.watch(Some(run)));
-    let ended = run_command(args, Some(run), &children, &mut keeper, inbox);
+    let ended = run_command(args, Some((run, &heartbeats)), &children, &mut keeper, inbox);
     let state = ended.state.as_ref();
     if let (Some(on_stop), Some(StopReason::Ordered(order))) =
         (args.on_stop(Environment::new(args, Some(run.id), keeper.mark())), state.and_then(State::stop_reason))
@@ -123,11 +123,12 @@ struct Ended {
 
 fn run_command(
     args: &RunArgs,
-    run: Option<&HeldRun>,
+    run: Option<(&HeldRun, &Heartbeats)>,
     children: &Children,
     keeper: &mut Keeper,
     inbox: &Receiver<Event>,
 ) -> Ended {
+    let (run, heartbeats) = run.unzip();
     let id = run.map(|run| run.id);
     let mut command = Command::new(args.program());
     command.args(args.arguments());
@@ -138,7 +139,7 @@ fn run_command(
             group.set_guard(keeper.guard());
             let lease: Option<Lease> = run.filter(|_| args.exclusive).map(|run| run.lease);
             let state = State::new(args.stop_timeouts(), lease);
-            let state = supervise(state, &mut group, keeper, id.unwrap_or_default(), inbox);
+            let state = supervise(state, &mut group, keeper, heartbeats, id.unwrap_or_default(), inbox);
             Ended { ending: Ending::of(&state), state: Some(state) }
         }
         Err(error) => {
@@ -153,9 +154,11 @@ fn supervise(
     mut state: State,
     group: &mut ProcessGroup,
     keeper: &mut Keeper,
+    heartbeats: Option<&Heartbeats>,
     id: i64,
     inbox: &Receiver<Event>,
 ) -> State {
+    let mut told = None;
     loop {
         let event = match state.next_tick(clock::now()) {
             Some(timeout) => inbox.recv_timeout(timeout).ok(),
@@ -177,6 +180,11 @@ fn supervise(
         let (after, actions) = supervisor::next(state, event, clock::now());
         state = after;
         for action in actions {
+            // SIGKILL is sent again and again while processes are left.
+            if let Some(step) = state.step(&action).filter(|step| told != Some(*step)) {
+                told = Some(step);
+                heartbeats.into_iter().for_each(|heartbeats| heartbeats.tell(step));
+            }
             match action {
                 Action::Report(notice) => report(id, &state, &notice),
                 Action::Send(signal) => group.signal(signal, state.is_stopping() || signal == Signal::Kill),

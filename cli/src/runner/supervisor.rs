@@ -18,7 +18,7 @@
 
 use std::time::Duration;
 
-use estop_protocol::heartbeat::StopOrder;
+use estop_protocol::heartbeat::{StopOrder, StopStep};
 use estop_protocol::run::ConfirmedStop;
 use estop_protocol::time::Timestamp;
 use rustix::process::Pid;
@@ -240,6 +240,20 @@ impl State {
                 Some(ExitStatus::Code(code)) => code != 0 && (asked_to_end || code == 130 || code == 143),
                 None => false,
             }
+    }
+
+    /// What an action is to those who watch a run that was cancelled.
+    pub fn step(&self, action: &Action) -> Option<StopStep> {
+        if !matches!(self.stop_reason(), Some(StopReason::Ordered(_))) {
+            return None;
+        }
+        match action {
+            Action::Report(Notice::Stopping) => Some(StopStep::Told),
+            Action::Send(Signal::Interrupt) => Some(StopStep::Sigint),
+            Action::Send(Signal::Terminate) => Some(StopStep::Sigterm),
+            Action::Send(Signal::Kill) => Some(StopStep::Sigkill),
+            _ => None,
+        }
     }
 
     pub fn is_stopping(&self) -> bool {

@@ -100,6 +100,26 @@ fn a_stop_order_is_reported_and_sends_one_interrupt() {
 }
 
 #[test]
+fn whoever_watches_is_told_of_the_steps_of_a_stop_that_was_ordered_and_of_no_other() {
+    let steps = |event: Event| {
+        let mut state = State::new(TIMEOUTS, None);
+        let mut steps = Vec::new();
+        let tick = |at| (at, Event::Tick(Remaining::Group));
+        for (at, event) in [(1, event), tick(11), tick(16), tick(17)] {
+            let (after, actions) = next(state, event, secs(at));
+            state = after;
+            steps.extend(actions.iter().filter_map(|action| state.step(action)));
+        }
+        steps
+    };
+    use StopStep::{Sigint, Sigkill, Sigterm, Told};
+    assert_eq!(steps(stop()), [Told, Sigint, Sigterm, Sigkill, Sigkill]);
+    assert_eq!(steps(kill()), [Told, Sigkill, Sigkill, Sigkill, Sigkill]);
+    assert_eq!(steps(Event::Heartbeat(HeartbeatOutcome::LeaseLost("gone".into()))), []);
+    assert_eq!(steps(Event::Signal(Signal::Terminate)), []);
+}
+
+#[test]
 fn a_command_that_ignores_signals_gets_sigterm_after_the_grace_and_sigkill_after_that() {
     let tick = |at| (at, Event::Tick(Remaining::Group));
     let (state, actions) = play(

@@ -14,6 +14,9 @@ mod concurrency;
 mod dead;
 mod exclusive;
 mod late;
+#[allow(dead_code, reason = "the HTTP tests use the rest of it")]
+#[path = "../../../tests/http/line.rs"]
+mod line;
 mod lists;
 mod on_stop;
 mod outage;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Project, Server, eventually};
 use crate::exclusive::service;
+use crate::line::Line;
 use crate::proxy::{Mode, Proxy, http};
 use crate::support::{Ended, Running, estop, lives, run, start};
 
@@ -235,4 +236,21 @@ fn a_cancel_arrives_within_a_heartbeat() {
 #[expect(clippy::disallowed_methods, reason = "a test's stopwatch")]
 fn now() -> Instant {
     Instant::now()
+}
+
+#[test]
+fn whoever_watches_the_run_hears_each_step() {
+    let project = Project::new();
+    let mut running = run(&project, &["--grace", "1"], "trap '' INT; echo ready; while :; do sleep 0.05; done");
+    running.says("ready");
+    let id = running.id();
+    let bearer = format!("Bearer {}", project.key);
+    let path = format!("/api/test-runs/{id}/watch");
+    let mut watcher = Line::open(&project.server, &path, &[("Authorization", &bearer)]).expect("a line");
+    assert_eq!(project.cancel(id).status, 200);
+    let steps: Vec<String> =
+        (0..3).map(|_| watcher.message("step")["step"].as_str().expect("a step").to_owned()).collect();
+    assert_eq!(steps, ["told", "sigint", "sigterm"]);
+    running.end().expect_code(120);
+    assert_eq!(project.show(id)["stop"]["outcome"], "terminated");
 }

@@ -6,6 +6,7 @@ use estop_protocol::heartbeat::{Beat, HeartbeatRequest, LeaseExpiry, StopOrder};
 use estop_protocol::run::{Cause, ShardState, State, StopOutcome};
 use estop_protocol::time::Timestamp;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::over::not_the_holder;
 use crate::http::error::ApiError;
@@ -13,6 +14,7 @@ use crate::http::json;
 use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::reply::Reply;
 use crate::http::request::Call;
+use crate::hub;
 use crate::lease;
 use crate::runtime::{News, Sql, Statement, sql};
 
@@ -37,6 +39,7 @@ enum Heartbeat {
 struct Run {
     /// Whether this heartbeat renewed the lease.
     renewed: bool,
+    project: i64,
     state: State,
     shard: ShardState,
     lease_expires_at: Option<Timestamp>,
@@ -57,6 +60,7 @@ async fn answer(call: &Call<'_>) -> Outcome {
     match heartbeat(call, id, &request).await? {
         Heartbeat::Held(run) => {
             call.accept_lease(token);
+            tell(call, id, &run, &request);
             let (state, renewed) = (run.state, run.renewed);
             let expires_at = run.lease_expires_at.unwrap_or(call.request.now);
             let stop = run.stop_order(call.config.stop_grace_seconds);
@@ -70,6 +74,13 @@ async fn answer(call: &Call<'_>) -> Outcome {
         }
         Heartbeat::Finished(state) => Err(not_the_holder(id, state)),
     }
+}
+
+/// Tells those who watch a run that is stopping what its runner has just done. Nothing is written.
+fn tell(call: &Call<'_>, id: i64, run: &Run, request: &HeartbeatRequest) {
+    let Some(step) = request.step.filter(|_| run.cancelled_at.is_some()) else { return };
+    let message = hub::step(id, lease::shard(&request.lease), step, call.request.now);
+    call.runtime.tell(RawValue::from_string(message).ok().map(|runs| News { project: run.project, runs }));
 }
 
 async fn heartbeat(call: &Call<'_>, id: i64, request: &HeartbeatRequest) -> Result<Heartbeat, ApiError> {

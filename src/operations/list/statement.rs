@@ -64,7 +64,8 @@ fn head(seen: &str) -> String {
                         WHEN k.valid_until <= ?2 THEN 'expired' WHEN k.can_read = 0 THEN 'unscoped' ELSE 'valid' END),
             'project', json(CASE WHEN p.id IS NOT NULL THEN json_object(
                 'id', p.id, 'name', p.name, 'slug', p.slug, 'repo_name', p.repo_name,
-                'concurrency', json_object('scope', p.concurrency_scope, 'behaviour', p.concurrency_behaviour)) END),
+                'concurrency', json_object('scope', p.concurrency_scope, 'behaviour', p.concurrency_behaviour),
+                'badges', json(iif(p.badges, 'true', 'false'))) END),
             'seen', json(CASE WHEN p.id IS NOT NULL THEN {seen} END)) AS row
            FROM (SELECT 1)
            LEFT JOIN keys k ON k.hash = ?1

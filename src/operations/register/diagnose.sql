@@ -4,10 +4,10 @@
 -- ?1 key's SHA-256   ?2 now (ms)   ?3 this write's id   ?4 this write's hash   ?5 environment's slug   ?6 branch
 -- ?7 group   ?8 attempt   ?9 the caller's shard; ?6 to ?9 may be NULL
 -- Plan: INTEGER PRIMARY KEY, (hash=?), runs_by_request, (project_id=? AND slug=?), runs_by_active_group, runs_by_run_group
--- Row: {key, found: {run, mine, environment, total_shards, news}, reserved_by, environments}; found is null if there is no run, and mine
+-- Row: {key, found: {run, mine, environment, total_shards, news}, reserved_by, disabled, environments}; found is null if there is no run, and mine
 --      says whether it is of this very request or, with `no`, the group's latest; environment and total_shards are what that
---      one has; news is for the hub, if this request registered it; reserved_by is the protected run that waits for the concurrency group; environments are the known slugs, at
---      most 50, if there is no run
+--      one has; news is for the hub, if this request registered it; reserved_by is the protected run that waits for the concurrency group; disabled says whether the environment takes no new runs;
+--      environments are the slugs of those that do, at most 50, if there is no run
 SELECT coalesce(
     (SELECT json_object(
                 'key', json_object('id', CAST(r.request_id AS INTEGER), 'is', 'valid'),
@@ -39,9 +39,10 @@ SELECT coalesce(
                                WHEN 'branch_environment' THEN 'environment ' || e.id || ' branch ' || coalesce(?6, '')
                            END
                         AND o.state = 'pending' AND o.protected = 1) END,
+                'disabled', json(iif(e.disabled, 'true', 'false')),
                 'environments', json(CASE WHEN p.id IS NOT NULL THEN
                     (SELECT json_group_array(slug)
-                       FROM (SELECT slug FROM environments WHERE project_id = p.id ORDER BY slug LIMIT 50)) END))
+                       FROM (SELECT slug FROM environments WHERE project_id = p.id AND disabled = 0 ORDER BY slug LIMIT 50)) END))
        FROM keys k
        LEFT JOIN runs r ON r.id = CASE WHEN k.can_run = 1 AND k.valid_until > ?2 THEN coalesce(
            (SELECT id FROM runs WHERE request_id = k.id || ':' || ?3),

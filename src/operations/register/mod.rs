@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::environments::unknown_environment;
 use crate::http::caller::{Caller, Key};
+use crate::http::check::invalid;
 use crate::http::error::ApiError;
 use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::reply::Reply;
@@ -38,6 +39,8 @@ enum Register {
     OtherRun { id: i64, what: String },
     /// The project has no such environment, but these (at most 50).
     UnknownEnvironment(Vec<String>),
+    /// The environment takes no new runs.
+    DisabledEnvironment,
     /// This protected run waits for the same concurrency group, where only one can wait.
     Reserved(i64),
 }
@@ -56,6 +59,10 @@ async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
             "Test run {waiting} is protected and waits for the same place, where only one can wait. Register this one when \
              that one has started."
         ))),
+        Register::DisabledEnvironment => {
+            let expected = format!("the environment `{}` is disabled, so it takes no new runs", run.environment);
+            invalid("environment", &expected)
+        }
         Register::UnknownEnvironment(known) => Err(unknown_environment("environment", &run.environment, &known)),
     }
 }
@@ -76,6 +83,8 @@ async fn register(
         key: Key,
         found: Option<Found>,
         reserved_by: Option<i64>,
+        #[serde(default)]
+        disabled: bool,
         environments: Option<Vec<String>>,
     }
     #[derive(Deserialize)]
@@ -122,7 +131,7 @@ async fn register(
         .batch(vec![caller.statement(REGISTER, new), caller.statement(DIAGNOSE, diagnose)])
         .await
         .map_err(|error| if error == DbError::Full { ApiError::DatabaseFull } else { error.into() })?;
-    let Diagnosis { key, found, reserved_by, environments } = rows.only(1)?;
+    let Diagnosis { key, found, reserved_by, disabled, environments } = rows.only(1)?;
     caller.check(key, Scope::Run)?;
     if let Some(found) = found {
         return Ok(if found.mine.check()? {
@@ -138,6 +147,7 @@ async fn register(
     }
     match reserved_by {
         _ if full => Err(ApiError::DatabaseFull),
+        _ if disabled => Ok(Register::DisabledEnvironment),
         Some(id) => Ok(Register::Reserved(id)),
         None => Ok(Register::UnknownEnvironment(environments.unwrap_or_default())),
     }

@@ -29,7 +29,7 @@ SELECT project_id, environment_id, concurrency_group, iif(queues AND taken, 'pen
                        END AS concurrency_group
                   FROM keys k
                   JOIN projects p ON p.id = k.project_id
-                  JOIN environments e ON e.project_id = k.project_id AND e.slug = ?5
+                  JOIN environments e ON e.project_id = k.project_id AND e.slug = ?5 AND e.disabled = 0
                  WHERE k.hash = ?1 AND k.can_run = 1 AND k.valid_until > ?2) new) new
  WHERE NOT (queues AND reserved) AND ?13 = 0
    AND (latest IS NULL OR EXISTS (

@@ -5,7 +5,8 @@
 -- Row, if there is such a project: {mine, item}; mine says whether it is of this very request
 SELECT json_object(
            'mine', CASE WHEN e.request_id IS NOT ?3 THEN 'no' WHEN coalesce(e.request_hash, ?4) = ?4 THEN 'yes' ELSE 'reused' END,
-           'item', json(CASE WHEN e.id IS NOT NULL THEN json_object('id', e.id, 'name', e.name, 'slug', e.slug) END)) AS row
+           'item', json(CASE WHEN e.id IS NOT NULL THEN json_object('id', e.id, 'name', e.name, 'slug', e.slug,
+                   'disabled', json(iif(e.disabled, 'true', 'false'))) END)) AS row
   FROM projects p
   LEFT JOIN environments e ON e.id = coalesce((SELECT id FROM environments WHERE request_id = ?3),
                                               (SELECT id FROM environments WHERE project_id = ?1 AND slug = ?2))

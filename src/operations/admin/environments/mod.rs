@@ -1,6 +1,6 @@
-//! `POST /api/projects/{id}/environments`, `GET /api/projects/{id}/environments`.
+//! `POST /api/projects/{id}/environments`, `GET /api/projects/{id}/environments`, `PATCH /api/environments/{id}`.
 
-use estop_protocol::environments::{CreateEnvironmentRequest, Environment, OneEnvironment};
+use estop_protocol::environments::{ChangeEnvironmentRequest, CreateEnvironmentRequest, Environment, OneEnvironment};
 use estop_protocol::limits::NAME_CHARS;
 
 use super::Found;
@@ -20,6 +20,13 @@ pub const CREATE: Operation = Operation {
     access: Access::Admin(|call| Box::pin(create(call))),
 };
 
+/// Changes an environment's name, and whether it takes new runs.
+pub const CHANGE: Operation = Operation {
+    method: Method::Patch,
+    pattern: "/api/environments/:id",
+    access: Access::Admin(|call| Box::pin(change(call))),
+};
+
 /// Lists a project's environments.
 pub const LIST: Operation = Operation {
     method: Method::Get,
@@ -29,6 +36,8 @@ pub const LIST: Operation = Operation {
 
 const CREATE_ENVIRONMENT: Sql = sql!("admin/environments/create.sql");
 const DIAGNOSE_CREATE: Sql = sql!("admin/environments/diagnose_create.sql");
+const CHANGE_ENVIRONMENT: Sql = sql!("admin/environments/change.sql");
+const SHOW: Sql = sql!("admin/environments/show.sql");
 const LIST_ENVIRONMENTS: Sql = sql!("admin/environments/list.sql");
 
 async fn create(call: &Call<'_>) -> Outcome {
@@ -48,6 +57,17 @@ async fn create(call: &Call<'_>) -> Outcome {
         .await?;
     let found: Found<Environment> = rows.first(1)?.ok_or(ApiError::NotFound("project"))?;
     Ok(Reply::data("created", OneEnvironment { environment: found.created("an environment")? }))
+}
+
+async fn change(call: &Call<'_>) -> Outcome {
+    let id = call.id()?;
+    let ChangeEnvironmentRequest { name, disabled } = call.body()?;
+    text("name", name.as_deref(), NAME_CHARS)?;
+    let params = vec![id.into(), name.as_deref().into(), disabled.map(i64::from).into(), call.request.now.0.into()];
+    let rows =
+        call.batch(vec![Statement::new(CHANGE_ENVIRONMENT, params), Statement::new(SHOW, vec![id.into()])]).await?;
+    let environment: Environment = rows.first(1)?.ok_or(ApiError::NotFound("environment"))?;
+    Ok(Reply::data("changed", OneEnvironment { environment }))
 }
 
 async fn list(call: &Call<'_>) -> Outcome {

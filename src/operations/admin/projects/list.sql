@@ -4,7 +4,8 @@
 -- Plan: INTEGER PRIMARY KEY
 -- Row, for each: the project
 SELECT json_object('id', p.id, 'name', p.name, 'slug', p.slug, 'repo_name', p.repo_name,
-                   'concurrency', json_object('scope', p.concurrency_scope, 'behaviour', p.concurrency_behaviour)) AS row
+                   'concurrency', json_object('scope', p.concurrency_scope, 'behaviour', p.concurrency_behaviour),
+                   'badges', json(iif(p.badges, 'true', 'false'))) AS row
   FROM projects p
  WHERE p.id < ?1
  ORDER BY p.id DESC LIMIT coalesce(?2, 100);

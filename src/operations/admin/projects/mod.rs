@@ -1,8 +1,11 @@
-//! `POST /api/projects`, `GET /api/projects`, `PUT /api/projects/{id}/concurrency`.
+//! `POST /api/projects`, `GET /api/projects`, `PATCH /api/projects/{id}`,
+//! `PUT /api/projects/{id}/concurrency`.
 
 use estop_protocol::concurrency::SetConcurrencyRequest;
 use estop_protocol::limits::NAME_CHARS;
-use estop_protocol::projects::{CreateProjectRequest, LimitedProject, OneProject, Project, ProjectList, Projects};
+use estop_protocol::projects::{
+    ChangeProjectRequest, CreateProjectRequest, LimitedProject, OneProject, Project, ProjectList, Projects,
+};
 
 use super::Found;
 use crate::http::check::{slug, text};
@@ -21,6 +24,13 @@ pub const CREATE: Operation =
 pub const LIST: Operation =
     Operation { method: Method::Get, pattern: "/api/projects", access: Access::Admin(|call| Box::pin(list(call))) };
 
+/// Changes a project's name, and whether it has badges.
+pub const CHANGE: Operation = Operation {
+    method: Method::Patch,
+    pattern: "/api/projects/:id",
+    access: Access::Admin(|call| Box::pin(change(call))),
+};
+
 /// Sets a project's concurrency limit.
 pub const LIMIT: Operation = Operation {
     method: Method::Put,
@@ -31,6 +41,7 @@ pub const LIMIT: Operation = Operation {
 const CREATE_PROJECT: Sql = sql!("admin/projects/create.sql");
 const DIAGNOSE_CREATE: Sql = sql!("admin/projects/diagnose_create.sql");
 const LIST_PROJECTS: Sql = sql!("admin/projects/list.sql");
+const CHANGE_PROJECT: Sql = sql!("admin/projects/change.sql");
 const SET_LIMIT: Sql = sql!("admin/projects/limit.sql");
 const UNDER_EARLIER_LIMIT: Sql = sql!("admin/projects/under_earlier_limit.sql");
 const SHOW: Sql = sql!("admin/projects/show.sql");
@@ -62,12 +73,23 @@ async fn list(call: &Call<'_>) -> Outcome {
     Ok(Reply::ok("listed", &ProjectList { data: Projects { projects }, pagination }))
 }
 
+async fn change(call: &Call<'_>) -> Outcome {
+    let id = call.id()?;
+    let ChangeProjectRequest { name, badges } = call.body()?;
+    text("name", name.as_deref(), NAME_CHARS)?;
+    let params = vec![id.into(), name.as_deref().into(), badges.map(i64::from).into(), call.request.now.0.into()];
+    let rows = call.batch(vec![Statement::new(CHANGE_PROJECT, params), Statement::new(SHOW, vec![id.into()])]).await?;
+    let project: Project = rows.first(1)?.ok_or(ApiError::NotFound("project"))?;
+    Ok(Reply::data("changed", OneProject { project }))
+}
+
 async fn limit(call: &Call<'_>) -> Outcome {
     let id = call.id()?;
     let SetConcurrencyRequest { scope, behaviour } = call.body()?;
+    let now = call.request.now.0;
     let rows = call
         .batch(vec![
-            Statement::new(SET_LIMIT, vec![id.into(), scope.name().into(), behaviour.name().into()]),
+            Statement::new(SET_LIMIT, vec![id.into(), scope.name().into(), behaviour.name().into(), now.into()]),
             Statement::new(SHOW, vec![id.into()]),
             Statement::new(UNDER_EARLIER_LIMIT, vec![id.into()]),
         ])

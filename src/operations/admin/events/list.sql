@@ -1,0 +1,10 @@
+-- What was changed behind the admin token, newest first.
+--
+-- ?1 smaller ids than this   ?2 how many at most
+-- Plan: INTEGER PRIMARY KEY
+-- Row, for each: the event
+SELECT json_object('id', v.id, 'at', strftime('%Y-%m-%dT%H:%M:%fZ', v.at / 1000.0, 'unixepoch'), 'what', v.what,
+                   'project_id', v.project_id, 'subject', v.subject, 'detail', v.detail) AS row
+  FROM admin_events v
+ WHERE v.id < ?1
+ ORDER BY v.id DESC LIMIT coalesce(?2, 100);
