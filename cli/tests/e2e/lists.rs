@@ -73,7 +73,7 @@ fn a_key_lists_the_environments_of_its_own_project() {
     let page: Value = serde_json::from_str(&ended.stdout).expect("JSON");
     assert_eq!(
         page["data"]["environments"],
-        json!([{"id": project.environment, "name": "staging", "slug": "staging"}])
+        json!([{"id": project.environment, "name": "staging", "slug": "staging", "disabled": false}])
     );
 
     let id = project.queued();

@@ -25,6 +25,7 @@ mod proxy;
 mod push;
 mod questions;
 mod race;
+#[allow(dead_code, reason = "the rig uses the rest of it")]
 #[path = "../../../tests/support/relay.rs"]
 mod relay;
 mod run;
