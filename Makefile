@@ -1,15 +1,16 @@
 # Everything you can do with estop. `make dev` serves it here; `make test` checks all of it.
 .DEFAULT_GOAL := help
-.PHONY: help dev check test model soak build cost latency bench bench-quick deploy login setup
+.PHONY: help dev check test model soak build cost latency bench bench-quick bench-page screenshots deploy login setup
 
 latency = $(abspath $(or $(CARGO_TARGET_DIR),target))/release/examples/latency
 demo_key = $(shell awk -F'"' '/^pub const LOCAL_DEMO/ { print $$2 }' src/key.rs)
+page_sources := $(shell find dashboard -type f -not -path 'dashboard/node_modules/*' -not -path 'dashboard/generated/*') openapi.yaml
 sources := $(shell find src protocol/src -type f) Cargo.toml Cargo.lock protocol/Cargo.toml rust-toolchain.toml package-lock.json build.rs openapi.yaml
 
 help: ## This list
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
-dev: ## Serve on http://127.0.0.1:8787 with an embedded database (PORT=, STATE=)
+dev: ## Serve on http://127.0.0.1:8787 with an embedded database (PORT=, STATE=, DEMO=0)
 	@exec scripts/dev
 
 check: ## Format, lints, native tests: for every edit, under a minute
@@ -24,10 +25,13 @@ model: ## Explore a model of the protocol in every order of events, with every s
 soak: ## The long tests: races, random requests, and kill -9 under load (about ten minutes)
 	@scripts/soak
 
-build: build/index_bg.wasm ## Build the Worker into build/
+build: build/index_bg.wasm build/page/index.html ## Build the Worker and its page into build/
 
 build/index_bg.wasm: $(sources) scripts/build scripts/setup
 	@scripts/build
+
+build/page/index.html: $(page_sources) scripts/page
+	@scripts/page
 
 cost: ## Measure the rows that each request reads and writes at D1, and what fits in a free day
 	@scripts/with-servers cargo test --quiet --workspace --test http budget -- --nocapture
@@ -43,6 +47,12 @@ bench: build ## Compare estop with the alternatives; writes bench/results.md and
 
 bench-quick: build ## A two-minute version that reports missed goals but does not fail (Linux)
 	@cargo bench --quiet --bench peers -- --quick
+
+bench-page: ## Measure the page: its JavaScript, its first rows, its frames a second
+	@scripts/with-servers scripts/page-tests --bench
+
+screenshots: ## Take the pictures of the page in docs/page/
+	@scripts/with-servers scripts/page-tests --screenshots
 
 deploy: build ## Put it on your Cloudflare account: database, schema, admin token, cron
 	@scripts/deploy

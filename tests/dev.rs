@@ -1,11 +1,13 @@
-//! `make dev` as a newcomer uses it: paste the curl line, 200; paste it again, 412; look who did it; stop it; start it
-//! again and find the data kept.
+//! `make dev` as a newcomer uses it: paste the curl line, 200; paste it again, 412; look who did it; find the page, and the
+//! demo runner at work; stop it; start it again and find the data kept.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+const DEMO_KEY: &str = "estop_local-demo-key-for-your-own-laptop-only-000";
 
 struct Dev {
     make: Child,
@@ -75,6 +77,37 @@ fn shell(command: &str) -> (String, String) {
     (status.to_owned(), body.to_owned())
 }
 
+fn get(port: u16, path: &str) -> String {
+    shell(&format!("curl http://127.0.0.1:{port}{path} -H 'Authorization: Bearer {DEMO_KEY}'")).1
+}
+
+/// Asks until there is something.
+fn within<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(found) = ask() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn the_demo_runner_stops_when_it_is_told_to(port: u16) {
+    let run = within("a run of the demo runner", || {
+        let list: serde_json::Value = serde_json::from_str(&get(port, "/api/test-runs?state=started")).ok()?;
+        let runs = list["data"]["test_runs"]["items"].as_array()?;
+        // The first twelve are there from the start.
+        runs.iter().find_map(|run| run["id"].as_i64().filter(|id| *id > 12))
+    });
+    let url = format!("http://127.0.0.1:{port}/api/test-runs/{run}/cancel");
+    let (status, body) = shell(&format!("curl -X POST {url} -H 'Authorization: Bearer {DEMO_KEY}'"));
+    assert_eq!(status, "200", "{body}");
+    within("it has stopped", || {
+        get(port, &format!("/api/test-runs/{run}")).contains(r#""outcome":"graceful""#).then_some(())
+    });
+}
+
 fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port()
 }
@@ -107,6 +140,11 @@ fn a_newcomer_stops_a_run_and_finds_it_stopped_the_next_day() {
     let said = String::from_utf8_lossy(&second.stderr).into_owned();
     assert!(!second.status.success() && said.contains(&format!("port {port} is in use")), "{said}");
     assert_eq!(shell(&show).1, shown, "the first one goes on undisturbed");
+
+    let page = get(port, "/");
+    assert!(page.contains("<title>estop</title>"), "{page}");
+    assert_eq!(get(port, "/local.json").trim(), format!(r#"{{"demo_key":"{DEMO_KEY}"}}"#));
+    the_demo_runner_stops_when_it_is_told_to(port);
 
     dev.stop();
     std::net::TcpListener::bind(("127.0.0.1", port)).expect("the port is free again");

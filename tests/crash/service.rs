@@ -68,6 +68,7 @@ impl Service {
         let log = folder.join("log");
         let file = File::create(&log).expect("a log");
         let script = Command::new(root().join("scripts/dev"))
+            .env("DEMO", "0")
             .env("PORT", port.to_string())
             .env("STATE", folder.join("state"))
             .env("CONFIG", folder.join("wrangler.toml"))

@@ -1,0 +1,209 @@
+import { useSignal } from '@preact/signals';
+import { useEffect } from 'preact/hooks';
+import { api, type Run } from '../api/client';
+import { KillButton, StopButton, whyNotKill, whyNotStop } from '../runs/buttons';
+import { isOpen } from '../runs/filters';
+import { asking, askingToKill } from '../runs/stop';
+import { detail, State, who, why } from '../ui/state';
+import { Ago, At, duration, now, ticking } from '../ui/time';
+import { say } from '../ui/toast';
+import { Facts } from './facts';
+import { Lanes } from './lanes';
+import { type Followed, followRun } from './store';
+import { timeline } from './timeline';
+
+/** Keys of this page: c stops, or kills, as in the list; Esc goes back to it. */
+function useKeys(run: Run | null) {
+  useEffect(() => {
+    const keys = (event: KeyboardEvent) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector('dialog[open]')) return;
+      if ((event.target as HTMLElement).matches('input, textarea, select') || !run) return;
+      if (event.key === 'c') {
+        const stopping = run.stop?.outcome === 'stopping';
+        const not = stopping ? whyNotKill(run) : whyNotStop(run);
+        if (not) say(not);
+        else if (stopping) askingToKill.value = run.id;
+        else asking.value = [run.id];
+        event.preventDefault();
+      }
+    };
+    document.addEventListener('keydown', keys);
+    return () => document.removeEventListener('keydown', keys);
+  }, [run]);
+}
+
+/** The runs whose place this one took: the newest before it that were superseded in its environment. */
+function useTookPlaceOf(run: Run | null): number[] {
+  const found = useSignal<number[]>([]);
+  const id = run?.id;
+  useEffect(() => {
+    if (!run) return;
+    const query = { cause: 'superseded', environment: [run.environment.slug], before: run.id, per_page: 20 };
+    void api
+      .GET('/api/test-runs', { params: { query: query as never } })
+      .then(({ data }) => {
+        const all = data?.data.test_runs.items ?? [];
+        found.value = all.filter((other) => other.superseded_by === run.id).map((other) => other.id);
+      })
+      .catch(() => {});
+  }, [id]);
+  return found.value;
+}
+
+function Banner({ run }: { run: Run }) {
+  const stopping = run.stop?.outcome === 'stopping';
+  return (
+    <section class="card banner" aria-label="State">
+      <div>
+        <h1>
+          {run.test_run_branch ?? 'no branch'} <span class="num">#{run.id}</span>
+        </h1>
+        <p class="sub">
+          <State run={run} />{' '}
+          {run.cancel ? (
+            <>
+              · cancelled by <b>{who(run.cancel.by)}</b> <Ago at={run.cancel.at} />: “{why(run)}”
+              {run.stop?.duration_ms != null && ` · everything had stopped after ${duration(run.stop.duration_ms)}`}
+              {run.stop?.outcome === 'lost' && ' · a runner was lost, so its tests may have gone on'}
+              {run.stop?.outcome === 'never_started' && ' · no tests had started'}
+            </>
+          ) : (
+            <>
+              {detail(run) && `· ${detail(run)} `}
+              {isOpen(run) && `· ${ticking(now.value - Date.parse(run.started_at ?? run.created_at))}`}
+            </>
+          )}
+        </p>
+      </div>
+      <StopButton run={run} told />
+      {run.cancel && stopping && <KillButton run={run} told />}
+    </section>
+  );
+}
+
+function Stopping({ run, steps }: Pick<Followed, 'steps'> & { run: Run }) {
+  if (!run.cancel || run.stop?.outcome === 'never_started') return null;
+  const over = run.stop?.outcome !== 'stopping';
+  const reached = new Set([...steps.value.values()].map(({ step }) => step));
+  const killed = run.stop?.outcome === 'killed';
+  const terminated = killed || run.stop?.outcome === 'terminated';
+  const rank = ['told', 'sigint', 'sigterm', 'sigkill'];
+  const furthest = Math.max(-1, ...[...reached].map((step) => rank.indexOf(step)));
+  const done = [
+    true,
+    over || furthest >= 0,
+    over || furthest >= 1,
+    terminated || furthest >= 2,
+    killed || furthest >= 3,
+    over,
+  ];
+  const names = [
+    'cancelled',
+    'told',
+    'SIGINT',
+    'SIGTERM',
+    'SIGKILL',
+    run.stop?.outcome === 'lost' ? 'lost' : 'confirmed',
+  ];
+  return (
+    <ol class="steps" aria-label="The stop, step by step">
+      {names.map((name, at) => (
+        <li
+          key={name}
+          class={done[at] ? 'done' : over ? 'spared' : ''}
+          aria-label={`${name}: ${done[at] ? 'done' : over ? 'not needed' : 'not yet'}`}
+        >
+          {name}
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+function Timeline({ run, events }: Pick<Followed, 'events'> & { run: Run }) {
+  const moments = timeline(run, events.value);
+  return (
+    <ol class="timeline">
+      {moments.map(({ at, what, more, bold }, index) => {
+        const before = moments[index - 1];
+        const since = before ? Date.parse(at) - Date.parse(before.at) : null;
+        return (
+          <li key={`${at} ${what}`}>
+            <span class="t">
+              {since !== null && <span class="delta">+{duration(since)}</span>} <At at={at} />
+            </span>
+            {bold ? <b>{what}</b> : what}
+            {more && <span class="soft">: {more}</span>}
+          </li>
+        );
+      })}
+    </ol>
+  );
+}
+
+function Loaded({ run, followed }: { run: Run; followed: Followed }) {
+  useKeys(run);
+  const tookPlaceOf = useTookPlaceOf(run);
+  return (
+    <>
+      <Banner run={run} />
+      <div class="grid">
+        <div>
+          <Stopping run={run} steps={followed.steps} />
+          <h2>{run.total_shards > 1 ? 'Shards' : 'Runner'}</h2>
+          <div class="card">
+            <Lanes run={run} steps={followed.steps.value} />
+          </div>
+          <h2>What happened</h2>
+          <div class="card">
+            <Timeline run={run} events={followed.events} />
+          </div>
+        </div>
+        <aside aria-label="Facts">
+          <div class="card">
+            <Facts run={run} tookPlaceOf={tookPlaceOf} />
+          </div>
+          <details class="card raw">
+            <summary>The record as JSON</summary>
+            {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so that a keyboard has to reach it */}
+            <pre tabIndex={0}>{JSON.stringify(run, null, 2)}</pre>
+          </details>
+        </aside>
+      </div>
+    </>
+  );
+}
+
+export function RunPage({ id }: { id: number }) {
+  const followed = useSignal<Followed | null>(null);
+  useEffect(() => {
+    const one = followRun(id);
+    followed.value = one;
+    return () => one.end();
+  }, [id]);
+  const run = followed.value?.run.value;
+  const problem = followed.value?.problem.value;
+  return (
+    <main>
+      <p class="back">
+        <a href="/">← All runs</a>
+      </p>
+      {problem &&
+        (problem.status === 404 ? (
+          <div class="card empty">
+            <h1>There is no run #{id}</h1>
+            <p>Not in this project, or not for this key.</p>
+          </div>
+        ) : (
+          <p class="problem" role="alert">
+            {problem.message}{' '}
+            <button type="button" onClick={() => void followed.value?.read()}>
+              Try again
+            </button>
+          </p>
+        ))}
+      {run && followed.value && <Loaded run={run} followed={followed.value} />}
+      {!run && !problem && <p class="soft">Loading…</p>}
+    </main>
+  );
+}

@@ -1,0 +1,86 @@
+import { signal } from '@preact/signals';
+import { api, type Run, type Schemas, said, take } from '../api/client';
+import { openLine, type Step } from '../live/line';
+import { isOpen } from '../runs/filters';
+
+export type Event = Schemas['RunEvent'];
+
+/** A shard's heartbeats renew its lease, which nobody is told of. */
+const BEATS_MS = 5000;
+
+/** Follows one run: its record, its events, and the steps of its stop as they happen. */
+export function followRun(id: number) {
+  const run = signal<Run | null>(null);
+  const events = signal<Event[]>([]);
+  const steps = signal<ReadonlyMap<number, Step>>(new Map());
+  const problem = signal<{ message: string; status: number } | null>(null);
+  let under = false;
+  let again = false;
+  let ended = false;
+
+  /** Reads the record. What is asked for meanwhile is one more reading afterwards. */
+  async function read() {
+    if (under) {
+      again = true;
+      return;
+    }
+    under = true;
+    do {
+      again = false;
+      const path = { id };
+      try {
+        const [one, all] = await Promise.all([
+          take(api.GET('/api/test-runs/{id}', { params: { path } })),
+          take(api.GET('/api/test-runs/{id}/events', { params: { path } })),
+        ]);
+        if (ended) return;
+        if (run.peek() === null || one.data.test_run.version >= (run.peek()?.version ?? 0))
+          run.value = one.data.test_run;
+        events.value = all.data.events;
+        problem.value = null;
+      } catch (error) {
+        problem.value = { message: said(error), status: (error as { status?: number }).status ?? 0 };
+      }
+    } while (again && !ended);
+    under = false;
+  }
+
+  const line = openLine({
+    path: `/api/test-runs/${id}/watch`,
+    hear: (message) => {
+      if (message.type === 'step') {
+        steps.value = new Map(steps.peek()).set(message.shard, message);
+        return;
+      }
+      // What is heard has no shards; those of before stand until the record is read.
+      const before = run.peek();
+      if (before && before.version < message.run.version) {
+        run.value = before.shards ? { ...message.run, shards: before.shards } : message.run;
+      }
+      void read();
+    },
+    opened: () => void read(),
+  });
+  void read();
+  const timer = setInterval(() => {
+    const now = run.peek();
+    const alive = now === null || isOpen(now) || now.stop?.outcome === 'stopping';
+    if (alive && document.visibilityState === 'visible' && navigator.onLine) void read();
+  }, BEATS_MS);
+
+  return {
+    run,
+    events,
+    steps,
+    problem,
+    condition: line.condition,
+    read,
+    end() {
+      ended = true;
+      clearInterval(timer);
+      line.end();
+    },
+  };
+}
+
+export type Followed = ReturnType<typeof followRun>;

@@ -1,0 +1,52 @@
+import { computed, signal } from '@preact/signals';
+import { api, Failure, type Schemas, sentence, take, whenSignedOut } from './api/client';
+
+export type Session = Schemas['SessionState'];
+
+/** Undefined while it is not known yet, null when nobody is signed in. */
+export const session = signal<Session | null | undefined>(undefined);
+/** Why one has to sign in again, when that is not obvious. */
+export const farewell = signal<string | null>(null);
+
+export const may = {
+  read: computed(() => session.value?.session.scopes.includes('read') ?? false),
+  cancel: computed(() => session.value?.session.scopes.includes('cancel') ?? false),
+};
+
+whenSignedOut(() => over('Your session is over: it has expired, or its key was revoked. Sign in again.'));
+
+/** The session has ended without the person's doing. */
+export function over(why: string) {
+  if (session.value) farewell.value = why;
+  session.value = null;
+}
+
+export async function loadSession() {
+  const { data, error, response } = await api.GET('/api/session');
+  if (data) session.value = data.data;
+  else if (response.status === 401)
+    over('Your session is over: it has expired, or its key was revoked. Sign in again.');
+  else throw new Failure(sentence(error, response.status), response.status);
+}
+
+export async function signIn(key: string) {
+  await take(api.POST('/api/session', { body: { key } }));
+  farewell.value = null;
+  await loadSession();
+}
+
+export async function signOut() {
+  await take(api.DELETE('/api/session'));
+  session.value = null;
+}
+
+/** The key of the demo project, which `make dev` puts beside the page; a deployment has no such file. */
+export async function localDemoKey(): Promise<string | null> {
+  try {
+    const answer = await fetch('/local.json');
+    if (!answer.ok || !answer.headers.get('content-type')?.includes('json')) return null;
+    return ((await answer.json()) as { demo_key?: string }).demo_key ?? null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,102 @@
+import { signal } from '@preact/signals';
+import { api, Failure, idempotencyKey, type Schemas, said, take } from '../api/client';
+import { say } from '../ui/toast';
+
+export type Project = Schemas['Project'];
+export type Environment = Schemas['Environment'];
+export type Key = Schemas['Key'];
+
+/** The admin token, in this page's memory alone: a reload forgets it. */
+export const token = signal<string | null>(null);
+export const projects = signal<Project[]>([]);
+export const current = signal<number | null>(null);
+export const environments = signal<Environment[]>([]);
+export const keys = signal<Key[]>([]);
+
+const as = (admin = token.peek()) => ({ Authorization: `Bearer ${admin}` });
+const repeatable = () => ({ header: { 'Idempotency-Key': idempotencyKey() } });
+
+/** Tries the token on the list of projects, and keeps it if the service takes it. */
+export async function unlock(given: string, own: number | undefined) {
+  try {
+    const { data } = await take(api.GET('/api/projects', { headers: as(given) }));
+    token.value = given;
+    projects.value = data.projects;
+    current.value = data.projects.find(({ id }) => id === own)?.id ?? data.projects[0]?.id ?? null;
+  } catch (error) {
+    if (error instanceof Failure && error.status === 401) throw new Failure('That is not the admin token.', 401);
+    if (error instanceof Failure && error.status === 404) {
+      throw new Failure('This service has no admin token. `make deploy` sets one.', 404);
+    }
+    throw error;
+  }
+}
+
+export function lock() {
+  token.value = null;
+  projects.value = [];
+  environments.value = [];
+  keys.value = [];
+}
+
+/** Does what an admin asked for, and says what came of it. Gives nothing if it failed. */
+export async function attempt<T>(what: () => Promise<T>, done: string): Promise<T | undefined> {
+  try {
+    const answer = await what();
+    say(done);
+    return answer;
+  } catch (error) {
+    say(said(error));
+    return undefined;
+  }
+}
+
+export async function loadProject(id: number) {
+  const path = { id };
+  const [first, second] = await Promise.all([
+    take(api.GET('/api/projects/{id}/environments', { params: { path }, headers: as() })),
+    take(api.GET('/api/keys', { params: { query: { project_id: id } }, headers: as() })),
+  ]);
+  if (current.peek() !== id) return;
+  environments.value = first.data.environments;
+  keys.value = second.data.keys;
+}
+
+export const createProject = async (body: Schemas['CreateProjectRequest']) => {
+  const { data } = await take(api.POST('/api/projects', { params: repeatable(), headers: as(), body }));
+  projects.value = [data.project, ...projects.peek()];
+  current.value = data.project.id;
+  return data.project;
+};
+
+const put = (project: Project) => {
+  projects.value = projects.peek().map((one) => (one.id === project.id ? project : one));
+};
+
+/** Gives the runs that the limit of before still holds. */
+export const limit = async (id: number, body: Schemas['Concurrency']) => {
+  const { data } = await take(
+    api.PUT('/api/projects/{id}/concurrency', { params: { path: { id } }, headers: as(), body }),
+  );
+  put(data.project);
+  return data.under_earlier_limit;
+};
+
+export const createEnvironment = async (id: number, body: Schemas['CreateEnvironmentRequest']) => {
+  const params = { path: { id }, ...repeatable() };
+  const { data } = await take(api.POST('/api/projects/{id}/environments', { params, headers: as(), body }));
+  environments.value = [data.environment, ...environments.peek()];
+  return data.environment;
+};
+
+/** Gives the key itself, which can be had this once. */
+export const createKey = async (body: Schemas['CreateKeyRequest']) => {
+  const { data } = await take(api.POST('/api/keys', { params: repeatable(), headers: as(), body }));
+  keys.value = [data.key, ...keys.peek()];
+  return data.token;
+};
+
+export const revokeKey = async (id: number) => {
+  const { data } = await take(api.DELETE('/api/keys/{id}', { params: { path: { id } }, headers: as() }));
+  keys.value = keys.peek().map((one) => (one.id === id ? data.key : one));
+};

@@ -1,0 +1,44 @@
+import { attempt, createEnvironment, environments, type Project } from './admin';
+import { Form, textOf } from './fields';
+
+export const Environments = ({ project }: { project: Project }) => (
+  <section aria-labelledby="environments">
+    <h2 id="environments">Environments</h2>
+    <div class="card">
+      <ul class="rows">
+        {environments.value.map(({ id, name, slug }) => (
+          <li key={id}>
+            <b>{name}</b> <code class="sub">{slug}</code>
+          </li>
+        ))}
+        {environments.value.length === 0 && <li class="soft">None yet: a run needs one to belong to.</li>}
+      </ul>
+      <div class="foot">
+        <Form
+          button="Add"
+          send={async (form) => {
+            const body = { name: textOf(form, 'name'), slug: textOf(form, 'slug') };
+            const made = await attempt(() => createEnvironment(project.id, body), `${body.name} is there.`);
+            return made !== undefined;
+          }}
+        >
+          <label>
+            <span>Name</span>
+            <input name="name" required maxLength={255} placeholder="Staging" />
+          </label>
+          <label>
+            <span>Name in commands</span>
+            <input
+              name="slug"
+              required
+              maxLength={64}
+              pattern="[a-z0-9]([a-z0-9\-]*[a-z0-9])?"
+              title="Lower-case letters, digits and hyphens"
+              placeholder="staging"
+            />
+          </label>
+        </Form>
+      </div>
+    </div>
+  </section>
+);

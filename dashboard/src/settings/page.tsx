@@ -1,0 +1,107 @@
+import { useSignal } from '@preact/signals';
+import { useEffect, useRef } from 'preact/hooks';
+import { said } from '../api/client';
+import { session } from '../session';
+import { current, loadProject, lock, projects, token, unlock } from './admin';
+import { Environments } from './environments';
+import { Keys } from './keys';
+import { NewProject, ProjectSettings } from './project';
+
+function Door() {
+  const field = useRef<HTMLInputElement>(null);
+  const problem = useSignal<string | null>(null);
+  const enter = async (event: Event) => {
+    event.preventDefault();
+    problem.value = null;
+    try {
+      await unlock(field.current?.value.trim() ?? '', session.peek()?.project.id);
+    } catch (error) {
+      problem.value = said(error);
+      field.current?.select();
+    }
+  };
+  return (
+    <section class="card section">
+      <p>
+        Projects, environments, keys and limits are an admin’s. The token stays in this page’s memory: a reload forgets
+        it.
+      </p>
+      <form class="inline" onSubmit={enter}>
+        <label>
+          <span>Admin token</span>
+          <input
+            ref={field}
+            type="password"
+            autocomplete="off"
+            required
+            aria-invalid={problem.value !== null}
+            aria-describedby={problem.value ? 'not-admin' : undefined}
+          />
+        </label>
+        <button type="submit" class="primary">
+          Open settings
+        </button>
+      </form>
+      {problem.value && (
+        <p id="not-admin" class="problem" role="alert">
+          {problem.value}
+        </p>
+      )}
+    </section>
+  );
+}
+
+function Opened() {
+  const problem = useSignal<string | null>(null);
+  const id = current.value;
+  useEffect(() => {
+    problem.value = null;
+    if (id === null) return;
+    loadProject(id).catch((error) => {
+      problem.value = said(error);
+    });
+  }, [id]);
+  const project = projects.value.find((one) => one.id === id);
+  return (
+    <>
+      <div class="chips">
+        {projects.value.map((one) => (
+          <button
+            key={one.id}
+            type="button"
+            class={one.id === id ? 'chip on' : 'chip'}
+            aria-pressed={one.id === id}
+            onClick={() => {
+              current.value = one.id;
+            }}
+          >
+            {one.name}
+          </button>
+        ))}
+        <button type="button" class="chip" onClick={lock}>
+          forget the token
+        </button>
+      </div>
+      {problem.value && (
+        <p class="problem" role="alert">
+          {problem.value}
+        </p>
+      )}
+      {project && (
+        <>
+          <ProjectSettings key={project.id} project={project} />
+          <Environments key={`environments of ${project.id}`} project={project} />
+          <Keys key={`keys of ${project.id}`} project={project} />
+        </>
+      )}
+      <NewProject />
+    </>
+  );
+}
+
+export const SettingsPage = () => (
+  <main class="settings">
+    <h1>Settings</h1>
+    {token.value === null ? <Door /> : <Opened />}
+  </main>
+);

@@ -1,0 +1,115 @@
+import { useSignal } from '@preact/signals';
+import { attempt, createProject, limit, type Project } from './admin';
+import { Form, textOf } from './fields';
+
+const SCOPES = {
+  none: 'Any number of runs at once',
+  project: 'One run at a time in the whole project',
+  environment: 'One run at a time in each environment',
+  branch_environment: 'One run at a time of each branch in each environment',
+} as const;
+const BEHAVIOURS = {
+  cancel_previous: 'a newer run takes the place of the one before',
+  queue_new: 'a newer run waits until the one before is over',
+} as const;
+
+function Limit({ project }: { project: Project }) {
+  const { concurrency } = project;
+  const held = useSignal<number[]>([]);
+  const set = async (change: Partial<Project['concurrency']>) => {
+    held.value =
+      (await attempt(
+        () => limit(project.id, { ...concurrency, ...change }),
+        'The limit holds for runs from now on.',
+      )) ?? [];
+  };
+  return (
+    <div class="limit">
+      <select
+        aria-label="Limit"
+        value={concurrency.scope}
+        onChange={(event) => void set({ scope: event.currentTarget.value as keyof typeof SCOPES })}
+      >
+        {Object.entries(SCOPES).map(([scope, words]) => (
+          <option key={scope} value={scope}>
+            {words}
+          </option>
+        ))}
+      </select>
+      {concurrency.scope !== 'none' && (
+        <select
+          aria-label="What a newer run does"
+          value={concurrency.behaviour}
+          onChange={(event) => void set({ behaviour: event.currentTarget.value as keyof typeof BEHAVIOURS })}
+        >
+          {Object.entries(BEHAVIOURS).map(([behaviour, words]) => (
+            <option key={behaviour} value={behaviour}>
+              {words}
+            </option>
+          ))}
+        </select>
+      )}
+      {held.value.length > 0 && (
+        <p class="sub" role="status">
+          The limit of before still holds {held.value.map((id) => `#${id}`).join(', ')}.
+        </p>
+      )}
+    </div>
+  );
+}
+
+export const ProjectSettings = ({ project }: { project: Project }) => (
+  <section aria-labelledby="project">
+    <h2 id="project">Project</h2>
+    <div class="card section">
+      <b>{project.name}</b>
+      <p class="sub">
+        <code>{project.slug}</code> · number {project.id}
+        {project.repo_name && ` · ${project.repo_name}`}
+      </p>
+      <Limit project={project} />
+    </div>
+  </section>
+);
+
+export const NewProject = () => (
+  <details class="card section">
+    <summary>Another project</summary>
+    <Form
+      button="Create"
+      send={async (form) => {
+        const repository = textOf(form, 'repo_name');
+        const body = {
+          name: textOf(form, 'name'),
+          slug: textOf(form, 'slug'),
+          ...(repository ? { repo_name: repository } : {}),
+        };
+        const made = await attempt(
+          () => createProject(body),
+          'The project is there. It needs an environment and a key.',
+        );
+        return made !== undefined;
+      }}
+    >
+      <label>
+        <span>Name</span>
+        <input name="name" required maxLength={255} placeholder="Shop" />
+      </label>
+      <label>
+        <span>Name in URLs</span>
+        <input
+          name="slug"
+          required
+          maxLength={64}
+          pattern="[a-z0-9]([a-z0-9\-]*[a-z0-9])?"
+          title="Lower-case letters, digits and hyphens"
+          placeholder="shop"
+        />
+      </label>
+      <label>
+        <span>Repository (optional)</span>
+        <input name="repo_name" maxLength={255} placeholder="acme/shop" />
+      </label>
+    </Form>
+  </details>
+);

@@ -1,0 +1,91 @@
+import { useSignal } from '@preact/signals';
+import { useEffect, useRef } from 'preact/hooks';
+import { Failure, said } from './api/client';
+import { farewell, localDemoKey, signIn } from './session';
+
+export function SignInPage() {
+  const problem = useSignal<string | null>(null);
+  const busy = useSignal(false);
+  const demo = useSignal<string | null>(null);
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    void localDemoKey().then((key) => {
+      demo.value = key;
+    });
+  }, []);
+
+  const enter = async (key: string) => {
+    if (busy.peek() || key === '') return;
+    busy.value = true;
+    problem.value = null;
+    try {
+      await signIn(key);
+    } catch (error) {
+      const wrong = error instanceof Failure && error.status === 401;
+      problem.value = wrong
+        ? 'No such key, or one that was revoked or has expired. Check that you copied all of it.'
+        : said(error);
+      busy.value = false;
+      field.current?.select();
+    }
+  };
+
+  return (
+    <main class="door">
+      <div class="card">
+        <h1>
+          <i class="mark" /> estop
+        </h1>
+        <p class="soft">See every test run live, stop it, and know who stopped what.</p>
+        {farewell.value && (
+          <p class="problem" role="status">
+            {farewell.value}
+          </p>
+        )}
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            void enter(field.current?.value.trim() ?? '');
+          }}
+        >
+          <label>
+            <span>Key</span>
+            <input
+              ref={field}
+              name="key"
+              type="password"
+              autocomplete="current-password"
+              spellcheck={false}
+              required
+              placeholder="estop_…"
+              aria-invalid={problem.value !== null}
+              aria-describedby={problem.value ? 'wrong' : undefined}
+            />
+          </label>
+          {problem.value && (
+            <p id="wrong" class="problem" role="alert">
+              {problem.value}
+            </p>
+          )}
+          <button type="submit" class="primary" aria-disabled={busy.value}>
+            {busy.value ? 'Signing in…' : 'Sign in'}
+          </button>
+        </form>
+        {demo.value && (
+          <p class="demo">
+            <button type="button" onClick={() => void enter(demo.value ?? '')}>
+              Sign in with the demo key
+            </button>
+            <span class="sub">
+              This is a local service: <code>{demo.value}</code>
+            </span>
+          </p>
+        )}
+        <p class="sub">
+          The key stays in a cookie that no script can read, for 12 hours. An admin makes keys in Settings, or with{' '}
+          <code>estop keys create</code>.
+        </p>
+      </div>
+    </main>
+  );
+}

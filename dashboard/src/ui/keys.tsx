@@ -1,0 +1,24 @@
+import { KEYS } from '../runs/keyboard';
+import { Dialog } from './dialog';
+
+export const Keys = ({ close }: { close: () => void }) => (
+  <Dialog title="Keys" close={close}>
+    <dl class="keys">
+      {KEYS.map(([key, what]) => (
+        <>
+          <dt key={key}>
+            {key.split('  ').map((one) => (
+              <kbd key={one}>{one}</kbd>
+            ))}
+          </dt>
+          <dd>{what}</dd>
+        </>
+      ))}
+    </dl>
+    <p class="buttons">
+      <button type="button" autofocus onClick={close}>
+        Close
+      </button>
+    </p>
+  </Dialog>
+);

@@ -1,0 +1,178 @@
+// Three machines that run no tests: `make dev` starts this, so that there is something to see and to stop at once.
+//
+//   ESTOP_URL ESTOP_KEY ADMIN_TOKEN   the local service, the key of its demo project, and its admin token
+//
+// Each machine registers a run, claims its shards, sends heartbeats, and finishes it or is superseded by its next run. It
+// hears the order to stop by the line of its lease, and has stopped within a second. Once a minute it lets the sweeper tick.
+// It prints nothing but what broke.
+
+const { ESTOP_URL: service, ESTOP_KEY: key, ADMIN_TOKEN: admin } = process.env;
+const BEAT_MS = 10_000;
+
+const machines = [
+  {
+    branch: 'main',
+    environment: 'staging',
+    actor: 'ada',
+    shards: 4,
+    tests: 412,
+    seconds: [50, 90],
+    tags: ['e2e', 'nightly'],
+  },
+  // Its runs come faster than they end.
+  {
+    branch: 'feature/checkout',
+    environment: 'staging',
+    actor: 'grace',
+    shards: 2,
+    tests: 96,
+    seconds: [40, 60],
+    tags: ['e2e', 'checkout'],
+    supersedes: true,
+  },
+  {
+    branch: 'fix/login',
+    environment: 'production',
+    actor: 'linus',
+    shards: 1,
+    tests: 24,
+    seconds: [30, 45],
+    tags: ['smoke'],
+    fails: 0.4,
+  },
+];
+
+const between = (from, to) => from + Math.random() * (to - from);
+const sleep = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+const hex = (digits) => Array.from({ length: digits }, () => Math.floor(Math.random() * 16).toString(16)).join('');
+
+async function call(method, path, body, bearer = key) {
+  const answer = await fetch(service + path, {
+    method,
+    headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' },
+    body: body && JSON.stringify(body),
+    signal: AbortSignal.timeout(10_000),
+  });
+  return { status: answer.status, ...(await answer.json()) };
+}
+
+/** The leases that are held: each gives its shard back when this ends. */
+const held = new Set();
+
+/** Runs one shard: until its time is over, or it is told to stop. Gives false if it was told to. */
+async function runShard(id, shard, { shards, tests, fails = 0 }, seconds) {
+  // A run that took another's place can start once the last machine of that one has stopped.
+  const claim = () => call('POST', `/api/test-runs/${id}/claim`, { runner: `vm-${'abcdefgh'[shard - 1]}`, shard });
+  let claimed = await claim();
+  for (let tries = 0; tries < 60 && claimed.status === 412; tries++) {
+    const { state } = (await call('GET', `/api/test-runs/${id}`)).data.test_run;
+    if (state !== 'pending' && state !== 'queued' && state !== 'started') return false;
+    await sleep(0.5);
+    claimed = await claim();
+  }
+  if (claimed.status !== 200) return false;
+  const lease = claimed.data.lease.token;
+  const share = Math.ceil(tests / shards);
+  const began = Date.now();
+  const counts = (part) => ({ total: share, success: Math.floor(share * part), failed: 0, skipped: 0, flaky: 0 });
+
+  let stop;
+  const told = new Promise((resolve) => (stop = resolve));
+  const hear = (order) => order && stop(order);
+  const line = new WebSocket(`${service.replace('http', 'ws')}/api/test-runs/${id}/watch`, {
+    headers: { 'Estop-Lease': lease },
+  });
+  line.onmessage = ({ data }) => data !== 'pong' && hear(JSON.parse(data).stop);
+  line.onerror = () => {};
+  const beat = async () => {
+    const part = Math.min(1, (Date.now() - began) / 1000 / seconds);
+    const answer = await call('POST', `/api/test-runs/${id}/heartbeat`, { lease, counts: counts(part) }).catch(
+      () => null,
+    );
+    hear(answer?.data?.stop);
+  };
+  // An order may have come before the line was open.
+  line.onopen = beat;
+  const beats = setInterval(beat, BEAT_MS);
+  const finish = (report) => call('POST', `/api/test-runs/${id}/finish`, { lease, ...report });
+  const interrupt = () => finish({ state: 'error', error_code: 'worker_interrupted' });
+  held.add(interrupt);
+  const order = await Promise.race([told, sleep(seconds)]);
+  held.delete(interrupt);
+  clearInterval(beats);
+  if (order) await sleep(between(0.3, 0.8));
+  line.close();
+  const failed = !order && Math.random() < fails ? 2 : 0;
+  await finish({
+    state: 'ended',
+    result: order || failed ? 'failed' : 'passed',
+    counts: { ...counts(1), success: share - failed, failed },
+    ...(order && { stop: { outcome: 'graceful' } }),
+  });
+  return !order;
+}
+
+/** Registers a run. Only while this one is registered does the project have a limit: no other run is held by it. */
+async function register(machine, number) {
+  const run = {
+    environment: machine.environment,
+    build: {
+      branch: machine.branch,
+      commit: hex(40),
+      url: `https://ci.example.com/builds/${number}`,
+    },
+    metadata: { ci_run_id: number },
+    tags: machine.tags,
+    github_actor: machine.actor,
+    total_shards: machine.shards,
+  };
+  const limit = (scope) => call('PUT', '/api/projects/1/concurrency', { scope, behaviour: 'cancel_previous' }, admin);
+  const limited =
+    machine.supersedes && (await call('GET', '/api/test-runs?per_page=1')).data.project.concurrency.scope === 'none';
+  if (limited) await limit('branch_environment');
+  try {
+    return (await call('PUT', '/api/test-runs', run)).data.test_run.id;
+  } finally {
+    if (limited) await limit('none');
+  }
+}
+
+async function keepRunning(machine, order) {
+  await sleep(order);
+  for (let number = 8800 + order * 10; ; number++) {
+    const id = await register(machine, number);
+    const seconds = between(...machine.seconds);
+    const shards = Array.from({ length: machine.shards }, (_, at) =>
+      runShard(id, at + 1, machine, seconds * between(0.85, 1)),
+    );
+    const over = Promise.all(shards);
+    const hurried = machine.supersedes && number % 2 === 0;
+    if (!hurried) await over;
+    else await Promise.race([over, sleep(25)]);
+    if (!hurried) await sleep(between(8, 15));
+  }
+}
+
+async function end() {
+  await Promise.race([Promise.allSettled([...held].map((giveBack) => giveBack())), sleep(2)]);
+  process.exit(0);
+}
+process.on('SIGTERM', end);
+process.on('SIGINT', end);
+process.on('unhandledRejection', () => {});
+
+// Nothing lets the sweeper tick on a laptop. It also counts what the page's charts show.
+const tick = () => fetch(`${service}/__scheduled?cron=*+*+*+*+*`).catch(() => {});
+setInterval(tick, 60_000);
+setTimeout(tick, 5000);
+
+for (const [order, machine] of machines.entries()) {
+  const go = () =>
+    keepRunning(machine, order).catch(async (error) => {
+      // The service may be restarting, as after a build.
+      console.error(`estop: a demo run broke off (${error.message}); the next one starts in a moment`);
+      await sleep(10);
+      void go();
+    });
+  void go();
+}

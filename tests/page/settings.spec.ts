@@ -1,0 +1,52 @@
+import { ADMIN } from './project';
+import { expect, isAccessible, signIn, test } from './test';
+
+test.beforeEach(async ({ signedIn: page }) => {
+  await page.getByRole('link', { name: 'Settings' }).click();
+  await isAccessible(page);
+  await page.getByLabel('Admin token').fill(ADMIN);
+  await page.getByRole('button', { name: 'Open settings' }).click();
+  await expect(page.getByRole('heading', { name: 'Keys' })).toBeVisible();
+});
+
+test('a wrong admin token opens nothing, and the right one is forgotten by a reload', async ({ page }) => {
+  await page.reload();
+  await page.getByLabel('Admin token').fill('wrong');
+  await page.getByRole('button', { name: 'Open settings' }).click();
+  await expect(page.getByRole('alert')).toHaveText('That is not the admin token.');
+  expect(await page.evaluate(() => JSON.stringify([localStorage, sessionStorage]))).toBe('[{},{}]');
+});
+
+test('a key is made, shown once, used and revoked', async ({ page, project, browser }) => {
+  await page.getByLabel('Who uses it').fill('linus@example.com');
+  await page.getByLabel('What for').fill('laptop');
+  await page.getByRole('button', { name: 'Make a key' }).click();
+  const key = (await page.locator('.made code').textContent()) ?? '';
+  expect(key).toMatch(/^estop_/);
+  await isAccessible(page);
+  const other = await (await browser.newContext({ baseURL: project.at })).newPage();
+  await signIn(other, key);
+  await page.getByRole('button', { name: 'I have it' }).click();
+  await expect(page.getByText(key)).toHaveCount(0);
+  await page.getByRole('button', { name: 'Revoke the key laptop of linus@example.com' }).click();
+  await expect(page.getByRole('button', { name: 'Keep it' })).toBeFocused();
+  await page.getByRole('button', { name: 'Revoke', exact: true }).click();
+  await expect(page.getByText(/revoked (just now|\d+ s ago)/)).toBeVisible();
+  await other.reload();
+  await expect(other.getByLabel('Key', { exact: true })).toBeVisible();
+});
+
+test('an environment is added, and a project limited', async ({ page, project }) => {
+  const section = page.getByRole('region', { name: 'Environments' });
+  await section.getByLabel('Name', { exact: true }).fill('Preview');
+  await section.getByLabel('Name in commands').fill('preview');
+  await section.getByRole('button', { name: 'Add' }).click();
+  await expect(section.getByText('preview', { exact: true })).toBeVisible();
+  await project.register({ environment: 'preview' });
+  await page.getByLabel('Limit').selectOption('environment');
+  await expect(page.getByLabel('What a newer run does')).toBeVisible();
+  await isAccessible(page);
+  const first = await project.register();
+  const next = await project.register();
+  expect((await project.show(first)).superseded_by).toBe(next);
+});
