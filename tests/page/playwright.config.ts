@@ -9,8 +9,8 @@ const variable = (name: string) => {
 export default defineConfig({
   testDir: '.',
   outputDir: '../../build/page-tests',
-  timeout: 60_000,
-  expect: { timeout: 10_000 },
+  timeout: 180_000,
+  expect: { timeout: 20_000 },
   fullyParallel: true,
   workers: 2,
   reporter: 'line',
@@ -19,7 +19,6 @@ export default defineConfig({
     baseURL: variable('ESTOP_TEST_URL'),
     launchOptions: JSON.parse(variable('ESTOP_TEST_BROWSER')),
     viewport: { width: 1200, height: 800 },
-    trace: 'retain-on-failure',
     locale: 'en-GB',
     timezoneId: 'Europe/Berlin',
   },
