@@ -277,7 +277,7 @@ fn a_path_that_is_not_served_is_404_and_another_method_405_with_allow() {
         "/api/test-runs/1/cancel/",
         "/API/test-runs",
         "/nothing",
-        "/api/projects/1",
+        "/api/projects/1/x",
     ] {
         for method in ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND"] {
             server.send(method, path, &[], b"").is_error(404);
@@ -293,6 +293,7 @@ fn a_path_that_is_not_served_is_404_and_another_method_405_with_allow() {
         ("PATCH", "/api/test-runs/1", "GET, HEAD"),
         ("DELETE", "/healthz", "GET, HEAD"),
         ("GET", "/api/keys/1", "DELETE"),
+        ("GET", "/api/projects/1", "PATCH"),
         ("DELETE", "/api/projects", "POST, GET, HEAD"),
         ("POST", "/api/environments", "GET, HEAD"),
         ("GET", "/api/test-runs/cancel", "POST"),

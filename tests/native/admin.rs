@@ -186,7 +186,9 @@ fn what_an_admin_changes_is_written_down_once() {
     world.pass(1000);
     for _ in 0..2 {
         change(&world, &admin::projects::CHANGE, &json!({"name": "Shop", "badges": true}));
+        world.pass(1);
         change(&world, &admin::environments::CHANGE, &json!({"disabled": true}));
+        world.pass(1);
         let limit = json!({"scope": "environment", "behaviour": "queue_new"});
         change(&world, &admin::projects::LIMIT, &limit);
     }
@@ -203,7 +205,8 @@ fn what_an_admin_changes_is_written_down_once() {
         .expect("events")
         .iter()
         .map(|event| {
-            assert_eq!((&event["at"], &event["project_id"]), (&json!(world.now.get()), &json!(1)), "{event}");
+            let at = event["at"].as_str().expect("a time");
+            assert!(at.starts_with("2027-01-15T08:00:01.0") && event["project_id"] == 1, "{event}");
             let text = |name: &str| event[name].as_str().unwrap_or_default();
             (text("what"), text("subject"), text("detail"))
         })

@@ -1,4 +1,5 @@
-//! The Worker's size: every cold start loads it.
+//! The Worker's size: every cold start loads it. What people ask for on the page (sessions, cancels, analytics, badges, filters) is
+//! 45 KB of it, 5 KB of that the document.
 
 use crate::process;
 
