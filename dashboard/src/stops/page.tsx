@@ -28,7 +28,7 @@ function Tiles({ summary }: { summary: Analytics['summary'] }) {
     <div class="tiles">
       <Tile
         value={String(summary.cancelled_runs)}
-        what={`of ${summary.total === 1 ? "1 run" : `${summary.total} runs`} stopped, ${summary.by_cause.user} by people`}
+        what={`of ${summary.total === 1 ? '1 run' : `${summary.total} runs`} stopped, ${summary.by_cause.user} by people`}
       />
       <Tile
         value={stop_ms.p50 === null ? '–' : `${stopTime(stop_ms.p50)} / ${stopTime(stop_ms.p95)}`}
