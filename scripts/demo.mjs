@@ -100,7 +100,10 @@ async function runShard(id, shard, { shards, tests, fails = 0 }, seconds) {
   const order = await Promise.race([told, sleep(seconds)]);
   held.delete(interrupt);
   clearInterval(beats);
-  if (order) await sleep(between(0.3, 0.8));
+  if (order) {
+    await call('POST', `/api/test-runs/${id}/heartbeat`, { lease, step: 'sigint' }).catch(() => {});
+    await sleep(between(0.3, 0.8));
+  }
   line.close();
   const failed = !order && Math.random() < fails ? 2 : 0;
   await finish({

@@ -4,7 +4,7 @@ import { said } from './api/client';
 import { App } from './app';
 import { loadEnvironments } from './environments';
 import { path } from './router';
-import { followProject, list } from './runs/store';
+import { begun, followProject, list } from './runs/store';
 import { loadSession, session } from './session';
 import { say } from './ui/toast';
 
@@ -18,7 +18,7 @@ loadSession().catch((error) => {
 });
 
 effect(() => {
-  if (session.value) void untracked(loadEnvironments);
+  if (begun.value && session.value) void untracked(loadEnvironments);
 });
 followProject();
 render(<App />, root);

@@ -6,6 +6,8 @@ for (const colorScheme of ['light', 'dark'] as const) {
       signedIn: page,
       project,
     }) => {
+      // axe looks at five pages.
+      test.setTimeout(120_000);
       await page.emulateMedia({ colorScheme });
       await page.setViewportSize({ width, height: 780 });
       const long = 'feature/a-branch-whose-name-is-far-longer-than-any-phone-is-wide-and-then-some';

@@ -53,8 +53,8 @@ export class Runner {
     this.lease = lease;
   }
 
-  async beat() {
-    return call('POST', `/api/test-runs/${this.id}/heartbeat`, '', { lease: this.lease }, this.project.at);
+  async beat(said: Body = {}) {
+    return call('POST', `/api/test-runs/${this.id}/heartbeat`, '', { lease: this.lease, ...said }, this.project.at);
   }
 
   async finish(report: Body = { state: 'ended', result: 'passed' }) {

@@ -35,6 +35,10 @@ test('a run tells its whole story, from its registration to the end of its stop'
   await expect(page.getByRole('region', { name: 'State' })).toContainText('cancelled by ada@example.com');
   await expect(page.getByText('Already cancelled by ada@example.com.')).toBeVisible();
   await expect(page.getByText(/Its tests may clean up for \d+ s more/)).toBeVisible();
+  await two.beat({ step: 'sigint' });
+  await expect(page.getByText(/^SIGINT (just now|\d+ s ago)$/)).toBeVisible();
+  await expect(page.getByRole('listitem', { name: 'SIGINT: done' })).toBeVisible();
+  await expect(page.getByRole('listitem', { name: 'SIGTERM: not yet' })).toBeVisible();
   await one.stopsWhenTold();
   await expect(page.getByText(/^stopped gracefully/)).toBeVisible();
   await expect(page.getByText('Everything has stopped')).toHaveCount(0);

@@ -1,7 +1,7 @@
 // Pictures of each page for docs/page/: `make screenshots`. They show a project of its own, with runs as on a busy day.
 import { mkdirSync } from 'node:fs';
 import { chromium } from '@playwright/test';
-import { ADMIN, call, Project } from './project.ts';
+import { ADMIN, call, Project, SERVICE, within } from './project.ts';
 
 const folder = new URL('../../docs/page/', import.meta.url).pathname;
 mkdirSync(folder, { recursive: true });
@@ -110,6 +110,17 @@ await page.goto('/');
 await page.locator('tr[data-run]').first().waitFor();
 await shot('runs-phone');
 await page.setViewportSize({ width: 1200, height: 1080 });
+// A run is counted a minute or two after its end.
+await within(
+  'the stops are counted',
+  async () => {
+    await fetch(`${SERVICE}/__scheduled?cron=*+*+*+*+*`);
+    await pause(3);
+    const answer = await call('GET', '/api/analytics/test-runs', project.key);
+    return answer.json.data.summary.cancelled_runs > 2;
+  },
+  180_000,
+);
 await page.goto('/stops');
 await page.getByRole('heading', { name: /^Stops/ }).waitFor();
 await pause(1);

@@ -36,15 +36,32 @@ test('a key is made, shown once, used and revoked', async ({ page, project, brow
   await expect(other.getByLabel('Key', { exact: true })).toBeVisible();
 });
 
-test('an environment is added, and a project limited', async ({ page, project }) => {
+test('environments are added, renamed and disabled', async ({ page, project }) => {
   const section = page.getByRole('region', { name: 'Environments' });
   await section.getByLabel('Name', { exact: true }).fill('Preview');
   await section.getByLabel('Name in commands').fill('preview');
   await section.getByRole('button', { name: 'Add' }).click();
-  await expect(section.getByText('preview', { exact: true })).toBeVisible();
+  await page.getByRole('button', { name: 'Rename environment Preview' }).click();
+  await page.getByLabel('New name of environment Preview').fill('Pull requests');
+  await page.keyboard.press('Enter');
+  await expect(section.getByText('Pull requests', { exact: true })).toBeVisible();
   await project.register({ environment: 'preview' });
+  await page.getByRole('button', { name: 'Disable environment Pull requests' }).click();
+  await expect(section.getByText('it takes no new runs')).toBeVisible();
+  await expect(project.register({ environment: 'preview' })).rejects.toThrow(/disabled/);
+  await expect(page.getByRole('region', { name: 'What was changed' }).getByRole('listitem').first()).toBeVisible();
+  await isAccessible(page);
+});
+
+test('the limit of a project, and its badges', async ({ page, project, request }) => {
   await page.getByLabel('Limit').selectOption('environment');
   await expect(page.getByLabel('What a newer run does')).toBeVisible();
+  await page.getByLabel('Badges that anyone may see').check();
+  const badge = page.getByRole('img', { name: 'Badge of Staging' });
+  await expect(badge).toBeVisible();
+  expect((await request.get((await badge.getAttribute('src')) ?? '')).headers()['content-type']).toContain(
+    'image/svg+xml',
+  );
   await isAccessible(page);
   const first = await project.register();
   const next = await project.register();

@@ -1,16 +1,10 @@
 import { computed, signal } from '@preact/signals';
-import type { Run } from '../api/client';
+import type { Schemas } from '../api/client';
 import { loadSession, over } from '../session';
 
-/** What the service says of a runner that is stopping its tests. */
-export interface Step {
-  type: 'step';
-  test_run: number;
-  shard: number;
-  step: 'told' | 'sigint' | 'sigterm' | 'sigkill';
-  at: string;
-}
-export type Message = { type: 'run'; run: Run } | Step;
+/** What the runner of a shard that is stopping has just done. */
+export type Step = Schemas['StepMessage'];
+export type Message = Schemas['RunMessage'] | Step;
 
 /** `offline`: this machine has no network. `waiting`: the line broke, and is opened again in a moment. */
 export type Condition = 'connecting' | 'live' | 'waiting' | 'offline';

@@ -9,6 +9,7 @@ import { Ago, At, duration, now, ticking } from '../ui/time';
 import { say } from '../ui/toast';
 import { Facts } from './facts';
 import { Lanes } from './lanes';
+import { Stopping } from './stopping';
 import { type Followed, followRun } from './store';
 import { timeline } from './timeline';
 
@@ -62,7 +63,8 @@ function Banner({ run }: { run: Run }) {
           <State run={run} />{' '}
           {run.cancel ? (
             <>
-              · cancelled by <b>{who(run.cancel.by)}</b> <Ago at={run.cancel.at} />: “{why(run)}”
+              · cancelled by <b>{who(run.cancel.by)}</b> <Ago at={run.cancel.at} />
+              {run.cancel.reason && !run.superseded_by ? `: “${run.cancel.reason}”` : `, ${why(run)}`}
               {run.stop?.duration_ms != null && ` · everything had stopped after ${duration(run.stop.duration_ms)}`}
               {run.stop?.outcome === 'lost' && ' · a runner was lost, so its tests may have gone on'}
               {run.stop?.outcome === 'never_started' && ' · no tests had started'}
@@ -78,45 +80,6 @@ function Banner({ run }: { run: Run }) {
       <StopButton run={run} told />
       {run.cancel && stopping && <KillButton run={run} told />}
     </section>
-  );
-}
-
-function Stopping({ run, steps }: Pick<Followed, 'steps'> & { run: Run }) {
-  if (!run.cancel || run.stop?.outcome === 'never_started') return null;
-  const over = run.stop?.outcome !== 'stopping';
-  const reached = new Set([...steps.value.values()].map(({ step }) => step));
-  const killed = run.stop?.outcome === 'killed';
-  const terminated = killed || run.stop?.outcome === 'terminated';
-  const rank = ['told', 'sigint', 'sigterm', 'sigkill'];
-  const furthest = Math.max(-1, ...[...reached].map((step) => rank.indexOf(step)));
-  const done = [
-    true,
-    over || furthest >= 0,
-    over || furthest >= 1,
-    terminated || furthest >= 2,
-    killed || furthest >= 3,
-    over,
-  ];
-  const names = [
-    'cancelled',
-    'told',
-    'SIGINT',
-    'SIGTERM',
-    'SIGKILL',
-    run.stop?.outcome === 'lost' ? 'lost' : 'confirmed',
-  ];
-  return (
-    <ol class="steps" aria-label="The stop, step by step">
-      {names.map((name, at) => (
-        <li
-          key={name}
-          class={done[at] ? 'done' : over ? 'spared' : ''}
-          aria-label={`${name}: ${done[at] ? 'done' : over ? 'not needed' : 'not yet'}`}
-        >
-          {name}
-        </li>
-      ))}
-    </ol>
   );
 }
 
@@ -149,7 +112,7 @@ function Loaded({ run, followed }: { run: Run; followed: Followed }) {
       <Banner run={run} />
       <div class="grid">
         <div>
-          <Stopping run={run} steps={followed.steps} />
+          <Stopping run={run} steps={followed.steps.value} />
           <h2>{run.total_shards > 1 ? 'Shards' : 'Runner'}</h2>
           <div class="card">
             <Lanes run={run} steps={followed.steps.value} />

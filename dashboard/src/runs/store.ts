@@ -230,8 +230,16 @@ export function arrive() {
   else if (stale) void listAnew();
 }
 
+/** The first rows are there, or not wanted: what they do not need has waited for that. */
+export const begun = signal(false);
+effect(() => {
+  if (path.value !== '/' || listed.value !== 'loading') begun.value = true;
+});
+
 /** Who follows what: the session itself is read anew now and then, and then nothing has changed. */
-const watcher = computed(() => session.value && `${session.value.project.id} ${session.value.session.user}`);
+const watcher = computed(
+  () => begun.value && session.value && `${session.value.project.id} ${session.value.session.user}`,
+);
 
 /** Follows the project for as long as somebody is signed in. */
 export function followProject() {

@@ -5,6 +5,7 @@ import { say } from '../ui/toast';
 export type Project = Schemas['Project'];
 export type Environment = Schemas['Environment'];
 export type Key = Schemas['Key'];
+export type AdminEvent = Schemas['AdminEvent'];
 
 /** The admin token, in this page's memory alone: a reload forgets it. */
 export const token = signal<string | null>(null);
@@ -12,6 +13,9 @@ export const projects = signal<Project[]>([]);
 export const current = signal<number | null>(null);
 export const environments = signal<Environment[]>([]);
 export const keys = signal<Key[]>([]);
+export const events = signal<AdminEvent[]>([]);
+/** Where the older ones go on; null at the end. */
+export const olderEvents = signal<number | null>(null);
 
 const as = (admin = token.peek()) => ({ Authorization: `Bearer ${admin}` });
 const repeatable = () => ({ header: { 'Idempotency-Key': idempotencyKey() } });
@@ -37,6 +41,7 @@ export function lock() {
   projects.value = [];
   environments.value = [];
   keys.value = [];
+  events.value = [];
 }
 
 /** Does what an admin asked for, and says what came of it. Gives nothing if it failed. */
@@ -44,6 +49,7 @@ export async function attempt<T>(what: () => Promise<T>, done: string): Promise<
   try {
     const answer = await what();
     say(done);
+    void loadEvents();
     return answer;
   } catch (error) {
     say(said(error));
@@ -62,6 +68,13 @@ export async function loadProject(id: number) {
   keys.value = second.data.keys;
 }
 
+export async function loadEvents(before?: number) {
+  const query = { per_page: 20, ...(before ? { before } : {}) };
+  const { data, pagination } = await take(api.GET('/api/admin-events', { params: { query }, headers: as() }));
+  events.value = before ? [...events.peek(), ...data.events] : data.events;
+  olderEvents.value = pagination.next_before;
+}
+
 export const createProject = async (body: Schemas['CreateProjectRequest']) => {
   const { data } = await take(api.POST('/api/projects', { params: repeatable(), headers: as(), body }));
   projects.value = [data.project, ...projects.peek()];
@@ -72,6 +85,9 @@ export const createProject = async (body: Schemas['CreateProjectRequest']) => {
 const put = (project: Project) => {
   projects.value = projects.peek().map((one) => (one.id === project.id ? project : one));
 };
+
+export const changeProject = async (id: number, body: Schemas['ChangeProjectRequest']) =>
+  put((await take(api.PATCH('/api/projects/{id}', { params: { path: { id } }, headers: as(), body }))).data.project);
 
 /** Gives the runs that the limit of before still holds. */
 export const limit = async (id: number, body: Schemas['Concurrency']) => {
@@ -87,6 +103,11 @@ export const createEnvironment = async (id: number, body: Schemas['CreateEnviron
   const { data } = await take(api.POST('/api/projects/{id}/environments', { params, headers: as(), body }));
   environments.value = [data.environment, ...environments.peek()];
   return data.environment;
+};
+
+export const changeEnvironment = async (id: number, body: Schemas['ChangeEnvironmentRequest']) => {
+  const { data } = await take(api.PATCH('/api/environments/{id}', { params: { path: { id } }, headers: as(), body }));
+  environments.value = environments.peek().map((one) => (one.id === id ? data.environment : one));
 };
 
 /** Gives the key itself, which can be had this once. */

@@ -32,3 +32,46 @@ export function Form({ send, button, children }: FormProps) {
     </form>
   );
 }
+
+/** A name that becomes a field when one wants to change it. */
+export function Name({ value, what, save }: { value: string; what: string; save: (name: string) => Promise<unknown> }) {
+  const editing = useSignal(false);
+  if (!editing.value) {
+    return (
+      <span class="name">
+        <b>{value}</b>{' '}
+        <button
+          type="button"
+          class="plain sub"
+          aria-label={`Rename ${what} ${value}`}
+          onClick={() => (editing.value = true)}
+        >
+          rename
+        </button>
+      </span>
+    );
+  }
+  return (
+    <form
+      class="inline"
+      onSubmit={async (event) => {
+        event.preventDefault();
+        await save(textOf(event.currentTarget, 'name'));
+        editing.value = false;
+      }}
+      onKeyDown={(event) => {
+        if (event.key === 'Escape') editing.value = false;
+      }}
+    >
+      <input
+        name="name"
+        required
+        maxLength={255}
+        defaultValue={value}
+        aria-label={`New name of ${what} ${value}`}
+        ref={(field) => field?.focus()}
+      />
+      <button type="submit">Save</button>
+    </form>
+  );
+}

@@ -2,10 +2,14 @@ import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { said } from '../api/client';
 import { session } from '../session';
-import { current, loadProject, lock, projects, token, unlock } from './admin';
+import { current, loadEvents, loadProject, lock, projects, token, unlock } from './admin';
 import { Environments } from './environments';
+import { Events } from './events';
 import { Keys } from './keys';
 import { NewProject, ProjectSettings } from './project';
+
+/** So many projects are chips; more are a list to choose from. */
+const FEW = 8;
 
 function Door() {
   const field = useRef<HTMLInputElement>(null);
@@ -61,23 +65,44 @@ function Opened() {
       problem.value = said(error);
     });
   }, [id]);
+  useEffect(() => {
+    loadEvents().catch((error) => {
+      problem.value = said(error);
+    });
+  }, []);
   const project = projects.value.find((one) => one.id === id);
   return (
     <>
       <div class="chips">
-        {projects.value.map((one) => (
-          <button
-            key={one.id}
-            type="button"
-            class={one.id === id ? 'chip on' : 'chip'}
-            aria-pressed={one.id === id}
-            onClick={() => {
-              current.value = one.id;
+        {projects.value.length > FEW ? (
+          <select
+            aria-label="Project"
+            value={String(id)}
+            onChange={(event) => {
+              current.value = Number(event.currentTarget.value);
             }}
           >
-            {one.name}
-          </button>
-        ))}
+            {projects.value.map((one) => (
+              <option key={one.id} value={String(one.id)}>
+                {one.name}
+              </option>
+            ))}
+          </select>
+        ) : (
+          projects.value.map((one) => (
+            <button
+              key={one.id}
+              type="button"
+              class={one.id === id ? 'chip on' : 'chip'}
+              aria-pressed={one.id === id}
+              onClick={() => {
+                current.value = one.id;
+              }}
+            >
+              {one.name}
+            </button>
+          ))
+        )}
         <button type="button" class="chip" onClick={lock}>
           forget the token
         </button>
@@ -95,6 +120,7 @@ function Opened() {
         </>
       )}
       <NewProject />
+      <Events />
     </>
   );
 }

@@ -1,6 +1,7 @@
 import { useSignal } from '@preact/signals';
-import { attempt, createProject, limit, type Project } from './admin';
-import { Form, textOf } from './fields';
+import { Copyable } from '../ui/copy';
+import { attempt, changeProject, createProject, environments, limit, type Project } from './admin';
+import { Form, Name, textOf } from './fields';
 
 const SCOPES = {
   none: 'Any number of runs at once',
@@ -58,16 +59,55 @@ function Limit({ project }: { project: Project }) {
   );
 }
 
+function Badges({ project }: { project: Project }) {
+  return (
+    <>
+      <label class="check">
+        <input
+          type="checkbox"
+          checked={project.badges}
+          onChange={(event) => {
+            const badges = event.currentTarget.checked;
+            void attempt(
+              () => changeProject(project.id, { badges }),
+              badges ? 'Anyone may see its badges.' : 'Its badges say “unknown” now.',
+            );
+          }}
+        />
+        Badges that anyone may see, without a key
+      </label>
+      {project.badges &&
+        environments.value.map(({ id, name, slug }) => {
+          const badge = `${location.origin}/api/badges/projects/${project.slug}/environments/${slug}`;
+          return (
+            <div key={id} class="badge">
+              <img src={badge} alt={`Badge of ${name}`} height={20} />
+              <Copyable
+                label={`the Markdown of ${name}’s badge`}
+                text={`[![${name}](${badge})](${location.origin}/?environment=${slug})`}
+              />
+            </div>
+          );
+        })}
+    </>
+  );
+}
+
 export const ProjectSettings = ({ project }: { project: Project }) => (
   <section aria-labelledby="project">
     <h2 id="project">Project</h2>
     <div class="card section">
-      <b>{project.name}</b>
+      <Name
+        value={project.name}
+        what="project"
+        save={(name) => attempt(() => changeProject(project.id, { name }), 'Renamed.')}
+      />
       <p class="sub">
         <code>{project.slug}</code> · number {project.id}
         {project.repo_name && ` · ${project.repo_name}`}
       </p>
       <Limit project={project} />
+      <Badges project={project} />
     </div>
   </section>
 );
