@@ -30,7 +30,7 @@ pub use push::PushArgs;
 pub use run::RunArgs;
 pub use show::ShowArgs;
 pub use stats::StatsArgs;
-pub use values::{MetadataEntry, Moment, Shard, number_or_text};
+pub use values::{MetadataEntry, Shard, number_or_text};
 pub use wait::WaitArgs;
 pub use watch::WatchArgs;
 

@@ -1,5 +1,6 @@
 //! Values that several commands take: ids, spans of time, the protocol's names, `NAME=VALUE` pairs.
 
+use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -38,7 +39,7 @@ where
 
 /// A moment as a person says it: of a day (UTC), so long ago, or in full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moment(pub Timestamp);
+pub struct Moment(Timestamp);
 
 impl FromStr for Moment {
     type Err = String;
@@ -49,6 +50,13 @@ impl FromStr for Moment {
              2026-11-30T09:30:00Z"
                 .to_owned()
         })
+    }
+}
+
+/// As the service reads it.
+impl Display for Moment {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

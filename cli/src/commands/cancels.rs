@@ -5,7 +5,7 @@ use estop_protocol::limits::PER_PAGE;
 use estop_protocol::run::StopOutcome;
 
 use super::{RETRY_FOR, query};
-use crate::args::{CancelsArgs, Moment};
+use crate::args::CancelsArgs;
 use crate::exit::Exit;
 use crate::retry;
 use crate::service::{Call, Failure, Service};
@@ -68,10 +68,9 @@ fn stopped(one: &ListedCancel) -> String {
 }
 
 fn page(args: &CancelsArgs, wanted: i64, before: Option<String>, service: &Service) -> Result<CancelList, Failure> {
-    let moment = |moment: Option<Moment>| moment.map(|Moment(at)| at.to_string());
     let parameters = [
-        ("from", moment(args.since)),
-        ("to", moment(args.until)),
+        ("from", args.since.map(|since| since.to_string())),
+        ("to", args.until.map(|until| until.to_string())),
         ("by", args.by.clone()),
         ("cause", args.cause.map(|cause| cause.name().to_owned())),
         ("environment", args.environment.clone()),

@@ -3,12 +3,12 @@
 use std::process::{Command, Stdio};
 
 use estop_protocol::list::RunList;
-use estop_protocol::run::StopOutcome;
 use estop_protocol::show::TestRun;
 use estop_protocol::time::Timestamp;
 
-use super::{RETRY_FOR, query};
-use crate::args::{ListArgs, Moment};
+use super::wait::is_stopping;
+use super::{RETRY_FOR, query, who_and_why};
+use crate::args::ListArgs;
 use crate::clock;
 use crate::exit::Exit;
 use crate::retry;
@@ -47,8 +47,6 @@ pub fn list(args: &ListArgs, service: &Service) -> Result<Exit, Failure> {
     let now = clock::date();
     let mut table = table::new(&["ID", "STATE", "ENVIRONMENT", "BRANCH", "AGE", "DURATION", "ACTOR", "WHY"]);
     for run in runs {
-        let why =
-            run.cancel.as_ref().map(|c| c.reason.as_ref().map_or_else(|| c.by.clone(), |r| format!("{}: {r}", c.by)));
         table.add_row([
             table::id(run.id),
             table::state(run),
@@ -57,7 +55,7 @@ pub fn list(args: &ListArgs, service: &Service) -> Result<Exit, Failure> {
             table::age(now.since(run.created_at) / 1000),
             table::optional(duration(run, now).as_deref()),
             table::text(run.github_actor.as_ref().unwrap_or(&run.created_by)),
-            table::optional(why.as_deref()),
+            table::optional(run.cancel.as_ref().map(who_and_why).as_deref()),
         ]);
     }
     if !runs.is_empty() {
@@ -79,7 +77,6 @@ fn page(args: &ListArgs, before: Option<i64>, service: &Service) -> Result<(Stri
 fn path(args: &ListArgs, before: Option<i64>) -> String {
     let ids: Vec<String> = args.environment_id.iter().map(i64::to_string).collect();
     let number = |n: Option<i64>| n.map(|n| n.to_string());
-    let moment = |moment: Option<Moment>| moment.map(|Moment(at)| at.to_string());
     let mut parameters: Vec<(String, Option<String>)> = [
         ("actor", args.actor.clone()),
         ("branch", args.branch.clone()),
@@ -89,8 +86,8 @@ fn path(args: &ListArgs, before: Option<i64>) -> String {
         ("cause", args.cause.map(|cause| cause.name().to_owned())),
         ("stop", args.stop.map(|outcome| outcome.name().to_owned())),
         ("interval_in_days", number(args.days)),
-        ("created_from", moment(args.since)),
-        ("created_to", moment(args.until)),
+        ("created_from", args.since.map(|since| since.to_string())),
+        ("created_to", args.until.map(|until| until.to_string())),
         ("page", number(args.page)),
         ("per_page", number(args.per_page)),
         ("before", number(before)),
@@ -121,8 +118,7 @@ fn me() -> Result<String, Failure> {
 
 /// How long a run took from its first claim to its end, or how long it has taken so far.
 fn duration(run: &TestRun, now: Timestamp) -> Option<String> {
-    let stopping = run.stop.as_ref().is_some_and(|stop| stop.outcome == StopOutcome::Stopping);
-    let cancelled = run.cancel.as_ref().filter(|_| !stopping).map(|cancel| cancel.at);
+    let cancelled = run.cancel.as_ref().filter(|_| !is_stopping(run)).map(|cancel| cancel.at);
     let stopped = run.stop.as_ref().and_then(|stop| stop.confirmed_at);
     let end = run.ended_at.or(stopped).or(cancelled).unwrap_or(now);
     Some(table::span(end.since(run.started_at?)))

@@ -33,6 +33,7 @@ pub use watch::watch;
 use std::time::Duration;
 
 use estop_protocol::envelope::CursorPagination;
+use estop_protocol::show::Cancel;
 
 use crate::exit::Exit;
 use crate::service::{Failure, Response};
@@ -53,6 +54,11 @@ fn query<N: AsRef<str>, V: ToString>(path: &str, parameters: impl IntoIterator<I
         none if none.is_empty() => path.to_owned(),
         some => format!("{path}?{some}"),
     }
+}
+
+/// Who stopped a run and, if a reason was given, why.
+fn who_and_why(cancel: &Cancel) -> String {
+    cancel.reason.as_ref().map_or_else(|| cancel.by.clone(), |reason| format!("{}: {reason}", cancel.by))
 }
 
 fn print_result(json: bool, response: &Response, sentence: impl FnOnce() -> String) {

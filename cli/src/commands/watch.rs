@@ -10,7 +10,7 @@ use estop_protocol::show::{Shown, TestRun};
 use estop_protocol::watch::Message;
 
 use super::wait::{exit_once_over, is_stopping, unless_lost};
-use super::{RETRY_FOR, query};
+use super::{RETRY_FOR, query, who_and_why};
 use crate::args::WatchArgs;
 use crate::clock;
 use crate::exit::Exit;
@@ -143,10 +143,7 @@ fn print_json(run: &TestRun) {
 }
 
 fn print_row(run: &TestRun) {
-    let why = run.cancel.as_ref().map(|cancel| match &cancel.reason {
-        Some(reason) => format!("{}: {reason}", cancel.by),
-        None => cancel.by.clone(),
-    });
+    let why = run.cancel.as_ref().map(who_and_why);
     let cells = [
         table::time(changed_at(run)),
         table::id(run.id),
