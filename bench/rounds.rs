@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::backend::Backend;
 use crate::fixture::{self, CANCELLED, ENDED, NEVER, NEW, OLD, OPS, Op};
 use crate::load::{Share, alternate, ask, fire, now};
-use crate::peer::{Built, PEERS, Peer};
+use crate::peer::{AGAINST, Built, PEERS, Peer};
 use crate::process::Workerd;
 
 /// What is measured of a request, once a round.
@@ -112,7 +112,10 @@ impl<'a> Arena<'a> {
                         answer["pagination"][name] = expected["pagination"][name].clone();
                     }
                 }
-                assert_eq!(*expected, answer, "{peer:?} {op:?} answers something else");
+                // Another build of estop may say more or less than this one.
+                if peer != Peer::Typical || std::env::var_os(AGAINST).is_none() {
+                    assert_eq!(*expected, answer, "{peer:?} {op:?} answers something else");
+                }
             }
         }
         trips
