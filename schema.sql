@@ -10,7 +10,7 @@ CREATE TABLE schema_version (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1), -- there is one row
     version  INTEGER NOT NULL
 ) STRICT;
-INSERT INTO schema_version (only_row, version) VALUES (1, 10);
+INSERT INTO schema_version (only_row, version) VALUES (1, 11);
 
 -- A project: the wall between keys. No key sees a run of another project.
 CREATE TABLE projects (
@@ -76,7 +76,9 @@ CREATE TABLE keys (
     -- What a repeat of its creation needs, if that came with an Idempotency-Key.
     request_id   TEXT,                   -- that request, "key:<Idempotency-Key>"
     request_hash TEXT,                   -- as in runs
-    salt         TEXT                    -- the key's text is made of this, the request's id and the admin token
+    salt         TEXT,                   -- the key's text is made of this, the request's id and the admin token
+
+    last_used_on INTEGER                 -- the last day on which it was let in (UTC, days since 1970-01-01); NULL: it never was
 ) STRICT;
 CREATE INDEX keys_by_project ON keys (project_id);
 CREATE UNIQUE INDEX keys_by_request ON keys (request_id) WHERE request_id IS NOT NULL;

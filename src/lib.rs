@@ -19,6 +19,7 @@ pub mod database;
 pub mod http;
 pub mod hub;
 pub mod key;
+pub mod last_use;
 pub mod lease;
 pub mod operations;
 pub mod recent;

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::last_use::NotedToday;
 use crate::recent::Recent;
 
 /// A future of a single-threaded runtime.
@@ -243,6 +244,9 @@ pub trait Runtime {
 
     /// The keys (with their ids) and leases that were let in.
     fn accepted(&self) -> &Recent;
+
+    /// The keys whose use today is noted.
+    fn noted(&self) -> &NotedToday;
 
     /// The size of the database in bytes, as D1 told it last; `None` if it has not yet.
     fn database_bytes(&self) -> Option<i64>;

@@ -13,6 +13,9 @@ export const may = {
   cancel: computed(() => session.value?.session.scopes.includes('cancel') ?? false),
 };
 
+/** How long tests that are stopped get to end by themselves. */
+export const graceMs = computed(() => (session.value?.stop_grace_seconds ?? 10) * 1000);
+
 whenSignedOut(() => over('Your session is over: it has expired, or its key was revoked. Sign in again.'));
 
 /** The session has ended without the person's doing. */

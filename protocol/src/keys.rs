@@ -55,6 +55,8 @@ pub struct Key {
     pub expires_at: Option<Timestamp>,
     /// When it was revoked; null: it was not.
     pub revoked_at: Option<Timestamp>,
+    /// The last day on which it was let in (UTC), like `2026-11-22`; null: it never was.
+    pub last_used_on: Option<String>,
 }
 
 /// The answer to the creation of a key. It has no `Debug`: the token is a secret.

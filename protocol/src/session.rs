@@ -21,6 +21,8 @@ pub struct SessionState {
     pub session: Session,
     /// The project that the key opens.
     pub project: Project,
+    /// How long tests that are stopped get to end by themselves, in seconds; then whoever stopped them may have them killed.
+    pub stop_grace_seconds: i64,
 }
 
 /// A session.

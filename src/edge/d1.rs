@@ -18,6 +18,7 @@ use worker::{Delay, Env};
 
 use super::now;
 use crate::http::json;
+use crate::last_use::NotedToday;
 use crate::recent::Recent;
 use crate::runtime::{DbError, Limit, LocalFuture, News, Rows, Runtime, Statement, Value};
 
@@ -41,6 +42,8 @@ thread_local! {
     static BLOCKED: Rc<Recent> = Rc::default();
     /// The keys and leases that it has let in.
     static ACCEPTED: Rc<Recent> = Rc::default();
+    /// The keys whose use today it has noted.
+    static NOTED: Rc<NotedToday> = Rc::default();
     /// The size of the database, as D1 told it last.
     static DATABASE_BYTES: Cell<Option<i64>> = const { Cell::new(None) };
 }
@@ -62,6 +65,7 @@ pub struct EdgeRuntime<'e> {
     usage: Cell<Usage>,
     blocked: Rc<Recent>,
     accepted: Rc<Recent>,
+    noted: Rc<NotedToday>,
     news: RefCell<Vec<(i64, String)>>,
 }
 
@@ -82,6 +86,7 @@ impl<'e> EdgeRuntime<'e> {
             usage: Cell::default(),
             blocked: BLOCKED.with(Rc::clone),
             accepted: ACCEPTED.with(Rc::clone),
+            noted: NOTED.with(Rc::clone),
             news: RefCell::default(),
         }
     }
@@ -169,6 +174,10 @@ impl Runtime for EdgeRuntime<'_> {
 
     fn accepted(&self) -> &Recent {
         &self.accepted
+    }
+
+    fn noted(&self) -> &NotedToday {
+        &self.noted
     }
 
     fn database_bytes(&self) -> Option<i64> {

@@ -122,7 +122,7 @@ async fn serve(operation: &Operation, mut incoming: Request, context: RouteConte
         // When the whole request had arrived, which may have taken its time: the database judges the key as of now.
         now: now(),
     };
-    let call = Call { operation, runtime: &runtime, config: &config, request: &plain };
+    let call = Call { operation, runtime: &runtime, config: &config, request: &plain, caller: OnceCell::new() };
     let reply = operations::answer(&call).await;
     if config.log_heartbeats || !reply.is_routine {
         log::request(&request_id, Some((operation, runtime.usage())), &reply, now().since(context.data.at));

@@ -1,5 +1,7 @@
 //! A request on its way to an operation.
 
+use std::cell::OnceCell;
+
 use estop_protocol::limits::{MAX_ID, NAME_CHARS};
 use estop_protocol::time::Timestamp;
 use serde::de::DeserializeOwned;
@@ -62,6 +64,8 @@ pub struct Call<'a> {
     pub config: &'a Config,
     /// The request.
     pub request: &'a Request<'a>,
+    /// The key that it came with, once that is known.
+    pub caller: OnceCell<KeyHash>,
 }
 
 impl<'a> Call<'a> {
@@ -117,11 +121,12 @@ impl<'a> Call<'a> {
         body::parse(self.request.content_type, self.request.body.map_err(Clone::clone)?)
     }
 
-    /// Runs a batch that is safe to repeat.
+    /// Runs a batch that is safe to repeat. It also notes that the caller's key is used today.
     ///
     /// # Errors
     /// As [`database::batch`].
-    pub async fn batch(&self, statements: Vec<Statement<'_>>) -> Result<Answer, DbError> {
+    pub async fn batch(&self, mut statements: Vec<Statement<'_>>) -> Result<Answer, DbError> {
+        statements.extend(self.caller.get().and_then(|key| self.runtime.noted().note(key, self.request.now)));
         database::batch(self.runtime, statements, self.config.d1_deadline).await
     }
 
@@ -135,6 +140,7 @@ impl<'a> Call<'a> {
         self.check_address(shown.as_ref().map(|(key, _)| key.as_str()).ok())?;
         let (key, session_ends) = shown?;
         self.check_rate(&key).await?;
+        let _ = self.caller.set(key.clone());
         Ok((key, session_ends))
     }
 

@@ -120,6 +120,7 @@ async fn with_key(
     let outcome = handle(call, &Caller { key: &key, now: call.request.now, session_ends, key_id }).await;
     if let (Ok(_), Some(id)) = (&outcome, key_id.get()) {
         call.runtime.accepted().add(key.as_str(), id, call.request.now.0);
+        call.runtime.noted().add(&key, call.request.now);
     }
     outcome
 }

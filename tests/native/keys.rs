@@ -3,11 +3,11 @@
 use estop::http::operation::{Access, Operation};
 use estop::http::reply::Reply;
 use estop::key::Scope;
-use estop::operations::{OPERATIONS, bulk_cancel, cancel, environments, list, register};
+use estop::operations::{OPERATIONS, admin, bulk_cancel, cancel, environments, list, register, session};
 use estop_protocol::run::State;
 use serde_json::{Value, json};
 
-use crate::world::{Ask, LEASE, NOW, World, body_of, data};
+use crate::world::{ADMIN, Ask, KEY, LEASE, NOW, World, body_of, data};
 
 fn other_key(letter: char) -> String {
     format!("estop_{}", letter.to_string().repeat(43))
@@ -130,4 +130,43 @@ fn another_projects_runs_and_environments_stay_its_own() {
         let reply = world.send(&Ask::new(&bulk_cancel::OPERATION).with_key(&key).body(&body));
         assert_eq!(data(&reply)["not_found"], json!([run.id]));
     }
+}
+
+fn last_use(world: &World) -> Value {
+    let reply = world.send(&Ask::new(&admin::keys::LIST).with_key(ADMIN));
+    data(&reply)["keys"].as_array().and_then(|keys| keys.last()).expect("the key")["last_used_on"].clone()
+}
+
+#[test]
+fn the_day_on_which_a_key_was_last_used_is_noted_without_a_round_trip_more() {
+    const DAY: i64 = 24 * 3600 * 1000;
+    let world = World::new();
+    assert_eq!(last_use(&world), Value::Null);
+    let list = || world.send(&Ask::new(&list::OPERATION)).status;
+    let batches = world.runtime.batches.get();
+    assert_eq!(list(), 200);
+    assert_eq!(world.runtime.batches.get() - batches, 1);
+    let today = NOW.to_string();
+    assert_eq!(last_use(&world), today[..10]);
+    world.pass(DAY);
+    assert_eq!(last_use(&world), today[..10], "the admin token is not the key");
+    // Whatever is asked for, and however it is answered, if only the key is good.
+    assert_eq!(world.ask(&cancel::OPERATION, 999, &json!({})).status, 404);
+    assert_eq!(last_use(&world), NOW.plus(DAY).to_string()[..10]);
+    // A session stands for its key.
+    world.pass(DAY);
+    let body = json!({"key": KEY});
+    let signed_in = world.send(&Ask { token: "", ..Ask::new(&session::SIGN_IN) }.body(&body));
+    let cookie = signed_in.headers.iter().find(|(name, _)| *name == "Set-Cookie").expect("a cookie").1.clone();
+    let cookie = cookie.split(';').next().expect("a pair").to_owned();
+    assert_eq!(world.send(&Ask::new(&session::SHOW).with_cookie(&cookie)).status, 200);
+    assert_eq!(last_use(&world), NOW.plus(2 * DAY).to_string()[..10]);
+}
+
+#[test]
+fn a_key_that_is_refused_is_not_used() {
+    let world = World::new();
+    world.sql("UPDATE keys SET revoked_at = 1");
+    assert_eq!(world.send(&Ask::new(&list::OPERATION)).status, 401);
+    assert_eq!(last_use(&world), Value::Null);
 }

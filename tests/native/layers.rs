@@ -40,7 +40,7 @@ fn source_files() -> Vec<(String, String)> {
 const LAYERS: [&[&str]; 9] = [
     &["run", "key", "recent"],
     &["config", "session"],
-    &["runtime", "database"],
+    &["runtime", "database", "last_use"],
     &["lease"],
     &["http"],
     &["hub"],

@@ -225,7 +225,7 @@ fn a_session_says_who_is_signed_in_and_may_what() {
     let ends = world.now.get().plus(LASTS);
     let session = json!({"user": "ada", "name": "test", "scopes": ["cancel"], "expires_at": ends});
     let project = json!({"id": 2, "name": "Two", "slug": "two", "repo_name": null});
-    assert_eq!(data(&reply), json!({"session": session, "project": project}));
+    assert_eq!(data(&reply), json!({"session": session, "project": project, "stop_grace_seconds": 10}));
     // What it may not, it may not by the cookie either.
     let reply = world.send(&Ask::new(&list::OPERATION).with_cookie(&cookie));
     assert_eq!((reply.status, reply.outcome), (403, "missing_scope"));

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
+use estop::last_use::NotedToday;
 use estop::recent::Recent;
 use estop::runtime::{DbError, Limit, LocalFuture, News, Rows, Runtime, Statement, Value};
 use rusqlite::Connection;
@@ -30,6 +31,7 @@ pub struct SqliteRuntime {
     schema_is_checked: Cell<bool>,
     blocked: Recent,
     accepted: Recent,
+    noted: NotedToday,
     /// What was counted, and against which limit.
     pub counted: RefCell<Vec<(Limit, String)>>,
     /// How many requests pass each limit.
@@ -75,6 +77,7 @@ impl SqliteRuntime {
             schema_is_checked: Cell::new(true),
             blocked: Recent::default(),
             accepted: Recent::default(),
+            noted: NotedToday::default(),
             counted: RefCell::default(),
             limits: Cell::new([usize::MAX; 2]),
             told: RefCell::default(),
@@ -180,6 +183,10 @@ impl Runtime for SqliteRuntime {
 
     fn accepted(&self) -> &Recent {
         &self.accepted
+    }
+
+    fn noted(&self) -> &NotedToday {
+        &self.noted
     }
 
     fn database_bytes(&self) -> Option<i64> {

@@ -1,6 +1,6 @@
 //! A database of its own for each test, and the service's operations on it.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 
 use estop::config::Config;
 use estop::http::operation::Operation;
@@ -193,7 +193,8 @@ impl World {
     }
 
     pub fn answer(&self, operation: &Operation, request: &Request<'_>) -> Reply {
-        block_on(operations::answer(&Call { operation, runtime: &self.runtime, config: &self.config, request }))
+        let caller = OnceCell::new();
+        block_on(operations::answer(&Call { operation, runtime: &self.runtime, config: &self.config, request, caller }))
     }
 
     pub fn add_key(

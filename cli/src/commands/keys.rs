@@ -58,7 +58,7 @@ pub fn keys(command: &KeysCommand, service: &Service) -> Result<Exit, Failure> {
 }
 
 fn print_keys(keys: &[Key]) {
-    let mut table = table::new(&["ID", "PROJECT", "USER", "NAME", "SCOPES", "CREATED", "EXPIRES", "REVOKED"]);
+    let mut table = table::new(&["ID", "PROJECT", "USER", "NAME", "SCOPES", "CREATED", "LAST USED", "EXPIRES", "REVOKED"]);
     for key in keys {
         let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.name()).collect();
         table.add_row([
@@ -68,6 +68,7 @@ fn print_keys(keys: &[Key]) {
             table::text(&key.name),
             table::text(scopes.join(", ")),
             table::time(key.created_at),
+            table::text(key.last_used_on.as_deref().unwrap_or("never")),
             table::optional_time(key.expires_at),
             table::optional_time(key.revoked_at),
         ]);

@@ -1,10 +1,10 @@
 import type { Run } from '../api/client';
-import { may } from '../session';
+import { graceMs, may } from '../session';
 import { stateOf, who } from '../ui/state';
 import { now, ticking } from '../ui/time';
 import { say } from '../ui/toast';
 import { isOpen } from './filters';
-import { asking, askingToKill, GRACE_MS } from './stop';
+import { asking, askingToKill } from './stop';
 
 const NO_SCOPE = 'This key may not stop runs: it lacks the scope cancel.';
 
@@ -22,7 +22,7 @@ export function whyNotKill(run: Run): string | null {
   if (isOpen(run)) return 'Stop it first.';
   if (run.stop?.outcome !== 'stopping' || !run.cancel) return 'Nothing of it is running.';
   if (run.stop.kill) return `${who(run.stop.kill.by)} has ordered it already.`;
-  const left = Date.parse(run.cancel.at) + GRACE_MS - now.value;
+  const left = Date.parse(run.cancel.at) + graceMs.value - now.value;
   return left > 0 ? `Its tests may clean up for ${ticking(left + 999)} more.` : null;
 }
 

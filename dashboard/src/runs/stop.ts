@@ -6,9 +6,6 @@ export const asking = signal<readonly number[] | null>(null);
 /** The run that the dialog about killing asks about. */
 export const askingToKill = signal<number | null>(null);
 
-/** The default of STOP_GRACE_SECONDS: how long tests get to end by themselves. */
-export const GRACE_MS = 10_000;
-
 /** At most so many ids are in one request. */
 const AT_ONCE = 100;
 

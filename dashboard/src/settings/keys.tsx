@@ -18,7 +18,8 @@ function Row({ of, revoke }: { of: Key; revoke: () => void }) {
         <b>{of.user}</b> <span class="soft">{of.name}</span>
         <br />
         <span class="sub">
-          {of.scopes.join(', ')} · made <Ago at={of.created_at} />
+          {of.scopes.join(', ')} · made <Ago at={of.created_at} /> ·{' '}
+          {of.last_used_on ? `last used on ${of.last_used_on}` : 'never used'}
           {of.revoked_at ? (
             <>
               {' '}

@@ -73,6 +73,7 @@ async fn sign_out(call: &Call<'_>) -> Outcome {
 /// The statement asks for no scope, so none is ever missing.
 async fn ask(call: &Call<'_>, key: &KeyHash, ends: Option<Timestamp>) -> Result<Row, ApiError> {
     let ends = ends.map(|ends| ends.to_string());
-    let params = vec![key.as_str().into(), call.request.now.0.into(), ends.as_deref().into()];
+    let grace = call.config.stop_grace_seconds;
+    let params = vec![key.as_str().into(), call.request.now.0.into(), ends.as_deref().into(), grace.into()];
     Ok(call.batch(vec![Statement::new(SESSION, params)]).await?.only(0)?)
 }

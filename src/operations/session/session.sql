@@ -1,6 +1,7 @@
 -- Whose key it is, what it may do, and in which project.
 --
 -- ?1 key's SHA-256   ?2 now (ms)   ?3 when the session that stands for the key ends (ISO 8601), or NULL
+-- ?4 how long tests get to end by themselves (s)
 -- Plan: (hash=?), INTEGER PRIMARY KEY
 -- Row: {key, state}; state is the JSON of SessionState, null if the key is not valid
 SELECT json_object(
@@ -10,7 +11,8 @@ SELECT json_object(
                'session', json_object('user', k.user, 'name', k.name, 'expires_at', ?3,
                    'scopes', json('[' || substr(iif(k.can_read, ',"read"', '') || iif(k.can_cancel, ',"cancel"', '')
                                                 || iif(k.can_run, ',"run"', ''), 2) || ']')),
-               'project', json_object('id', p.id, 'name', p.name, 'slug', p.slug, 'repo_name', p.repo_name)) END)) AS row
+               'project', json_object('id', p.id, 'name', p.name, 'slug', p.slug, 'repo_name', p.repo_name),
+               'stop_grace_seconds', CAST(?4 AS INTEGER)) END)) AS row
   FROM (SELECT 1)
   LEFT JOIN keys k ON k.hash = ?1
   LEFT JOIN projects p ON k.valid_until > ?2 AND p.id = k.project_id;

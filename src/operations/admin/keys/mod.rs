@@ -183,6 +183,7 @@ struct KeyRow {
     created_at: Timestamp,
     expires_at: Option<Timestamp>,
     revoked_at: Option<Timestamp>,
+    last_used_on: Option<String>,
 }
 
 impl From<KeyRow> for Key {
@@ -197,6 +198,7 @@ impl From<KeyRow> for Key {
             created_at: row.created_at,
             expires_at: row.expires_at,
             revoked_at: row.revoked_at,
+            last_used_on: row.last_used_on,
         }
     }
 }
