@@ -10,7 +10,7 @@ CREATE TABLE schema_version (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1), -- there is one row
     version  INTEGER NOT NULL
 ) STRICT;
-INSERT INTO schema_version (only_row, version) VALUES (1, 11);
+INSERT INTO schema_version (only_row, version) VALUES (1, 12);
 
 -- A project: the wall between keys. No key sees a run of another project.
 CREATE TABLE projects (
@@ -36,9 +36,12 @@ CREATE TABLE projects (
 
     request_hash TEXT,                   -- as in runs
     badges       INTEGER NOT NULL DEFAULT 0 CHECK (badges = 0 OR badges = 1), -- 1: everybody may see its badges
-    changed_at   INTEGER                 -- when an admin last changed it
+    changed_at   INTEGER,                -- when an admin last changed it
+    -- 1: a pull request of `repo_name` that is closed stops the runs of its branch
+    stop_on_close INTEGER NOT NULL DEFAULT 0 CHECK (stop_on_close = 0 OR stop_on_close = 1)
 ) STRICT;
 CREATE INDEX projects_by_request ON projects (request_id);
+CREATE INDEX projects_by_repo    ON projects (repo_name COLLATE NOCASE) WHERE stop_on_close = 1;
 
 -- An environment that runs test against, e.g. staging. It belongs to one project.
 CREATE TABLE environments (
@@ -284,7 +287,7 @@ CREATE TABLE run_shards (
 
 -- A bulk cancel: which runs it chose, once, so that a repeat after a lost answer chooses no others.
 CREATE TABLE bulk_cancels (
-    request_id TEXT    PRIMARY KEY,      -- as in runs
+    request_id TEXT    PRIMARY KEY,      -- as in runs; "github:<delivery>" where a pull request was closed
     run_ids    TEXT    NOT NULL CHECK (json_valid(run_ids)), -- the runs that it chose, cancelled or not
     created_at INTEGER NOT NULL,         -- when
     created_by TEXT    NOT NULL,         -- the key's user
@@ -719,13 +722,17 @@ BEGIN
     INSERT INTO admin_events (at, what, project_id, subject, detail)
     VALUES (NEW.created_at, 'project_created', NEW.id, NEW.slug, NEW.name);
 END;
-CREATE TRIGGER projects_changed AFTER UPDATE OF name, badges, concurrency_scope, concurrency_behaviour ON projects
+CREATE TRIGGER projects_changed AFTER UPDATE OF name, repo_name, badges, stop_on_close, concurrency_scope, concurrency_behaviour ON projects
 BEGIN
     INSERT INTO admin_events (at, what, project_id, subject, detail)
     SELECT iif(NEW.changed_at IS NOT OLD.changed_at, NEW.changed_at, unixepoch() * 1000), c.what, NEW.id, NEW.slug, c.detail
       FROM (SELECT 'project_renamed' AS what, OLD.name || ' → ' || NEW.name AS detail WHERE NEW.name <> OLD.name
             UNION ALL
+            SELECT 'repository_changed', coalesce(OLD.repo_name, 'none') || ' → ' || NEW.repo_name WHERE NEW.repo_name IS NOT OLD.repo_name
+            UNION ALL
             SELECT iif(NEW.badges, 'badges_turned_on', 'badges_turned_off'), NULL WHERE NEW.badges <> OLD.badges
+            UNION ALL
+            SELECT iif(NEW.stop_on_close, 'stop_on_close_turned_on', 'stop_on_close_turned_off'), NULL WHERE NEW.stop_on_close <> OLD.stop_on_close
             UNION ALL
             SELECT 'limit_changed', NEW.concurrency_scope || ', ' || NEW.concurrency_behaviour
              WHERE NEW.concurrency_scope <> OLD.concurrency_scope OR NEW.concurrency_behaviour <> OLD.concurrency_behaviour) c;

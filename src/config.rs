@@ -36,6 +36,8 @@ pub struct Config {
     pub admin_token: Option<String>,
     /// `SESSION_SECRET`, a secret; unset or empty closes the routes with which a person signs in, and no cookie is a key.
     pub session_secret: Option<String>,
+    /// `GITHUB_WEBHOOK_SECRET`, a secret; unset or empty closes the route that GitHub's webhook calls.
+    pub github_webhook_secret: Option<String>,
     /// `ESTOP_LOCAL=1`: a laptop, where the public demo key is let in. No deployment sets it.
     pub local: bool,
 }
@@ -74,6 +76,7 @@ impl Config {
             log_heartbeats: var("LOG_HEARTBEATS").as_deref() == Some("1"),
             admin_token: var("ADMIN_TOKEN").filter(|token| !token.is_empty()),
             session_secret: var("SESSION_SECRET").filter(|secret| !secret.is_empty()),
+            github_webhook_secret: var("GITHUB_WEBHOOK_SECRET").filter(|secret| !secret.is_empty()),
             local: var("ESTOP_LOCAL").as_deref() == Some("1"),
         };
         (config, complaints)

@@ -144,6 +144,16 @@ pub fn is_admin(header: &str, admin_token: &str) -> bool {
         .is_some_and(|given| Sha256::digest(given.as_bytes()).ct_eq(&Sha256::digest(admin_token.as_bytes())).into())
 }
 
+/// Whether the header `X-Hub-Signature-256` is that of the body: its HMAC-SHA256 (RFC 2104) under the webhook's secret, in hex.
+/// Compared in constant time.
+pub fn is_signed(secret: &str, signature: &str, body: &[u8]) -> bool {
+    let mut bytes = [0; 32];
+    let given = signature.strip_prefix("sha256=").and_then(|hex| base16ct::lower::decode(hex, &mut bytes).ok());
+    let (Some(given), Ok(mut mac)) = (given, Hmac::<Sha256>::new_from_slice(secret.as_bytes())) else { return false };
+    mac.update(body);
+    mac.verify_slice(given).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,5 +240,18 @@ mod tests {
     #[test]
     fn debug_prints_no_secret() {
         assert_eq!(format!("{:?}", PlainKey::from_random([1; 32])), "PlainKey(…)");
+    }
+
+    #[test]
+    fn the_signature_is_the_one_of_githubs_documentation() {
+        // "Validating webhook deliveries", "Testing the webhook payload validation".
+        let signed = |secret, signature, body| is_signed(secret, signature, body);
+        let (secret, body) = ("It's a Secret to Everybody", b"Hello, World!");
+        let signature = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
+        assert!(signed(secret, signature, body));
+        assert!(!signed("another", signature, body) && !signed(secret, signature, b"Hello, World?"));
+        for odd in ["", "sha256=", "sha1=757107ea", &signature[7..], &signature[..70], &format!("{signature}00")] {
+            assert!(!signed(secret, odd, body), "{odd}");
+        }
     }
 }

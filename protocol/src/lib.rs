@@ -18,6 +18,7 @@ pub mod envelope;
 pub mod environments;
 pub mod events;
 pub mod finish;
+pub mod github;
 pub mod health;
 pub mod heartbeat;
 pub mod keys;

@@ -3,6 +3,9 @@
 /// The longest request body, in bytes. The Worker does not read past it.
 pub const BODY_BYTES: usize = 64 * 1024;
 
+/// The longest body of a delivery of GitHub's, in bytes. GitHub itself allows 25 MB; an event about a pull request has some 30 KB.
+pub const GITHUB_BODY_BYTES: usize = 512 * 1024;
+
 /// The largest id, and the largest integer in any request: 2^53 - 1, which JSON's common readers and D1's parameters
 /// hold exactly (RFC 8259 section 6).
 pub const MAX_ID: i64 = 9_007_199_254_740_991;

@@ -25,9 +25,15 @@ pub struct ChangeProjectRequest {
     /// For people; at most [`crate::limits::NAME_CHARS`] characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The repository under test, e.g. `acme/shop`; at most [`crate::limits::NAME_CHARS`] characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repo_name: Option<String>,
     /// Whether everybody may see its badges.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub badges: Option<bool>,
+    /// Whether a pull request of its repository that is closed or merged stops the runs of its branch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_on_close: Option<bool>,
 }
 
 /// A project.
@@ -46,6 +52,9 @@ pub struct Project {
     /// Whether everybody may see its badges.
     #[serde(default)]
     pub badges: bool,
+    /// Whether a pull request of its repository that is closed or merged stops the runs of its branch.
+    #[serde(default)]
+    pub stop_on_close: bool,
 }
 
 /// The answer to a change of a project's limit. It applies to runs that are registered from now on.

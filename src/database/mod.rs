@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use crate::runtime::{DbError, Rows, Runtime, Sql, Statement, sql};
 
 /// The files in `migrations/`, oldest first. A schema's version is the number of its last one.
-pub const MIGRATIONS: [&str; 11] = [
+pub const MIGRATIONS: [&str; 12] = [
     "0001_initial",
     "0002_schema_version",
     "0003_generated_columns",
@@ -24,6 +24,7 @@ pub const MIGRATIONS: [&str; 11] = [
     "0009_daily_runs",
     "0010_badges_and_admin_events",
     "0011_last_use_of_keys",
+    "0012_closed_branches",
 ];
 
 /// The schema version that this Worker needs. It also works with a later one, as far as the statements do.

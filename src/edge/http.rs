@@ -1,6 +1,5 @@
 //! Requests and responses of the runtime, from and to the core's own.
 
-use estop_protocol::limits::BODY_BYTES;
 use futures_util::TryStreamExt as _;
 use wasm_bindgen::prelude::*;
 use worker::{Headers, Request, Response, ResponseBuilder, Result};
@@ -40,12 +39,12 @@ pub fn header(request: &Request, name: &str) -> Option<String> {
     request.headers().get(name).ok().flatten()
 }
 
-/// Reads the body up to [`BODY_BYTES`] and no further.
+/// Reads the body up to `most` bytes and no further.
 ///
 /// # Errors
 /// [`ApiError::BodyTooLarge`] if there is more, [`ApiError::Invalid`] if it is not sent to its end, or in a transfer
 /// coding that the runtime does not decode.
-pub async fn body(request: &mut Request) -> std::result::Result<Vec<u8>, ApiError> {
+pub async fn body(request: &mut Request, most: usize) -> std::result::Result<Vec<u8>, ApiError> {
     let coding = header(request, "transfer-encoding");
     if coding.as_deref().is_some_and(|coding| !coding.trim().eq_ignore_ascii_case("chunked")) {
         return Err(ApiError::Invalid("`chunked` is the only transfer coding accepted for a body.".to_owned()));
@@ -53,16 +52,16 @@ pub async fn body(request: &mut Request) -> std::result::Result<Vec<u8>, ApiErro
     // Chunks outrank a length (RFC 9112 section 6.3), and the runtime holds nobody to that length then.
     if let (None, Some(length)) = (coding, header(request, "content-length")) {
         return match length.parse::<usize>() {
-            Ok(length) if length <= BODY_BYTES => request.bytes().await.map_err(|_| cut_short()),
-            _ => Err(ApiError::BodyTooLarge),
+            Ok(length) if length <= most => request.bytes().await.map_err(|_| cut_short()),
+            _ => Err(ApiError::BodyTooLarge(most)),
         };
     }
     // Without a body there is no stream. HTTP/2 has bodies without a length.
     let Ok(mut stream) = request.stream() else { return Ok(Vec::new()) };
     let mut body = Vec::new();
     while let Some(chunk) = stream.try_next().await.map_err(|_| cut_short())? {
-        if body.len() + chunk.len() > BODY_BYTES {
-            return Err(ApiError::BodyTooLarge);
+        if body.len() + chunk.len() > most {
+            return Err(ApiError::BodyTooLarge(most));
         }
         body.extend_from_slice(&chunk);
     }

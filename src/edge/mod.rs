@@ -17,7 +17,7 @@ use worker::{
 
 use crate::config::Config;
 use crate::http::error::ApiError;
-use crate::http::operation::{Method, Operation};
+use crate::http::operation::{Access, Method, Operation};
 use crate::http::reply::Reply;
 use crate::http::request::{self, Call};
 use crate::operations::{self, OPERATIONS};
@@ -92,7 +92,7 @@ fn router(arrival: Arrival) -> Router<'static, Arrival> {
 
 /// Answers a request for `operation`.
 async fn serve(operation: &Operation, mut incoming: Request, context: RouteContext<Arrival>) -> Result<Response> {
-    let body = http::body(&mut incoming).await;
+    let body = http::body(&mut incoming, operation.body_bytes()).await;
     let request_id = http::request_id(incoming.headers());
     let config = config(&context.env);
     let runtime = d1::EdgeRuntime::new(&context.env);
@@ -102,6 +102,10 @@ async fn serve(operation: &Operation, mut incoming: Request, context: RouteConte
     let (client, lease) = (header("cf-connecting-ip"), header(LEASE_HEADER));
     let (cookie, origin, own_origin) = (header("cookie"), header("origin"), http::origin(&incoming));
     let if_none_match = header("if-none-match");
+    let [event, delivery, signature] = match operation.access {
+        Access::GitHub(_) => ["x-github-event", "x-github-delivery", "x-hub-signature-256"].map(header),
+        _ => [const { None }; 3],
+    };
     let segment = |name| context.param(name).map_or("", String::as_str);
     let plain = request::Request {
         request_id: &request_id,
@@ -117,6 +121,11 @@ async fn serve(operation: &Operation, mut incoming: Request, context: RouteConte
         idempotency_key: idempotency_key.as_deref(),
         content_type: content_type.as_deref(),
         wants_websocket: header("upgrade").is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket")),
+        github: request::GitHub {
+            event: event.as_deref(),
+            delivery: delivery.as_deref(),
+            signature: signature.as_deref(),
+        },
         lease: lease.as_deref(),
         body: body.as_deref(),
         // When the whole request had arrived, which may have taken its time: the database judges the key as of now.

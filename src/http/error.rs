@@ -4,7 +4,6 @@ use crate::database::SCHEMA_VERSION;
 use crate::key::Scope;
 use crate::runtime::DbError;
 use estop_protocol::envelope::NO_SUCH_ROUTE;
-use estop_protocol::limits::BODY_BYTES;
 
 /// Why a request was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +18,8 @@ pub enum ApiError {
     RevokedKey,
     /// Not the admin token.
     WrongAdminToken,
+    /// GitHub has not signed it, or with another secret.
+    WrongSignature,
     /// The cookie is no session of ours, or one that is over.
     NoSession,
     /// The key lacks this scope.
@@ -27,8 +28,8 @@ pub enum ApiError {
     ForeignOrigin,
     /// The request is not valid; the sentence says what was expected.
     Invalid(String),
-    /// The body is longer than [`BODY_BYTES`].
-    BodyTooLarge,
+    /// The body is longer than so many bytes.
+    BodyTooLarge(usize),
     /// No such thing, or not one that this key may see; the text says what. It holds no id, so that the answer for
     /// another project's run is the same to the byte as for a run that never was.
     NotFound(&'static str),
@@ -82,10 +83,11 @@ impl ApiError {
             | Self::ExpiredKey
             | Self::RevokedKey
             | Self::WrongAdminToken
+            | Self::WrongSignature
             | Self::NoSession => 401,
             Self::MissingScope(_) | Self::ForeignOrigin => 403,
             Self::Invalid(_) => 400,
-            Self::BodyTooLarge => 413,
+            Self::BodyTooLarge(_) => 413,
             Self::NotFound(_) | Self::NoSuchRoute => 404,
             Self::MethodNotAllowed(_) => 405,
             Self::Conflict(_) | Self::NotTheHolder(_) | Self::UnknownLease(_) => 409,
@@ -108,6 +110,9 @@ impl ApiError {
             Self::WrongAdminToken => {
                 "This route needs the admin token: send the header `Authorization: Bearer <ADMIN_TOKEN>`.".to_owned()
             }
+            Self::WrongSignature => "The header X-Hub-Signature-256 is not this body's. Give the webhook at GitHub the secret that \
+                                     GITHUB_WEBHOOK_SECRET has here."
+                .to_owned(),
             Self::NoSession => "This session is over. Sign in again.".to_owned(),
             Self::ForeignOrigin => "Sessions are for the service's own page: its address has to be the `Origin` of the \
                                     request. Programs send a key in the header `Authorization: Bearer estop_…` instead."
@@ -119,9 +124,7 @@ impl ApiError {
             Self::UnknownLease(id) => format!(
                 "This lease does not hold test run {id}. Stop what it started; only the run's own runner may go on."
             ),
-            Self::BodyTooLarge => {
-                format!("The body is longer than {} bytes.", BODY_BYTES)
-            }
+            Self::BodyTooLarge(most) => format!("The body is longer than {most} bytes."),
             Self::NotFound(what) => format!("There is no such {what}, or not one that this key may see."),
             Self::NoSuchRoute => format!("{NO_SUCH_ROUTE} GET /openapi.json lists all routes."),
             Self::MethodNotAllowed(allow) => format!("This path takes {allow}."),
@@ -201,11 +204,12 @@ impl ApiError {
             Self::ExpiredKey => "expired_key",
             Self::RevokedKey => "revoked_key",
             Self::WrongAdminToken => "wrong_admin_token",
+            Self::WrongSignature => "wrong_signature",
             Self::NoSession => "no_session",
             Self::MissingScope(_) => "missing_scope",
             Self::ForeignOrigin => "foreign_origin",
             Self::Invalid(_) => "invalid",
-            Self::BodyTooLarge => "body_too_large",
+            Self::BodyTooLarge(_) => "body_too_large",
             Self::NotFound(_) => "not_found",
             Self::NoSuchRoute => "no_such_route",
             Self::MethodNotAllowed(_) => "method_not_allowed",
@@ -234,6 +238,7 @@ impl ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use estop_protocol::limits::BODY_BYTES;
 
     #[test]
     fn the_table() {
@@ -243,11 +248,12 @@ mod tests {
             ApiError::ExpiredKey,
             ApiError::RevokedKey,
             ApiError::WrongAdminToken,
+            ApiError::WrongSignature,
             ApiError::NoSession,
             ApiError::MissingScope(Scope::Cancel),
             ApiError::ForeignOrigin,
             ApiError::Invalid("x".into()),
-            ApiError::BodyTooLarge,
+            ApiError::BodyTooLarge(BODY_BYTES),
             ApiError::NotFound("test run"),
             ApiError::NoSuchRoute,
             ApiError::MethodNotAllowed("GET, HEAD".into()),

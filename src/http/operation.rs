@@ -1,5 +1,7 @@
 //! What a row of the table of operations is.
 
+use estop_protocol::limits::{BODY_BYTES, GITHUB_BODY_BYTES};
+
 use super::caller::Caller;
 use super::error::ApiError;
 use super::reply::Reply;
@@ -67,6 +69,8 @@ pub enum Access {
         Scope,
         for<'a> fn(&'a Call<'a>, &'a Caller<'a>) -> LocalFuture<'a, Outcome>,
     ),
+    /// GitHub, which signs what it sends with a secret of ours.
+    GitHub(for<'a> fn(&'a Call<'a>) -> LocalFuture<'a, Outcome>),
     /// Whoever has the admin token.
     Admin(for<'a> fn(&'a Call<'a>) -> LocalFuture<'a, Outcome>),
 }
@@ -92,6 +96,12 @@ impl Operation {
     /// Its name in the log: `POST /api/test-runs/:id/cancel`.
     pub fn name(&self) -> String {
         format!("{} {}", self.method.name(), self.pattern)
+    }
+
+    /// The longest body that it takes, in bytes.
+    pub fn body_bytes(&self) -> usize {
+        // What people write into a pull request comes along.
+        if matches!(self.access, Access::GitHub(_)) { GITHUB_BODY_BYTES } else { BODY_BYTES }
     }
 
     /// Whether this operation serves `path`.

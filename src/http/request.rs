@@ -46,12 +46,25 @@ pub struct Request<'a> {
     pub content_type: Option<&'a str>,
     /// Whether it asks for a WebSocket (RFC 6455 section 4.1).
     pub wants_websocket: bool,
+    /// Of a delivery of GitHub's, what its headers say.
+    pub github: GitHub<'a>,
     /// The header `Estop-Lease`: a lease's token.
     pub lease: Option<&'a str>,
     /// The body, or why it was not read, e.g. because it is longer than [`estop_protocol::limits::BODY_BYTES`].
     pub body: Result<&'a [u8], &'a ApiError>,
     /// When the whole request had arrived.
     pub now: Timestamp,
+}
+
+/// The headers of a delivery of GitHub's.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct GitHub<'a> {
+    /// `X-GitHub-Event`: of which kind it is.
+    pub event: Option<&'a str>,
+    /// `X-GitHub-Delivery`: its id, which stays when it is sent again.
+    pub delivery: Option<&'a str>,
+    /// `X-Hub-Signature-256`.
+    pub signature: Option<&'a str>,
 }
 
 /// A request with its surroundings.
@@ -250,6 +263,19 @@ impl<'a> Call<'a> {
             self.runtime.blocked().add(&network, 0, self.request.now.0);
         }
         within
+    }
+
+    /// Lets in what GitHub has signed. Where no secret is set, the route does not exist.
+    ///
+    /// # Errors
+    /// 404, 401, or why the body was not read.
+    pub fn check_github(&self) -> Result<(), ApiError> {
+        let secret = self.config.github_webhook_secret.as_deref().ok_or(ApiError::NoSuchRoute)?;
+        let body = self.request.body.map_err(Clone::clone)?;
+        match self.request.github.signature {
+            Some(signature) if key::is_signed(secret, signature, body) => Ok(()),
+            _ => self.check_address(None).and(Err(ApiError::WrongSignature)),
+        }
     }
 
     /// Checks the admin token. Where none is set, the admin operations do not exist.

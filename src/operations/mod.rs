@@ -10,6 +10,7 @@ pub mod claim;
 pub mod environments;
 pub mod events;
 pub mod finish;
+pub mod github;
 pub mod health;
 pub mod heartbeat;
 pub mod kill;
@@ -64,6 +65,7 @@ pub static OPERATIONS: &[Operation] = &[
     admin::keys::REVOKE,
     admin::events::LIST,
     badge::OPERATION,
+    github::OPERATION,
     openapi::OPERATION,
     health::OPERATION,
 ];
@@ -104,6 +106,10 @@ async fn admit(call: &Call<'_>, key_id: &Cell<Option<i64>>) -> Outcome {
             None => with_key(call, key_id, handle).await,
         },
         Access::Key(_, handle) => with_key(call, key_id, handle).await,
+        Access::GitHub(handle) => {
+            call.check_github()?;
+            handle(call).await
+        }
         Access::Session(handle) => {
             call.session_secret()?;
             with_key(call, key_id, handle).await

@@ -4,7 +4,7 @@
 use estop::http::error::ApiError;
 use estop::http::operation::{Access, Operation};
 use estop::http::reply::Reply;
-use estop::http::request::Request;
+use estop::http::request::{GitHub, Request};
 use estop::key::LOCAL_DEMO;
 use estop::operations::{OPERATIONS, cancel, find, openapi, session};
 use estop::runtime::DbError;
@@ -120,8 +120,9 @@ fn a_body_that_was_not_read_is_refused_before_the_database_is_asked() {
         idempotency_key: None,
         content_type: None,
         wants_websocket: false,
+        github: GitHub::default(),
         lease: None,
-        body: Err(&ApiError::BodyTooLarge),
+        body: Err(&ApiError::BodyTooLarge(64 * 1024)),
         now: world.now.get(),
     };
     let before = world.runtime.batches.get();

@@ -11,6 +11,7 @@ mod cancels;
 #[path = "../support/contract.rs"]
 mod contract;
 mod faults;
+mod github;
 mod groups;
 mod idempotency;
 mod keys;

@@ -46,7 +46,7 @@ fn the_document_says_who_may_call_what() {
             Access::Key(..) | Access::Session(_) => r#"[{"Bearer":[]},{"Session":[]}]"#,
             Access::Admin(_) => r#"[{"Admin":[]}]"#,
             Access::LeaseOrKey(..) => r#"[{"Lease":[]},{"Bearer":[]},{"Session":[]}]"#,
-            Access::Open(_) | Access::Lease(_) => "[{}]",
+            Access::Open(_) | Access::Lease(_) | Access::GitHub(_) => "[{}]",
         };
         assert_eq!(security, expected, "{}", operation.name());
         if let Access::Key(scope, _) | Access::LeaseOrKey(_, scope, _) = operation.access {

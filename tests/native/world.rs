@@ -5,7 +5,7 @@ use std::cell::{Cell, OnceCell};
 use estop::config::Config;
 use estop::http::operation::Operation;
 use estop::http::reply::Reply;
-use estop::http::request::{Call, Request};
+use estop::http::request::{Call, GitHub, Request};
 use estop::key::KeyHash;
 use estop::operations::{self, admin, bulk_cancel, cancel, claim, finish, heartbeat, register, session};
 use estop::run::{Event, Timeout};
@@ -55,6 +55,7 @@ pub struct Ask<'a> {
     pub client: &'a str,
     pub wants_websocket: bool,
     pub lease: Option<&'a str>,
+    pub github: GitHub<'a>,
     pub body: String,
 }
 
@@ -76,6 +77,7 @@ impl<'a> Ask<'a> {
             client: "192.0.2.1",
             wants_websocket,
             lease,
+            github: GitHub::default(),
             body,
         }
     }
@@ -181,6 +183,7 @@ impl World {
             idempotency_key: ask.idempotency_key,
             content_type: Some("application/json"),
             wants_websocket: ask.wants_websocket,
+            github: ask.github,
             lease: ask.lease,
             body: Ok(ask.body.as_bytes()),
             now: self.now.get(),

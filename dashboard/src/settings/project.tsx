@@ -93,6 +93,37 @@ function Badges({ project }: { project: Project }) {
   );
 }
 
+function Repository({ project }: { project: Project }) {
+  return (
+    <>
+      <p>
+        Repository{' '}
+        <Name
+          value={project.repo_name ?? 'none'}
+          what="repository"
+          save={(repo_name) => attempt(() => changeProject(project.id, { repo_name }), 'The repository is set.')}
+        />
+      </p>
+      {project.repo_name && (
+        <label class="check">
+          <input
+            type="checkbox"
+            checked={project.stop_on_close}
+            onChange={(event) => {
+              const stop_on_close = event.currentTarget.checked;
+              void attempt(
+                () => changeProject(project.id, { stop_on_close }),
+                stop_on_close ? 'A closed pull request stops its runs.' : 'A closed pull request stops nothing.',
+              );
+            }}
+          />
+          A pull request that is closed or merged stops the runs of its branch
+        </label>
+      )}
+    </>
+  );
+}
+
 export const ProjectSettings = ({ project }: { project: Project }) => (
   <section aria-labelledby="project">
     <h2 id="project">Project</h2>
@@ -104,9 +135,9 @@ export const ProjectSettings = ({ project }: { project: Project }) => (
       />
       <p class="sub">
         <code>{project.slug}</code> · number {project.id}
-        {project.repo_name && ` · ${project.repo_name}`}
       </p>
       <Limit project={project} />
+      <Repository project={project} />
       <Badges project={project} />
     </div>
   </section>

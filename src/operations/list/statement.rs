@@ -65,7 +65,8 @@ fn head(seen: &str) -> String {
             'project', json(CASE WHEN p.id IS NOT NULL THEN json_object(
                 'id', p.id, 'name', p.name, 'slug', p.slug, 'repo_name', p.repo_name,
                 'concurrency', json_object('scope', p.concurrency_scope, 'behaviour', p.concurrency_behaviour),
-                'badges', json(iif(p.badges, 'true', 'false'))) END),
+                'badges', json(iif(p.badges, 'true', 'false')),
+                'stop_on_close', json(iif(p.stop_on_close, 'true', 'false'))) END),
             'seen', json(CASE WHEN p.id IS NOT NULL THEN {seen} END)) AS row
            FROM (SELECT 1)
            LEFT JOIN keys k ON k.hash = ?1

@@ -1,6 +1,9 @@
 -- Changes a project, if that changes anything. Triggers write down what.
 --
--- ?1 project   ?2 name   ?3 badges (0 or 1); each NULL to leave it   ?4 now (ms)
+-- ?1 project   ?2 name   ?3 repository   ?4 badges (0 or 1)   ?5 stop on close (0 or 1); each NULL to leave it   ?6 now (ms)
 -- Plan: INTEGER PRIMARY KEY
-UPDATE projects SET name = coalesce(?2, name), badges = coalesce(?3, badges), changed_at = ?4
- WHERE id = ?1 AND (name <> coalesce(?2, name) OR badges <> coalesce(?3, badges));
+UPDATE projects
+   SET name = coalesce(?2, name), repo_name = coalesce(?3, repo_name), badges = coalesce(?4, badges),
+       stop_on_close = coalesce(?5, stop_on_close), changed_at = ?6
+ WHERE id = ?1 AND (name <> coalesce(?2, name) OR repo_name IS NOT coalesce(?3, repo_name) OR badges <> coalesce(?4, badges)
+                    OR stop_on_close <> coalesce(?5, stop_on_close));

@@ -24,7 +24,7 @@ pub const CREATE: Operation =
 pub const LIST: Operation =
     Operation { method: Method::Get, pattern: "/api/projects", access: Access::Admin(|call| Box::pin(list(call))) };
 
-/// Changes a project's name, and whether it has badges.
+/// Changes a project: its name, its repository, whether it has badges, whether a closed pull request stops runs.
 pub const CHANGE: Operation = Operation {
     method: Method::Patch,
     pattern: "/api/projects/:id",
@@ -75,9 +75,12 @@ async fn list(call: &Call<'_>) -> Outcome {
 
 async fn change(call: &Call<'_>) -> Outcome {
     let id = call.id()?;
-    let ChangeProjectRequest { name, badges } = call.body()?;
+    let ChangeProjectRequest { name, repo_name, badges, stop_on_close } = call.body()?;
     text("name", name.as_deref(), NAME_CHARS)?;
-    let params = vec![id.into(), name.as_deref().into(), badges.map(i64::from).into(), call.request.now.0.into()];
+    text("repo_name", repo_name.as_deref(), NAME_CHARS)?;
+    let flag = |wanted: Option<bool>| wanted.map(i64::from).into();
+    let (name, repo_name) = (name.as_deref().into(), repo_name.as_deref().into());
+    let params = vec![id.into(), name, repo_name, flag(badges), flag(stop_on_close), call.request.now.0.into()];
     let rows = call.batch(vec![Statement::new(CHANGE_PROJECT, params), Statement::new(SHOW, vec![id.into()])]).await?;
     let project: Project = rows.first(1)?.ok_or(ApiError::NotFound("project"))?;
     Ok(Reply::data("changed", OneProject { project }))

@@ -1,0 +1,119 @@
+//! `POST /api/github/webhook`: GitHub tells that a pull request was closed or merged, and the runs of its branch are stopped, in
+//! the projects that want it. "Validating webhook deliveries" and "Webhook events and payloads" in GitHub's documentation say
+//! what comes.
+
+use estop_protocol::github::Stopped;
+use serde::Deserialize;
+
+use crate::http::error::ApiError;
+use crate::http::operation::{Access, Method, Operation, Outcome};
+use crate::http::reply::Reply;
+use crate::http::request::Call;
+use crate::runtime::{News, Sql, Statement, sql};
+
+pub const OPERATION: Operation = Operation {
+    method: Method::Post,
+    pattern: "/api/github/webhook",
+    access: Access::GitHub(|call| Box::pin(answer(call))),
+};
+
+const CHOOSE: Sql = sql!("github/choose.sql");
+const CANCEL_CHOSEN: Sql = sql!("github/cancel_chosen.sql");
+const REPORT: Sql = sql!("github/report.sql");
+
+/// The longest id of a delivery, in characters. GitHub's are UUIDs.
+const DELIVERY_CHARS: usize = 100;
+
+/// What matters of the event `pull_request`.
+#[derive(Deserialize)]
+struct PullRequestEvent {
+    action: String,
+    number: i64,
+    pull_request: PullRequest,
+    sender: Sender,
+}
+
+#[derive(Deserialize)]
+struct PullRequest {
+    merged: bool,
+    head: Branch,
+    base: Branch,
+}
+
+#[derive(Deserialize)]
+struct Branch {
+    #[serde(rename = "ref")]
+    name: String,
+    /// None if the fork that it lay in is gone.
+    repo: Option<Repository>,
+}
+
+#[derive(Deserialize)]
+struct Repository {
+    full_name: String,
+}
+
+#[derive(Deserialize)]
+struct Sender {
+    login: String,
+}
+
+async fn answer(call: &Call<'_>) -> Outcome {
+    let github = call.request.github;
+    // Whatever else the webhook is subscribed to is none of our business.
+    if github.event != Some("pull_request") {
+        return Ok(nothing());
+    }
+    let delivery = github.delivery.filter(|id| (1..=DELIVERY_CHARS).contains(&id.len()));
+    let delivery = delivery.ok_or_else(|| refused("it lacks the header X-GitHub-Delivery"))?;
+    let event = serde_json::from_slice::<PullRequestEvent>(call.request.body.map_err(Clone::clone)?);
+    let event = event.map_err(|_| refused("its body is not the JSON of that event. Set the content type to application/json"))?;
+    let PullRequestEvent { action, number, pull_request: PullRequest { merged, head, base }, sender } = event;
+    // A fork's branch may have any name, and stops nothing here.
+    let (Some(from), Some(into)) = (head.repo, base.repo) else { return Ok(nothing()) };
+    if action != "closed" || from.full_name != into.full_name {
+        return Ok(nothing());
+    }
+    let reason = format!("pull request #{number} was {}", if merged { "merged" } else { "closed" });
+    let by = format!("github:{}", sender.login);
+    let now = call.request.now.0;
+    let rows = call
+        .batch(vec![
+            Statement::new(
+                CHOOSE,
+                vec![
+                    delivery.into(),
+                    now.into(),
+                    into.full_name.as_str().into(),
+                    head.name.as_str().into(),
+                    by.as_str().into(),
+                ],
+            ),
+            Statement::new(CANCEL_CHOSEN, vec![delivery.into(), now.into(), reason.as_str().into()]),
+            Statement::new(REPORT, vec![delivery.into()]),
+        ])
+        .await?;
+    #[derive(Deserialize)]
+    struct Cancelled {
+        id: i64,
+        news: Option<News>,
+    }
+    let mut stopped = Vec::new();
+    for Cancelled { id, news } in rows.all(2)? {
+        call.runtime.tell(news);
+        stopped.push(id);
+    }
+    Ok(told(if stopped.is_empty() { "ignored" } else { "cancelled" }, stopped))
+}
+
+fn nothing() -> Reply {
+    told("ignored", Vec::new())
+}
+
+fn told(outcome: &'static str, stopped: Vec<i64>) -> Reply {
+    Reply::data(outcome, Stopped { stopped })
+}
+
+fn refused(why: &str) -> ApiError {
+    ApiError::Invalid(format!("This is not a delivery of GitHub's event `pull_request`: {why}."))
+}
