@@ -119,9 +119,9 @@ app.get('/api/test-runs', async (c) => {
   const total = await c.env.DB.prepare('SELECT count(*) AS n FROM runs WHERE project_id = ?').bind(key.project_id).first('n');
   const { results } = await c.env.DB.prepare(`SELECT ${COLUMNS} WHERE r.project_id = ? ORDER BY r.id DESC LIMIT ? OFFSET ?`)
     .bind(key.project_id, perPage, (number - 1) * perPage).all();
-  const { id, name, slug, repo_name, concurrency_scope: scope, concurrency_behaviour: behaviour } = project;
+  const { id, name, slug, repo_name, badges, concurrency_scope: scope, concurrency_behaviour: behaviour } = project;
   const next = results.length === perPage ? results[perPage - 1].id : null;
-  return c.json(page({ id, name, slug, repo_name, concurrency: { scope, behaviour } }, results.map(shaped), number, perPage, { total, atLeast: false }, next));
+  return c.json(page({ id, name, slug, repo_name, badges: badges === 1, concurrency: { scope, behaviour } }, results.map(shaped), number, perPage, { total, atLeast: false }, next));
 });
 
 app.get('/api/test-runs/:id{[1-9][0-9]*}', async (c) => {
