@@ -10,7 +10,7 @@ CREATE TABLE schema_version (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1), -- there is one row
     version  INTEGER NOT NULL
 ) STRICT;
-INSERT INTO schema_version (only_row, version) VALUES (1, 12);
+INSERT INTO schema_version (only_row, version) VALUES (1, 13);
 
 -- A project: the wall between keys. No key sees a run of another project.
 CREATE TABLE projects (
@@ -874,15 +874,16 @@ SELECT r.*,
 
 -- What a change of a run has to tell the hub: {project, runs: [{id, version, run, stop}]}. Beside the run itself these are the runs of its concurrency
 -- group, which triggers may have changed with it, and those that it took the place of. There are few: a group has one run that
--- holds it and one that waits.
+-- holds it and one that waits. The long JSON of listed_runs stands here once: SQLite compiles a view anew wherever it is named,
+-- which took 2 ms of a cancel when it stood here four times.
 CREATE VIEW changed_runs AS
 SELECT r.*,
        json_object('project', r.project_id, 'runs', json((
            SELECT json_group_array(json_object('id', t.id, 'version', t.version, 'run', json(t.test_run), 'stop', json(t.stop_order)))
-             FROM (SELECT r.id, r.version, r.test_run, r.stop_order
+             FROM (SELECT r.id AS id
                     UNION ALL
-                   SELECT o.id, o.version, o.test_run, o.stop_order FROM listed_runs o
-                    WHERE o.project_id = r.project_id AND o.active_group = r.concurrency_group AND o.id <> r.id
+                   SELECT o.id FROM runs o WHERE o.project_id = r.project_id AND o.active_group = r.concurrency_group AND o.id <> r.id
                     UNION ALL
-                   SELECT o.id, o.version, o.test_run, o.stop_order FROM listed_runs o WHERE o.superseded_by = r.id AND o.active_group IS NULL) t))) AS news
-  FROM listed_runs r;
+                   SELECT o.id FROM runs o WHERE o.superseded_by = r.id AND o.active_group IS NULL) c
+            CROSS JOIN listed_runs t ON t.id = c.id))) AS news
+  FROM runs r;

@@ -8,11 +8,11 @@ use std::cell::RefCell;
 use estop_protocol::time::Timestamp;
 
 use crate::key::KeyHash;
-use crate::runtime::{Sql, Statement, sql};
 
-const NOTE: Sql = sql!("last_use/note.sql");
-
-const DAY: i64 = 24 * 3600 * 1000;
+/// The day of a moment (UTC), as days since 1970-01-01.
+pub fn day(at: Timestamp) -> i64 {
+    at.0 / (24 * 3600 * 1000)
+}
 
 /// How many keys are remembered at most. With more, some are noted more than once a day, which changes nothing.
 const MOST: usize = 1000;
@@ -22,17 +22,15 @@ const MOST: usize = 1000;
 pub struct NotedToday(RefCell<(i64, Vec<KeyHash>)>);
 
 impl NotedToday {
-    /// The statement that notes a key's use, unless that is done.
-    pub fn note<'a>(&self, key: &'a KeyHash, now: Timestamp) -> Option<Statement<'a>> {
-        let day = now.0 / DAY;
+    /// Whether a key's use is noted.
+    pub fn has(&self, key: &KeyHash, now: Timestamp) -> bool {
         let noted = self.0.borrow();
-        let done = noted.0 == day && noted.1.contains(key);
-        (!done).then(|| Statement::new(NOTE, vec![key.as_str().into(), now.0.into(), day.into()]))
+        noted.0 == day(now) && noted.1.contains(key)
     }
 
-    /// A key was let in, and the statement was in that batch.
+    /// A key was let in, and its use noted.
     pub fn add(&self, key: &KeyHash, now: Timestamp) {
-        let day = now.0 / DAY;
+        let day = day(now);
         let mut noted = self.0.borrow_mut();
         if noted.0 != day || noted.1.len() >= MOST {
             *noted = (day, Vec::new());
@@ -50,11 +48,11 @@ mod tests {
     #[test]
     fn a_key_is_noted_once_a_day() {
         let (noted, key, other) = (NotedToday::default(), KeyHash::of("a"), KeyHash::of("b"));
-        let evening = Timestamp(20_000 * DAY - 1);
-        assert!(noted.note(&key, evening).is_some(), "it is not known whether that request was let in");
+        let evening = Timestamp(20_000 * 24 * 3600 * 1000 - 1);
+        assert!(!noted.has(&key, evening));
         noted.add(&key, evening);
-        assert!(noted.note(&key, evening).is_none() && noted.note(&other, evening).is_some());
-        assert!(noted.note(&key, evening.plus(1)).is_some(), "another day");
+        assert!(noted.has(&key, evening) && !noted.has(&other, evening));
+        assert!(!noted.has(&key, evening.plus(1)), "another day");
     }
 
     #[test]

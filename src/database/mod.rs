@@ -5,14 +5,17 @@
 //!
 //! The first batch of an isolate also checks the schema's version, in the same round trip.
 
+use estop_protocol::time::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use crate::key::KeyHash;
+use crate::last_use::day;
 use crate::runtime::{DbError, Rows, Runtime, Sql, Statement, sql};
 
 /// The files in `migrations/`, oldest first. A schema's version is the number of its last one.
-pub const MIGRATIONS: [&str; 12] = [
+pub const MIGRATIONS: [&str; 13] = [
     "0001_initial",
     "0002_schema_version",
     "0003_generated_columns",
@@ -25,6 +28,7 @@ pub const MIGRATIONS: [&str; 12] = [
     "0010_badges_and_admin_events",
     "0011_last_use_of_keys",
     "0012_closed_branches",
+    "0013_told_at_less_cost",
 ];
 
 /// The schema version that this Worker needs. It also works with a later one, as far as the statements do.
@@ -35,6 +39,14 @@ const CHECK_VERSION: Sql = sql!("database/check_version.sql");
 
 /// Asks for the schema's version.
 pub const ASK_VERSION: Sql = sql!("database/schema_version.sql");
+
+/// Notes that a key is used.
+const NOTE_USE: Sql = sql!("database/note_use.sql");
+
+/// The statement that notes that a key is used today. It goes along with a request's own, after them.
+pub fn note_use(key: &KeyHash, now: Timestamp) -> Statement<'_> {
+    Statement::new(NOTE_USE, vec![key.as_str().into(), now.0.into(), day(now).into()])
+}
 
 /// The schema's version, as the database has it.
 #[derive(Debug, Deserialize)]

@@ -182,6 +182,8 @@ impl ApiError {
             | Self::RevokedKey
             | Self::WrongAdminToken
             | Self::NoSession => vec![("WWW-Authenticate", "Bearer".to_owned())],
+            // A 401 names what would be let in (RFC 9110 section 15.5.2).
+            Self::WrongSignature => vec![("WWW-Authenticate", "X-Hub-Signature-256".to_owned())],
             Self::MethodNotAllowed(allow) => vec![("Allow", allow.clone())],
             // RFC 9110 section 15.5.22.
             Self::UpgradeRequired => vec![("Upgrade", "websocket".to_owned()), ("Connection", "Upgrade".to_owned())],
@@ -280,6 +282,7 @@ mod tests {
             (401, "expired_key", bearer),
             (401, "revoked_key", bearer),
             (401, "wrong_admin_token", bearer),
+            (401, "wrong_signature", r#"[("WWW-Authenticate", "X-Hub-Signature-256")]"#),
             (401, "no_session", bearer),
             (403, "missing_scope", "[]"),
             (403, "foreign_origin", "[]"),

@@ -139,7 +139,9 @@ impl<'a> Call<'a> {
     /// # Errors
     /// As [`database::batch`].
     pub async fn batch(&self, mut statements: Vec<Statement<'_>>) -> Result<Answer, DbError> {
-        statements.extend(self.caller.get().and_then(|key| self.runtime.noted().note(key, self.request.now)));
+        let now = self.request.now;
+        let key = self.caller.get().filter(|key| !self.runtime.noted().has(key, now));
+        statements.extend(key.map(|key| database::note_use(key, now)));
         database::batch(self.runtime, statements, self.config.d1_deadline).await
     }
 

@@ -4,18 +4,13 @@ use estop::http::reply::Reply;
 use estop::http::request::GitHub;
 use estop::operations::{admin, cancel, github, register};
 use estop_protocol::run::State;
-use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
-use sha2::Sha256;
 
-use crate::world::{ADMIN, Ask, World, data};
-
-const SECRET: &str = "a secret that GitHub knows";
+use crate::world::{ADMIN, Ask, World, data, merged, signature};
 
 /// A project, number 1, that wants it for `acme/shop`.
 fn world() -> World {
-    let mut world = World::new();
-    world.config.github_webhook_secret = Some(SECRET.to_owned());
+    let world = World::new();
     let wanted = json!({"repo_name": "Acme/Shop", "stop_on_close": true});
     let reply = world.send(&Ask::new(&admin::projects::CHANGE).about(1).with_key(ADMIN).body(&wanted));
     assert_eq!(data(&reply)["project"]["stop_on_close"], true);
@@ -28,25 +23,8 @@ fn run_on(world: &World, branch: &str) -> i64 {
     data(&reply)["test_run"]["id"].as_i64().expect("an id")
 }
 
-fn closed(branch: &str, from: &str, into: &str) -> Value {
-    json!({
-        "action": "closed", "number": 12, "sender": {"login": "ada"}, "installation": {"id": 1},
-        "pull_request": {
-            "merged": true, "title": "Pay by card",
-            "head": {"ref": branch, "sha": "0897", "repo": {"full_name": from, "fork": from != into}},
-            "base": {"ref": "main", "repo": {"full_name": into}},
-        },
-    })
-}
-
-fn sign(body: &str) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).expect("a key");
-    mac.update(body.as_bytes());
-    format!("sha256={}", base16ct::lower::encode_string(&mac.finalize().into_bytes()))
-}
-
 fn deliver(world: &World, id: &str, event: &str, body: &Value) -> Reply {
-    let signature = sign(&body.to_string());
+    let signature = signature(&body.to_string());
     let github = GitHub { event: Some(event), delivery: Some(id), signature: Some(&signature) };
     world.send(&Ask { github, token: "", ..Ask::new(&github::OPERATION) }.body(body))
 }
@@ -64,7 +42,7 @@ fn a_merged_pull_request_stops_the_runs_of_its_branch_and_says_who_and_why() {
     let over = run_on(&world, "feat/pay");
     assert_eq!(world.ask(&cancel::OPERATION, over, &json!({})).status, 200);
     let told = world.runtime.told.borrow().len();
-    let reply = deliver(&world, "d-1", "pull_request", &closed("feat/pay", "acme/shop", "acme/shop"));
+    let reply = deliver(&world, "d-1", "pull_request", &merged("feat/pay", "acme/shop", "acme/shop"));
     assert_eq!((stopped(&reply), reply.outcome), (json!([run]), "cancelled"));
     let row = world.row(run);
     assert_eq!(
@@ -80,7 +58,7 @@ fn a_merged_pull_request_stops_the_runs_of_its_branch_and_says_who_and_why() {
 fn a_delivery_that_comes_again_stops_nothing_that_came_after_it() {
     let world = world();
     let run = run_on(&world, "feat/pay");
-    let event = closed("feat/pay", "acme/shop", "acme/shop");
+    let event = merged("feat/pay", "acme/shop", "acme/shop");
     assert_eq!(stopped(&deliver(&world, "d-1", "pull_request", &event)), json!([run]));
     // Reopened, and run once more.
     let next = run_on(&world, "feat/pay");
@@ -89,7 +67,7 @@ fn a_delivery_that_comes_again_stops_nothing_that_came_after_it() {
     assert_eq!(world.row(next).state, "queued");
     assert_eq!(stopped(&deliver(&world, "d-2", "pull_request", &event)), json!([next]));
     // One that found nothing has been heard, too.
-    let early = closed("feat/later", "acme/shop", "acme/shop");
+    let early = merged("feat/later", "acme/shop", "acme/shop");
     assert_eq!(stopped(&deliver(&world, "d-3", "pull_request", &early)), json!([]));
     let later = run_on(&world, "feat/later");
     assert_eq!(stopped(&deliver(&world, "d-3", "pull_request", &early)), json!([]));
@@ -100,14 +78,14 @@ fn a_delivery_that_comes_again_stops_nothing_that_came_after_it() {
 fn a_fork_another_repository_and_another_event_stop_nothing() {
     let world = world();
     let run = run_on(&world, "main");
-    let own = closed("main", "acme/shop", "acme/shop");
+    let own = merged("main", "acme/shop", "acme/shop");
     let mut opened = own.clone();
     opened["action"] = "opened".into();
     let mut gone = own.clone();
     gone["pull_request"]["head"]["repo"] = Value::Null;
     for (event, body) in [
-        ("pull_request", closed("main", "mallory/shop", "acme/shop")),
-        ("pull_request", closed("main", "mallory/shop", "mallory/shop")),
+        ("pull_request", merged("main", "mallory/shop", "acme/shop")),
+        ("pull_request", merged("main", "mallory/shop", "mallory/shop")),
         ("pull_request", opened),
         ("pull_request", gone),
         ("push", own),
@@ -125,7 +103,7 @@ fn a_project_that_does_not_want_it_keeps_its_runs() {
     let run = run_on(&world, "feat/pay");
     let off = json!({"stop_on_close": false});
     world.send(&Ask::new(&admin::projects::CHANGE).about(1).with_key(ADMIN).body(&off));
-    let event = closed("feat/pay", "acme/shop", "acme/shop");
+    let event = merged("feat/pay", "acme/shop", "acme/shop");
     assert_eq!(stopped(&deliver(&world, "d-1", "pull_request", &event)), json!([]));
     assert_eq!(world.row(run).state, "queued");
 }
@@ -134,10 +112,10 @@ fn a_project_that_does_not_want_it_keeps_its_runs() {
 fn nobody_but_github_is_heard() {
     let world = world();
     let run = run_on(&world, "feat/pay");
-    let body = closed("feat/pay", "acme/shop", "acme/shop");
-    let (good, other) = (sign(&body.to_string()), sign("{}"));
+    let body = merged("feat/pay", "acme/shop", "acme/shop");
+    let (good, other) = (signature(&body.to_string()), signature("{}"));
     let batches = world.runtime.batches.get();
-    for signature in [None, Some(""), Some(other.as_str()), Some(&good[7..]), Some(&good[..good.len() - 1])] {
+    for signature in [None, Some("sha256="), Some(other.as_str()), Some(&good[7..]), Some(&good[..good.len() - 1])] {
         let github = GitHub { event: Some("pull_request"), delivery: Some("d-1"), signature };
         let reply = world.send(&Ask { github, ..Ask::new(&github::OPERATION) }.body(&body));
         assert_eq!((reply.status, reply.outcome), (401, "wrong_signature"), "{signature:?}");
@@ -157,7 +135,7 @@ fn nobody_but_github_is_heard() {
 fn a_branch_with_many_runs_loses_a_hundred_of_them_at_once() {
     let world = world();
     let runs: Vec<i64> = (0..105).map(|_| run_on(&world, "feat/pay")).collect();
-    let event = closed("feat/pay", "acme/shop", "acme/shop");
+    let event = merged("feat/pay", "acme/shop", "acme/shop");
     let first = stopped(&deliver(&world, "d-1", "pull_request", &event));
     assert_eq!(first.as_array().map(Vec::len), Some(100));
     let rest = runs.iter().filter(|id| world.row(**id).state == "queued").count();

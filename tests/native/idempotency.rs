@@ -145,6 +145,7 @@ fn a_runner_speaks_with_its_lease_alone() {
             idempotency_key: None,
             content_type: None,
             wants_websocket: false,
+            github: estop::http::request::GitHub::default(),
             lease: None,
             body: Ok(body.as_bytes()),
             now: world.now.get(),

@@ -1,6 +1,7 @@
 //! What is refused so that nobody is harmed: addresses that knock too often, registrations of a full database, and times
 //! that would run backwards.
 
+use estop::http::operation::Access;
 use estop::operations::{OPERATIONS, admin, cancel, claim, finish, health, heartbeat, openapi, register};
 use estop::run::Event;
 use estop::runtime::Limit;
@@ -27,7 +28,8 @@ fn an_address_that_knocks_too_often_is_refused_for_a_minute_without_the_database
     // Nobody knows this one here: a key that was let in a moment ago would pass.
     let stranger = world.add_key(&format!("estop_{}", "B".repeat(43)), 1, (1, 1, 1), None, None);
     let (batches, counted) = (world.runtime.batches.get(), refusals(&world));
-    for operation in OPERATIONS {
+    // What GitHub has signed comes from many addresses that others use too.
+    for operation in OPERATIONS.iter().filter(|operation| !matches!(operation.access, Access::GitHub(_))) {
         let body = body_of(operation, &run);
         let reply = world.send(&Ask::new(operation).about(run.id).with_key(&stranger).from("192.0.2.7").body(&body));
         assert_eq!((reply.status, reply.outcome), (429, "too_many_refusals"), "{}", operation.name());

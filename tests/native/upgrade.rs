@@ -76,6 +76,8 @@ fn rows(db: &Connection, table: &str) -> Vec<BTreeMap<String, Value>> {
         "late_at",
         "actor",
         "badges",
+        "last_used_on",
+        "stop_on_close",
         "disabled",
         "changed_at",
     ];

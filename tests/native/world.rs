@@ -3,19 +3,21 @@
 use std::cell::{Cell, OnceCell};
 
 use estop::config::Config;
-use estop::http::operation::Operation;
+use estop::http::operation::{Access, Operation};
 use estop::http::reply::Reply;
 use estop::http::request::{Call, GitHub, Request};
 use estop::key::KeyHash;
-use estop::operations::{self, admin, bulk_cancel, cancel, claim, finish, heartbeat, register, session};
+use estop::operations::{self, admin, bulk_cancel, cancel, claim, finish, github, heartbeat, register, session};
 use estop::run::{Event, Timeout};
 use estop::runtime::{Runtime as _, Statement, Value};
 use estop::sweeper;
 use estop_protocol::run::{Finish, State};
 use estop_protocol::time::Timestamp;
+use hmac::{Hmac, KeyInit, Mac};
 use pollster::block_on;
 use rusqlite::Connection;
 use serde_json::{Value as Json, json};
+use sha2::Sha256;
 
 pub use crate::sqlite::{Fault, SqliteRuntime, empty_database};
 
@@ -26,6 +28,8 @@ pub const LEASE: i64 = 120_000;
 pub const STOP_LIMIT: i64 = 300_000;
 pub const ADMIN: &str = "admin-token";
 pub const SESSIONS: &str = "session-secret";
+/// What GitHub signs with.
+const GITHUB: &str = "a secret that GitHub knows";
 /// The service's own.
 pub const ORIGIN: &str = "https://estop.example";
 pub const KEY: &str = "estop_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -163,12 +167,20 @@ impl World {
         assert_eq!(complaints, Vec::<String>::new());
         config.admin_token = Some(ADMIN.to_owned());
         config.session_secret = Some(SESSIONS.to_owned());
+        config.github_webhook_secret = Some(GITHUB.to_owned());
         Self { runtime: SqliteRuntime::on(db), config, now: Cell::new(NOW), holds_to_contract: true }
     }
 
     /// Sends a request.
     pub fn send(&self, ask: &Ask<'_>) -> Reply {
         let authorization = format!("Bearer {}", ask.token);
+        let signature = signature(&ask.body);
+        let github = match ask.github.event {
+            None if matches!(ask.operation.access, Access::GitHub(_)) => {
+                GitHub { event: Some("pull_request"), delivery: Some("d-1"), signature: Some(&signature) }
+            }
+            _ => ask.github,
+        };
         let request = Request {
             request_id: "request-1",
             id: &ask.id,
@@ -183,7 +195,7 @@ impl World {
             idempotency_key: ask.idempotency_key,
             content_type: Some("application/json"),
             wants_websocket: ask.wants_websocket,
-            github: ask.github,
+            github,
             lease: ask.lease,
             body: Ok(ask.body.as_bytes()),
             now: self.now.get(),
@@ -369,6 +381,25 @@ pub fn data(reply: &Reply) -> Json {
 }
 
 /// A body that the operation takes; an operation without one ignores it.
+/// What GitHub signs a body with.
+pub fn signature(body: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(GITHUB.as_bytes()).expect("a key");
+    mac.update(body.as_bytes());
+    format!("sha256={}", base16ct::lower::encode_string(&mac.finalize().into_bytes()))
+}
+
+/// A pull request of a branch that lies in `from`, merged into `into`, as GitHub tells of it.
+pub fn merged(branch: &str, from: &str, into: &str) -> Json {
+    json!({
+        "action": "closed", "number": 12, "sender": {"login": "ada"}, "installation": {"id": 1},
+        "pull_request": {
+            "merged": true, "title": "Pay by card",
+            "head": {"ref": branch, "sha": "0897", "repo": {"full_name": from, "fork": from != into}},
+            "base": {"ref": "main", "repo": {"full_name": into}},
+        },
+    })
+}
+
 pub fn body_of(operation: &Operation, run: &Run) -> Json {
     let is = |other: &Operation| operation.name() == other.name();
     match () {
@@ -380,6 +411,7 @@ pub fn body_of(operation: &Operation, run: &Run) -> Json {
         () if is(&admin::projects::LIMIT) => json!({"scope": "project", "behaviour": "queue_new"}),
         () if is(&admin::projects::CREATE) || is(&admin::environments::CREATE) => json!({"name": "N", "slug": "n"}),
         () if is(&admin::keys::CREATE) => json!({"project_id": 1, "user": "u", "name": "n", "scopes": ["read"]}),
+        () if is(&github::OPERATION) => merged("main", "acme/shop", "acme/shop"),
         () => json!({}),
     }
 }

@@ -58,7 +58,8 @@ pub fn keys(command: &KeysCommand, service: &Service) -> Result<Exit, Failure> {
 }
 
 fn print_keys(keys: &[Key]) {
-    let mut table = table::new(&["ID", "PROJECT", "USER", "NAME", "SCOPES", "CREATED", "LAST USED", "EXPIRES", "REVOKED"]);
+    let mut table =
+        table::new(&["ID", "PROJECT", "USER", "NAME", "SCOPES", "CREATED", "LAST USED", "EXPIRES", "REVOKED"]);
     for key in keys {
         let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.name()).collect();
         table.add_row([

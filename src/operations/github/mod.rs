@@ -67,7 +67,8 @@ async fn answer(call: &Call<'_>) -> Outcome {
     let delivery = github.delivery.filter(|id| (1..=DELIVERY_CHARS).contains(&id.len()));
     let delivery = delivery.ok_or_else(|| refused("it lacks the header X-GitHub-Delivery"))?;
     let event = serde_json::from_slice::<PullRequestEvent>(call.request.body.map_err(Clone::clone)?);
-    let event = event.map_err(|_| refused("its body is not the JSON of that event. Set the content type to application/json"))?;
+    let event = event
+        .map_err(|_| refused("its body is not the JSON of that event. Set the content type to application/json"))?;
     let PullRequestEvent { action, number, pull_request: PullRequest { merged, head, base }, sender } = event;
     // A fork's branch may have any name, and stops nothing here.
     let (Some(from), Some(into)) = (head.repo, base.repo) else { return Ok(nothing()) };
