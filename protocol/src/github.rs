@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The answer.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Stopped {
+pub struct StoppedRuns {
     /// The ids of the runs that the delivery stopped; none if it is not about a project that wants it.
     pub stopped: Vec<i64>,
 }

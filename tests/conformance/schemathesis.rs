@@ -106,6 +106,8 @@ fn the_worker_keeps_its_own_document() {
         let status = match operation.access {
             _ if operation.pattern.ends_with("/watch") => 426,
             // Nobody signs in or out but from the service's own page.
+            // Nobody but GitHub can sign.
+            Access::GitHub(_) => 401,
             Access::Open(_) if operation.pattern == "/api/session" => 403,
             _ => 200,
         };

@@ -136,6 +136,11 @@ fn measured() -> BTreeMap<&'static str, Rows> {
     let environment = format!("/api/environments/{}", project.production);
     cost("change environment", admin("PATCH", &environment, json!({"disabled": true})), 200);
     cost("list of two admin events", admin_list("/api/admin-events?per_page=2"), 200);
+    let wanted = json!({"repo_name": format!("acme/{}", project.slug), "stop_on_close": true});
+    admin("PATCH", &format!("/api/projects/{}", project.id), wanted).ok();
+    let body = json!({"environment": "staging", "build": {"branch": "feat/pay"}});
+    project.call("PUT", "/api/test-runs", Some(&body)).ok();
+    cost("merged pull request that stops a run", project.merged("feat/pay", &format!("acme/{}", project.slug)), 200);
     let badge = format!("/api/badges/projects/{}/environments/staging", project.slug);
     cost("badge", project.server.send("GET", &badge, &[], b""), 200);
     cost("revoke key", project.server.admin("DELETE", &revoke, None), 200);

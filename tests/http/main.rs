@@ -10,6 +10,7 @@ mod cancel;
 mod client;
 #[path = "../support/contract.rs"]
 mod contract;
+mod github;
 mod groups;
 mod lifecycle;
 mod limits;

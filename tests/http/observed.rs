@@ -112,6 +112,7 @@ fn every_authenticated_request_takes_one_round_trip_whatever_its_answer() {
         (project.get("/api/analytics/test-runs"), 200),
         (project.get("/api/session"), 200),
         (project.server.admin("DELETE", "/api/keys/9007199254740991", None), 404),
+        (project.merged("main", "acme/nowhere"), 200),
         (project.server.admin("PATCH", &format!("/api/projects/{}", project.id), Some(&json!({"name": "x"}))), 200),
         (project.server.admin("PATCH", &format!("/api/environments/{}", project.production), Some(&json!({}))), 200),
         (project.server.admin("GET", "/api/admin-events?per_page=1", None), 200),

@@ -2,7 +2,7 @@
 //! the projects that want it. "Validating webhook deliveries" and "Webhook events and payloads" in GitHub's documentation say
 //! what comes.
 
-use estop_protocol::github::Stopped;
+use estop_protocol::github::StoppedRuns;
 use serde::Deserialize;
 
 use crate::http::error::ApiError;
@@ -112,7 +112,7 @@ fn nothing() -> Reply {
 }
 
 fn told(outcome: &'static str, stopped: Vec<i64>) -> Reply {
-    Reply::data(outcome, Stopped { stopped })
+    Reply::data(outcome, StoppedRuns { stopped })
 }
 
 fn refused(why: &str) -> ApiError {
