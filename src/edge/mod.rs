@@ -82,6 +82,7 @@ fn router(arrival: Arrival) -> Router<'static, Arrival> {
         let handler = move |request, context| serve(operation, request, context);
         match operation.method {
             Method::Get => router.get_async(operation.pattern, handler).head_async(operation.pattern, handler),
+            Method::GetOnly => router.get_async(operation.pattern, handler),
             Method::Post => router.post_async(operation.pattern, handler),
             Method::Put => router.put_async(operation.pattern, handler),
             Method::Patch => router.patch_async(operation.pattern, handler),
@@ -101,7 +102,7 @@ async fn serve(operation: &Operation, mut incoming: Request, context: RouteConte
         (header("authorization"), header("idempotency-key"), header("content-type"));
     let (client, lease) = (header("cf-connecting-ip"), header(LEASE_HEADER));
     let (cookie, origin, own_origin) = (header("cookie"), header("origin"), http::origin(&incoming));
-    let if_none_match = header("if-none-match");
+    let (assertion, if_none_match) = (header("cf-access-jwt-assertion"), header("if-none-match"));
     let segment = |name| context.param(name).map_or("", String::as_str);
     let plain = request::Request {
         request_id: &request_id,
@@ -113,6 +114,7 @@ async fn serve(operation: &Operation, mut incoming: Request, context: RouteConte
         cookie: cookie.as_deref(),
         origin: origin.as_deref(),
         own_origin: &own_origin,
+        assertion: assertion.as_deref(),
         if_none_match: if_none_match.as_deref(),
         idempotency_key: idempotency_key.as_deref(),
         content_type: content_type.as_deref(),

@@ -107,6 +107,8 @@ fn the_worker_keeps_its_own_document() {
             _ if operation.pattern.ends_with("/watch") => 426,
             // Nobody signs in or out but from the service's own page.
             Access::Open(_) if operation.pattern == "/api/session" => 403,
+            // It trusts no team of Cloudflare Access.
+            Access::Open(_) if operation.pattern == "/session/access" => 404,
             _ => 200,
         };
         reached.push((operation.name(), status, 3));

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
+use estop::access::{Keyring, PublicKey};
 use estop::recent::Recent;
 use estop::runtime::{DbError, Limit, LocalFuture, News, Rows, Runtime, Statement, Value};
 use rusqlite::Connection;
@@ -10,6 +11,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit as SqliteLimit;
 use rusqlite::types::{ToSql, ToSqlOutput};
 use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
 
 /// What the database does to one batch instead of answering it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +32,10 @@ pub struct SqliteRuntime {
     schema_is_checked: Cell<bool>,
     blocked: Recent,
     accepted: Recent,
+    team_keys: Keyring,
+    /// What Cloudflare Access says of its keys, if it answers, and how often it was asked.
+    pub certs: RefCell<Option<String>>,
+    pub certs_asked: Cell<u32>,
     /// What was counted, and against which limit.
     pub counted: RefCell<Vec<(Limit, String)>>,
     /// How many requests pass each limit.
@@ -62,6 +68,11 @@ pub fn empty_database() -> Connection {
     db
 }
 
+/// What stands for a signature here. tests/rig/access.rs has real ones.
+pub fn signature_of(n: &str, signed: &str) -> [u8; 32] {
+    Sha256::digest(format!("{n} {signed}")).into()
+}
+
 impl SqliteRuntime {
     pub fn on(db: Connection) -> Self {
         Self {
@@ -75,6 +86,9 @@ impl SqliteRuntime {
             schema_is_checked: Cell::new(true),
             blocked: Recent::default(),
             accepted: Recent::default(),
+            team_keys: Keyring::default(),
+            certs: RefCell::default(),
+            certs_asked: Cell::new(0),
             counted: RefCell::default(),
             limits: Cell::new([usize::MAX; 2]),
             told: RefCell::default(),
@@ -180,6 +194,20 @@ impl Runtime for SqliteRuntime {
 
     fn accepted(&self) -> &Recent {
         &self.accepted
+    }
+
+    fn get<'a>(&'a self, url: &'a str) -> LocalFuture<'a, Option<String>> {
+        assert_eq!(url, "https://team.example/cdn-cgi/access/certs");
+        self.certs_asked.set(self.certs_asked.get() + 1);
+        Box::pin(async { self.certs.borrow().clone() })
+    }
+
+    fn has_signed<'a>(&'a self, key: &'a PublicKey, signed: &'a str, signature: &'a [u8]) -> LocalFuture<'a, bool> {
+        Box::pin(async { signature == signature_of(&key.n, signed) })
+    }
+
+    fn team_keys(&self) -> &Keyring {
+        &self.team_keys
     }
 
     fn database_bytes(&self) -> Option<i64> {

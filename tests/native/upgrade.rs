@@ -78,6 +78,8 @@ fn rows(db: &Connection, table: &str) -> Vec<BTreeMap<String, Value>> {
         "badges",
         "disabled",
         "changed_at",
+        "access",
+        "granted_by",
     ];
     let is_new = |name: &str| added.contains(&name) || (table == "keys" && name == "request_id");
     let row = |row: &rusqlite::Row<'_>| {

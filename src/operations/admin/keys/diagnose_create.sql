@@ -7,6 +7,7 @@ SELECT json_object(
            'mine', iif(coalesce(k.request_hash, ?3) = ?3, 'yes', 'reused'), 'hash', k.hash, 'salt', k.salt,
            'key', json_object('id', k.id, 'project_id', k.project_id, 'user', k.user, 'name', k.name,
                    'can_read', k.can_read, 'can_cancel', k.can_cancel, 'can_run', k.can_run,
-                   'created_at', k.created_at, 'expires_at', k.expires_at, 'revoked_at', k.revoked_at)) AS row
+                   'created_at', k.created_at, 'expires_at', k.expires_at, 'revoked_at', k.revoked_at,
+                   'access', k.access, 'granted_by', k.granted_by)) AS row
   FROM keys k
  WHERE k.hash = ?1 OR k.request_id = ?2;
