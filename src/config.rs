@@ -106,7 +106,9 @@ fn team(domain: Option<String>, audience: Option<String>, config: &Config) -> Re
         (None, None) => return Ok(None),
         (Some(domain), Some(audience)) => (domain, audience),
         _ => {
-            return Err("ACCESS_TEAM_DOMAIN and ACCESS_AUD need each other; nobody can sign in with Cloudflare Access.");
+            return Err(
+                "ACCESS_TEAM_DOMAIN and ACCESS_AUD need each other; nobody can sign in with Cloudflare Access.",
+            );
         }
     };
     if config.session_secret.is_none() {

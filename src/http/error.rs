@@ -121,8 +121,8 @@ impl ApiError {
                                       log; meanwhile, sign in with a key."
                 .to_owned(),
             Self::NotAdmitted(address) => format!(
-                "You are signed in as {address}, whom no project here lets in, or not any more. Ask whoever administers estop to: \
-                 `estop people add {address}`, or Settings on the page."
+                "You are signed in as {address}, who is not let in here, or not any more. Ask whoever administers estop to let \
+                 you in: `estop people add {address}`, or Settings on the page, under Keys."
             ),
             Self::NoTeamKeys => "The keys of Cloudflare Access could not be fetched, so nobody can be signed in by it now. Open \
                                  this address again after `Retry-After` seconds, or sign in with a key."

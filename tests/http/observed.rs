@@ -34,7 +34,10 @@ fn health_asks_the_database() {
     let server = Server::plain();
     let answer = server.send("GET", "/healthz", &[], b"");
     let schema = json!({"worker": SCHEMA_VERSION, "database": SCHEMA_VERSION});
-    assert_eq!((answer.status, answer.json()), (200, json!({"data": {"status": "ok", "schema": schema, "access": true}})));
+    assert_eq!(
+        (answer.status, answer.json()),
+        (200, json!({"data": {"status": "ok", "schema": schema, "access": true}}))
+    );
     assert_eq!(line(&answer)["d1"]["round_trips"], 1);
 }
 

@@ -203,7 +203,7 @@ impl Runtime for SqliteRuntime {
     }
 
     fn has_signed<'a>(&'a self, key: &'a PublicKey, signed: &'a str, signature: &'a [u8]) -> LocalFuture<'a, bool> {
-        Box::pin(async { signature == signature_of(&key.n, signed) })
+        Box::pin(async move { signature == signature_of(&key.n, signed) })
     }
 
     fn team_keys(&self) -> &Keyring {

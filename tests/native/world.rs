@@ -77,7 +77,7 @@ impl<'a> Ask<'a> {
             token: KEY,
             cookie: None,
             origin: Some(ORIGIN),
-            assertion: operation.pattern.eq(access::OPERATION.pattern).then_some(ASSERTION.as_str()),
+            assertion: (operation.pattern == access::OPERATION.pattern).then_some(ASSERTION.as_str()),
             if_none_match: None,
             idempotency_key,
             client: "192.0.2.1",

@@ -62,7 +62,7 @@ test('a person is let in by the company account, comes by the link, and is shut 
   await other.reload();
   await expect(other.getByLabel('Key', { exact: true })).toBeVisible();
   await other.goto(link);
-  await expect(other.getByText('whom no project here lets in')).toBeVisible();
+  await expect(other.getByText('who is not let in here')).toBeVisible();
 });
 
 test('environments are added, renamed and disabled', async ({ page, project }) => {

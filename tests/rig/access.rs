@@ -23,11 +23,8 @@ struct Team {
 impl Team {
     fn start() -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rig/access.mjs");
-        let mut child = Command::new(process::tool("node"))
-            .arg(script)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("Node.js");
+        let mut child =
+            Command::new(process::tool("node")).arg(script).stdout(Stdio::piped()).spawn().expect("Node.js");
         let mut address = String::new();
         BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut address).expect("its address");
         Self { access: Access(Server::at(address.trim().to_owned())), child }
@@ -120,13 +117,15 @@ fn the_record_of_a_stop_has_the_address_of_whoever_access_vouched_for() {
         assert_eq!(rig.backend.count().0, 1, "one round trip");
         let cookie = cookie(&answer);
         let (id, _) = project.started();
-        let cancelled =
-            by(&cookie, &rig.server, "POST", &format!("/api/test-runs/{id}/cancel"), Some(&rig.server.url));
+        let cancelled = by(&cookie, &rig.server, "POST", &format!("/api/test-runs/{id}/cancel"), Some(&rig.server.url));
         assert_eq!(cancelled.status, 200, "{cancelled:?}");
         assert_eq!(project.show(id)["cancel"]["by"], json!(email.to_ascii_lowercase()));
         let session = by(&cookie, &rig.server, "GET", "/api/session", None).ok()["data"].take();
         assert_eq!(session["session"]["user"], json!(email.to_ascii_lowercase()));
-        assert_eq!((&line(&rig, &answer)["outcome"], &line(&rig, &answer)["status"]), (&json!("signed_in"), &json!(303)));
+        assert_eq!(
+            (&line(&rig, &answer)["outcome"], &line(&rig, &answer)["status"]),
+            (&json!("signed_in"), &json!(303))
+        );
         rig.backend.count();
     }
     assert_eq!(team.asked(), 1, "the keys are fetched once");
@@ -189,7 +188,10 @@ fn a_token_that_is_wrong_in_any_way_signs_nobody_in() {
         assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
         assert!(answer.message().contains("Open this address in a browser again"), "{what}: {answer:?}");
         let line = line(&rig, &answer);
-        assert!(line["detail"].as_str().is_some_and(|why| why.starts_with("the token of Cloudflare Access: ")), "{line}");
+        assert!(
+            line["detail"].as_str().is_some_and(|why| why.starts_with("the token of Cloudflare Access: ")),
+            "{line}"
+        );
     }
     rig.server.send("GET", "/session/access", &[], b"").is_error(401);
     // The cookie that Access sets beside the header can be sent by any page; the header is what counts.
@@ -308,7 +310,8 @@ fn without_a_team_there_is_no_such_route() {
     let trusting = rig_of(&team);
     assert_eq!(trusting.server.send("GET", "/healthz", &[], b"").ok()["data"]["access"], true);
     // One setting of two is a complaint, and no route.
-    let half = Rig::of(|estop| estop.replace(r#"(name = "ACCESS_AUD", text = "")"#, r#"(name = "ACCESS_AUD", text = "x")"#));
+    let half =
+        Rig::of(|estop| estop.replace(r#"(name = "ACCESS_AUD", text = "")"#, r#"(name = "ACCESS_AUD", text = "x")"#));
     arrive(&half.server, &team.token(&json!({})), "").is_error(404);
     let complaint = "ACCESS_TEAM_DOMAIN and ACCESS_AUD need each other";
     assert!(half.log().contains(complaint), "{}", half.log());

@@ -330,7 +330,10 @@ impl Attempt<'_> {
                 let stored: i64 = backend.value(&format!(
                     "SELECT id FROM keys WHERE access = '{mark}@example.com' AND can_cancel = 1 AND revoked_at IS NULL"
                 ));
-                assert_eq!((&data["key"]["id"], &data["key"]["user"]), (&json!(stored), &json!(format!("{mark}@example.com"))));
+                assert_eq!(
+                    (&data["key"]["id"], &data["key"]["user"]),
+                    (&json!(stored), &json!(format!("{mark}@example.com")))
+                );
             }
             Write::RevokeKey => {
                 assert_eq!(data["key"]["id"], id);
