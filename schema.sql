@@ -10,7 +10,7 @@ CREATE TABLE schema_version (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1), -- there is one row
     version  INTEGER NOT NULL
 ) STRICT;
-INSERT INTO schema_version (only_row, version) VALUES (1, 13);
+INSERT INTO schema_version (only_row, version) VALUES (1, 14);
 
 -- A project: the wall between keys. No key sees a run of another project.
 CREATE TABLE projects (
@@ -81,10 +81,17 @@ CREATE TABLE keys (
     request_hash TEXT,                   -- as in runs
     salt         TEXT,                   -- the key's text is made of this, the request's id and the admin token
 
-    last_used_on INTEGER                 -- the last day on which it was let in (UTC, days since 1970-01-01); NULL: it never was
+    last_used_on INTEGER,                -- the last day on which it was let in (UTC, days since 1970-01-01); NULL: it never was
+
+    -- A person who signs in with the company's account, "ada@example.com", or all of a domain's, "@example.com": the key has no
+    -- text then, and is used by whom Cloudflare Access vouches for. A domain's lets its people in, each by a row of their own.
+    access       TEXT,                   -- whom it lets in; NULL: it is a key with a text
+    granted_by   INTEGER                 -- the domain's row that this person came in by; NULL: an admin let them in
 ) STRICT;
 CREATE INDEX keys_by_project ON keys (project_id);
 CREATE UNIQUE INDEX keys_by_request ON keys (request_id) WHERE request_id IS NOT NULL;
+CREATE INDEX keys_by_access ON keys (access, project_id) WHERE access IS NOT NULL;
+CREATE INDEX keys_by_grant  ON keys (granted_by)         WHERE granted_by IS NOT NULL;
 
 -- A test run. A request id is stored as "<key id>:<id>" (of a finish, which needs no key, as "lease:<id>"): the id is the
 -- caller's Idempotency-Key or, without one, the Worker's own, so that a repeated write is recognised as ours and two keys
@@ -623,16 +630,18 @@ BEGIN
     SELECT RAISE(ABORT, 'an environment is never deleted');
 END;
 
--- A key opens one project, to one user, for good, and is revoked for good.
+-- A key opens one project, to one user, for good, and is revoked for good. Of those that let the same person into the same project,
+-- one is not revoked at most.
 CREATE TRIGGER keys_are_made_once BEFORE INSERT ON keys
 WHEN EXISTS (SELECT 1 FROM keys WHERE hash = NEW.hash) OR EXISTS (SELECT 1 FROM keys WHERE id = NEW.id)
   OR EXISTS (SELECT 1 FROM keys WHERE request_id = NEW.request_id)
+  OR EXISTS (SELECT 1 FROM keys WHERE access = NEW.access AND project_id = NEW.project_id AND revoked_at IS NULL)
 BEGIN
     SELECT RAISE(ABORT, 'a key is made once');
 END;
 CREATE TRIGGER keys_stand AFTER UPDATE OF
     id, project_id, user, hash, can_read, can_cancel, can_run, created_at, expires_at, request_id, request_hash,
-    salt ON keys
+    salt, access, granted_by ON keys
 BEGIN
     SELECT RAISE(ABORT, 'a key never changes');
 END;
@@ -640,6 +649,25 @@ CREATE TRIGGER keys_are_revoked_for_good AFTER UPDATE OF revoked_at ON keys
 WHEN OLD.revoked_at IS NOT NULL
 BEGIN
     SELECT RAISE(ABORT, 'a revoked key stays revoked');
+END;
+-- A person who comes in by the company's account acts by their own address, and the row of their domain lets in its people and
+-- nobody else. Revoking that row revokes theirs, too.
+CREATE TRIGGER keys_of_people AFTER INSERT ON keys
+WHEN NEW.access IS NOT NULL OR NEW.granted_by IS NOT NULL
+BEGIN
+    SELECT RAISE(ABORT, 'a person acts by their own address') WHERE NEW.user IS NOT NEW.access;
+    SELECT RAISE(ABORT, 'a person is let in by the row of their domain')
+     WHERE NEW.granted_by IS NOT NULL
+       AND NOT EXISTS (SELECT 1 FROM keys d
+                        WHERE d.id = NEW.granted_by AND d.project_id = NEW.project_id
+                          AND d.access = substr(NEW.access, instr(NEW.access, '@')) AND d.access <> NEW.access
+                          AND d.valid_until > NEW.created_at AND d.expires_at IS NEW.expires_at
+                          AND d.can_read = NEW.can_read AND d.can_cancel = NEW.can_cancel AND d.can_run = NEW.can_run);
+END;
+CREATE TRIGGER keys_revoke_whom_they_let_in AFTER UPDATE OF revoked_at ON keys
+WHEN NEW.revoked_at IS NOT NULL AND OLD.revoked_at IS NULL AND substr(NEW.access, 1, 1) = '@'
+BEGIN
+    UPDATE keys SET revoked_at = NEW.revoked_at WHERE granted_by = NEW.id AND revoked_at IS NULL;
 END;
 CREATE TRIGGER keys_are_kept BEFORE DELETE ON keys
 BEGIN
@@ -716,7 +744,8 @@ BEGIN
               WHERE s.run_id = NEW.id AND s.late_result IS NOT NULL LIMIT 1));
 END;
 
--- What an admin does. A change that comes with no new changed_at, by hand in a console, has the database's own time.
+-- What an admin does; that a domain's row lets somebody in, or is revoked with all whom it let in, is no more than that row says. A
+-- change that comes with no new changed_at, by hand in a console, has the database's own time.
 CREATE TRIGGER projects_created AFTER INSERT ON projects
 BEGIN
     INSERT INTO admin_events (at, what, project_id, subject, detail)
@@ -751,14 +780,16 @@ BEGIN
             SELECT iif(NEW.disabled, 'environment_disabled', 'environment_enabled'), NULL WHERE NEW.disabled <> OLD.disabled) c;
 END;
 CREATE TRIGGER keys_created AFTER INSERT ON keys
+WHEN NEW.granted_by IS NULL
 BEGIN
     INSERT INTO admin_events (at, what, project_id, subject, detail)
-    VALUES (NEW.created_at, 'key_created', NEW.project_id, NEW.user,
+    VALUES (NEW.created_at, iif(NEW.access IS NULL, 'key_created', 'person_admitted'), NEW.project_id, NEW.user,
             'key ' || NEW.id || ', ' || NEW.name || ': ' || substr(iif(NEW.can_read, ', read', '') || iif(NEW.can_cancel, ', cancel', '')
                                                                    || iif(NEW.can_run, ', run', ''), 3));
 END;
 CREATE TRIGGER keys_revoked AFTER UPDATE OF revoked_at ON keys
 WHEN OLD.revoked_at IS NULL AND NEW.revoked_at IS NOT NULL
+ AND (SELECT revoked_at FROM keys WHERE id = NEW.granted_by) IS NULL
 BEGIN
     INSERT INTO admin_events (at, what, project_id, subject, detail)
     VALUES (NEW.revoked_at, 'key_revoked', NEW.project_id, NEW.user, 'key ' || NEW.id || ', ' || NEW.name);

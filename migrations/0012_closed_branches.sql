@@ -1,4 +1,6 @@
 -- A pull request that is closed may stop the runs of its branch.
+--
+-- Statements of earlier releases: all stay right. Writes nothing.
 ALTER TABLE projects ADD COLUMN stop_on_close INTEGER NOT NULL DEFAULT 0 CHECK (stop_on_close = 0 OR stop_on_close = 1);
 CREATE INDEX projects_by_repo ON projects (repo_name COLLATE NOCASE) WHERE stop_on_close = 1;
 

@@ -1,4 +1,6 @@
 -- What a change has to tell is compiled once, not four times: that took 2 ms of a cancel.
+--
+-- Statements of earlier releases: all stay right. Writes nothing.
 DROP VIEW changed_runs;
 CREATE VIEW changed_runs AS
 SELECT r.*,

@@ -1,5 +1,6 @@
 //! What an operator can set. Every number has a default that suits most, and bounds.
 
+use crate::access::Team;
 use crate::run::Timeout;
 
 /// The settings of one Worker.
@@ -38,6 +39,9 @@ pub struct Config {
     pub session_secret: Option<String>,
     /// `GITHUB_WEBHOOK_SECRET`, a secret; unset or empty closes the route that GitHub's webhook calls.
     pub github_webhook_secret: Option<String>,
+    /// `ACCESS_TEAM_DOMAIN` and `ACCESS_AUD`: whom people sign in with. Without both, and without `SESSION_SECRET`, there is no
+    /// `/session/access`.
+    pub access: Option<Team>,
     /// `ESTOP_LOCAL=1`: a laptop, where the public demo key is let in. No deployment sets it.
     pub local: bool,
 }
@@ -59,7 +63,7 @@ impl Config {
             },
         };
         const WEEK: i64 = 7 * 24 * 3600;
-        let config = Self {
+        let mut config = Self {
             lease: 1000 * number("LEASE_SECONDS", 120, 1, 24 * 3600),
             heartbeat_seconds: number("HEARTBEAT_SECONDS", 2, 1, 300),
             heartbeat_seconds_watched: number("HEARTBEAT_SECONDS_WATCHED", 30, 1, 300),
@@ -77,8 +81,14 @@ impl Config {
             admin_token: var("ADMIN_TOKEN").filter(|token| !token.is_empty()),
             session_secret: var("SESSION_SECRET").filter(|secret| !secret.is_empty()),
             github_webhook_secret: var("GITHUB_WEBHOOK_SECRET").filter(|secret| !secret.is_empty()),
+            access: None,
             local: var("ESTOP_LOCAL").as_deref() == Some("1"),
         };
+        let text = |name| var(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+        match team(text("ACCESS_TEAM_DOMAIN"), text("ACCESS_AUD"), &config) {
+            Ok(team) => config.access = team,
+            Err(complaint) => complaints.push(complaint.to_owned()),
+        }
         (config, complaints)
     }
 
@@ -93,9 +103,76 @@ impl Config {
     }
 }
 
+/// The team whose people can sign in, or a sentence that says why nobody can though there is a setting for it.
+fn team(domain: Option<String>, audience: Option<String>, config: &Config) -> Result<Option<Team>, &'static str> {
+    let (domain, audience) = match (domain, audience) {
+        (None, None) => return Ok(None),
+        (Some(domain), Some(audience)) => (domain, audience),
+        _ => {
+            return Err(
+                "ACCESS_TEAM_DOMAIN and ACCESS_AUD need each other; nobody can sign in with Cloudflare Access.",
+            );
+        }
+    };
+    if config.session_secret.is_none() {
+        return Err("ACCESS_TEAM_DOMAIN needs SESSION_SECRET; nobody can sign in with Cloudflare Access.");
+    }
+    // A stand-in on the same machine, for tests.
+    if config.local && domain.starts_with("http://") {
+        return Ok(Some(Team { issuer: domain, audience }));
+    }
+    let host = domain.strip_prefix("https://").unwrap_or(&domain).trim_end_matches('/');
+    if !host.contains('.')
+        || !host.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'.' || c == b'-')
+    {
+        return Err(
+            "ACCESS_TEAM_DOMAIN must be like team.cloudflareaccess.com; nobody can sign in with Cloudflare Access.",
+        );
+    }
+    Ok(Some(Team { issuer: format!("https://{host}"), audience }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The team's issuer and what is complained of, with these settings.
+    fn access(domain: &str, aud: &str, secret: &str, local: &str) -> (Option<String>, Vec<String>) {
+        let (config, complaints) = Config::read(|name| match name {
+            "ACCESS_TEAM_DOMAIN" => Some(domain.into()),
+            "ACCESS_AUD" => Some(aud.into()),
+            "SESSION_SECRET" => Some(secret.into()),
+            "ESTOP_LOCAL" => Some(local.into()),
+            _ => None,
+        });
+        assert!(config.access.as_ref().is_none_or(|team| team.audience == "tag"));
+        (config.access.map(|team| team.issuer), complaints)
+    }
+
+    #[test]
+    fn a_team_has_a_domain_and_an_application() {
+        let team = || Some("https://team.cloudflareaccess.com".to_owned());
+        for domain in ["team.cloudflareaccess.com", " https://team.cloudflareaccess.com/ "] {
+            assert_eq!(access(domain, "tag", "s", "0"), (team(), vec![]));
+        }
+        assert_eq!(access("", "", "", "0"), (None, vec![]));
+        assert_eq!(access("http://127.0.0.1:1", "tag", "s", "1"), (Some("http://127.0.0.1:1".to_owned()), vec![]));
+        for (domain, aud, secret, named) in [
+            ("team.cloudflareaccess.com", "", "s", "ACCESS_AUD"),
+            ("", "tag", "s", "ACCESS_TEAM_DOMAIN"),
+            ("team.cloudflareaccess.com", "tag", "", "SESSION_SECRET"),
+            ("http://127.0.0.1:1", "tag", "s", "ACCESS_TEAM_DOMAIN"),
+            ("team", "tag", "s", "ACCESS_TEAM_DOMAIN"),
+            ("team.cloudflareaccess.com/x", "tag", "s", "ACCESS_TEAM_DOMAIN"),
+            ("user@team.cloudflareaccess.com", "tag", "s", "ACCESS_TEAM_DOMAIN"),
+        ] {
+            let (team, complaints) = access(domain, aud, secret, "0");
+            assert!(
+                team.is_none() && complaints.len() == 1 && complaints[0].contains(named),
+                "{domain}: {complaints:?}"
+            );
+        }
+    }
 
     #[test]
     fn nothing_set_is_a_working_service_with_its_admin_routes_closed() {

@@ -6,7 +6,7 @@
 //! | layer | what |
 //! |---|---|
 //! | `estop_protocol` | what travels: requests, answers, states, limits |
-//! | [`run`], [`key`] | the rules, pure |
+//! | [`run`], [`key`], [`access`] | the rules, pure |
 //! | [`config`], [`session`] | what an operator can set; the cookie that stands for a key |
 //! | [`runtime`], [`database`], [`recent`] | what an operation needs of its surroundings; retries, the schema's version; who was refused or let in lately |
 //! | [`hub`] | what the hub tells whom |
@@ -14,6 +14,7 @@
 //! | [`operations`], [`sweeper`] | the rooms, and **the table** of all operations |
 //! | `edge` | the only place that knows of Workers |
 
+pub mod access;
 pub mod config;
 pub mod database;
 pub mod http;

@@ -1,4 +1,4 @@
-//! What an operation needs of its surroundings: a database, a clock, random bytes, a rate limiter.
+//! What an operation needs of its surroundings: a database, a clock, random bytes, a rate limiter, other services' keys.
 
 use std::borrow::Cow;
 use std::pin::Pin;
@@ -6,6 +6,7 @@ use std::pin::Pin;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::access::{Keyring, PublicKey};
 use crate::last_use::NotedToday;
 use crate::recent::Recent;
 
@@ -247,6 +248,16 @@ pub trait Runtime {
 
     /// The keys whose use today is noted.
     fn noted(&self) -> &NotedToday;
+
+    /// Gets a text from another service; `None` if that does not give one of moderate length, at that very address, within
+    /// a few seconds.
+    fn get<'a>(&'a self, url: &'a str) -> LocalFuture<'a, Option<String>>;
+
+    /// Whether `signature` is one of `signed` by this key: RS256 (RFC 7518 section 3.3).
+    fn has_signed<'a>(&'a self, key: &'a PublicKey, signed: &'a str, signature: &'a [u8]) -> LocalFuture<'a, bool>;
+
+    /// The keys of Cloudflare Access that were fetched.
+    fn team_keys(&self) -> &Keyring;
 
     /// The size of the database in bytes, as D1 told it last; `None` if it has not yet.
     fn database_bytes(&self) -> Option<i64>;

@@ -44,6 +44,7 @@ pub fn dispatch(cli: &Cli) -> Result<Exit, Failure> {
         // The lease in the file is the credential.
         Command::Finish(args) => commands::finish(args, &Service::without_key(&cli.url, TIMEOUT)?),
         Command::Keys(command) => commands::keys(command, &admin()?),
+        Command::People(command) => commands::people(command, &admin()?),
         Command::Projects(command) => commands::projects(command, &admin()?),
         Command::Environments(command) => {
             let service = if command.is_for_admins() { admin()? } else { key(TIMEOUT)? };

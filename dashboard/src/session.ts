@@ -8,6 +8,9 @@ export const session = signal<Session | null | undefined>(undefined);
 /** Why one has to sign in again, when that is not obvious. */
 export const farewell = signal<string | null>(null);
 
+/** Whether people can sign in with the company's account, as far as it is known. */
+export const companyAccounts = signal(false);
+
 export const may = {
   read: computed(() => session.value?.session.scopes.includes('read') ?? false),
   cancel: computed(() => session.value?.session.scopes.includes('cancel') ?? false),
@@ -42,6 +45,15 @@ export async function signOut() {
   await take(api.DELETE('/api/session'));
   session.value = null;
 }
+
+/** Asks whether people can sign in with the company's account. */
+export async function askForCompanyAccounts() {
+  const answer = await api.GET('/healthz').catch(() => null);
+  if (answer?.data) companyAccounts.value = answer.data.data.access;
+}
+
+/** Where somebody signs in with it, to a project or to the first that lets them in. Access stands before this path. */
+export const companySignIn = (project?: number) => `/session/access${project ? `?project=${project}` : ''}`;
 
 /** The key of the demo project, which `make dev` puts beside the page; a deployment has no such file. */
 export async function localDemoKey(): Promise<string | null> {

@@ -1,7 +1,7 @@
 import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { Failure, said } from './api/client';
-import { farewell, localDemoKey, signIn } from './session';
+import { askForCompanyAccounts, companyAccounts, companySignIn, farewell, localDemoKey, signIn } from './session';
 
 export function SignInPage() {
   const problem = useSignal<string | null>(null);
@@ -9,6 +9,7 @@ export function SignInPage() {
   const demo = useSignal<string | null>(null);
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => {
+    void askForCompanyAccounts();
     void localDemoKey().then((key) => {
       demo.value = key;
     });
@@ -42,6 +43,13 @@ export function SignInPage() {
             {farewell.value}
           </p>
         )}
+        {companyAccounts.value && (
+          <p>
+            <button type="button" class="primary wide" onClick={() => location.assign(companySignIn())}>
+              Sign in with your company account
+            </button>
+          </p>
+        )}
         <form
           onSubmit={(event) => {
             event.preventDefault();
@@ -67,7 +75,7 @@ export function SignInPage() {
               {problem.value}
             </p>
           )}
-          <button type="submit" class="primary" aria-disabled={busy.value}>
+          <button type="submit" class={companyAccounts.value ? '' : 'primary'} aria-disabled={busy.value}>
             {busy.value ? 'Signing in…' : 'Sign in'}
           </button>
         </form>

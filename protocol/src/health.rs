@@ -9,6 +9,8 @@ pub struct Health {
     pub status: String,
     /// The schema's versions.
     pub schema: SchemaVersions,
+    /// Whether people can sign in with Cloudflare Access, at `/session/access`.
+    pub access: bool,
 }
 
 /// The schema's versions, each the number of a file in `migrations/`.

@@ -57,6 +57,10 @@ pub struct Key {
     pub revoked_at: Option<Timestamp>,
     /// The last day on which it was let in (UTC), like `2026-11-22`; null: it never was.
     pub last_used_on: Option<String>,
+    /// Whom it lets in by the company's account: a person's address, or `@` and a domain. Null: it is a key with a text.
+    pub access: Option<String>,
+    /// The key of the domain by which this person came in, by id; null: an admin let them in, or it is a key with a text.
+    pub granted_by: Option<i64>,
 }
 
 /// The answer to the creation of a key. It has no `Debug`: the token is a secret.
@@ -68,7 +72,7 @@ pub struct NewKey {
     pub token: String,
 }
 
-/// The answer to a key's revocation.
+/// The answer to a key's revocation, or to letting a person in.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct OneKey {
     /// The key.

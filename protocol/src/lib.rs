@@ -25,6 +25,7 @@ pub mod keys;
 pub mod kill;
 pub mod limits;
 pub mod list;
+pub mod people;
 pub mod projects;
 pub mod register;
 pub mod run;

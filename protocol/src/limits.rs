@@ -16,6 +16,9 @@ pub const REASON_CHARS: usize = 1024;
 /// The longest name of anything (a branch, a user, a tag, a runner), in characters.
 pub const NAME_CHARS: usize = 255;
 
+/// The longest address of a person, in characters (RFC 5321 section 4.5.3.1.3, without its brackets).
+pub const ADDRESS_CHARS: usize = 254;
+
 /// The longest URL, in characters.
 pub const URL_CHARS: usize = 2048;
 

@@ -1,4 +1,4 @@
-//! The core's [`Runtime`] on Workers: D1, the rate limiter, random bytes.
+//! The core's [`Runtime`] on Workers: D1, the rate limiter, random bytes, other services' keys.
 //!
 //! D1 and the rate limiter are called through two functions of our own (`glue.js`). The `worker` crate crosses into
 //! JavaScript for every statement, parameter and row, and has no deadline; here a batch with its deadline crosses once as
@@ -17,6 +17,7 @@ use wasm_bindgen_futures::JsFuture;
 use worker::{Delay, Env};
 
 use super::now;
+use crate::access::{Keyring, PublicKey};
 use crate::http::json;
 use crate::last_use::NotedToday;
 use crate::recent::Recent;
@@ -27,6 +28,10 @@ extern "C" {
     fn batch(env: &JsValue, statements: &str, ms: f64) -> Promise;
     #[wasm_bindgen(js_name = withinRate)]
     fn within_rate(env: &JsValue, limiter: &str, key: &str) -> Promise;
+    #[wasm_bindgen(js_name = getText)]
+    fn get_text(url: &str, most: u32, ms: u32) -> Promise;
+    #[wasm_bindgen(js_name = hasSigned)]
+    fn has_signed(n: &str, e: &str, signed: &str, signature: &[u8]) -> Promise;
 }
 
 #[wasm_bindgen]
@@ -34,6 +39,10 @@ extern "C" {
     #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues)]
     fn get_random_values(bytes: &mut [u8]);
 }
+
+/// How long a text of another service may be, and how long it may take. Bytes; milliseconds.
+const MOST_BYTES: u32 = 64 * 1024;
+const GET_DEADLINE: u32 = 5000;
 
 thread_local! {
     /// Whether this isolate has seen a schema that is recent enough.
@@ -44,6 +53,8 @@ thread_local! {
     static ACCEPTED: Rc<Recent> = Rc::default();
     /// The keys whose use today it has noted.
     static NOTED: Rc<NotedToday> = Rc::default();
+    /// The keys of Cloudflare Access that it has fetched.
+    static TEAM_KEYS: Rc<Keyring> = Rc::default();
     /// The size of the database, as D1 told it last.
     static DATABASE_BYTES: Cell<Option<i64>> = const { Cell::new(None) };
 }
@@ -66,6 +77,7 @@ pub struct EdgeRuntime<'e> {
     blocked: Rc<Recent>,
     accepted: Rc<Recent>,
     noted: Rc<NotedToday>,
+    team_keys: Rc<Keyring>,
     news: RefCell<Vec<(i64, String)>>,
 }
 
@@ -87,6 +99,7 @@ impl<'e> EdgeRuntime<'e> {
             blocked: BLOCKED.with(Rc::clone),
             accepted: ACCEPTED.with(Rc::clone),
             noted: NOTED.with(Rc::clone),
+            team_keys: TEAM_KEYS.with(Rc::clone),
             news: RefCell::default(),
         }
     }
@@ -178,6 +191,20 @@ impl Runtime for EdgeRuntime<'_> {
 
     fn noted(&self) -> &NotedToday {
         &self.noted
+    }
+
+    fn get<'a>(&'a self, url: &'a str) -> LocalFuture<'a, Option<String>> {
+        let asked = JsFuture::from(get_text(url, MOST_BYTES, GET_DEADLINE));
+        Box::pin(async { asked.await.ok()?.as_string() })
+    }
+
+    fn has_signed<'a>(&'a self, key: &'a PublicKey, signed: &'a str, signature: &'a [u8]) -> LocalFuture<'a, bool> {
+        let asked = JsFuture::from(has_signed(&key.n, &key.e, signed, signature));
+        Box::pin(async { asked.await.is_ok_and(|answer| answer.is_truthy()) })
+    }
+
+    fn team_keys(&self) -> &Keyring {
+        &self.team_keys
     }
 
     fn database_bytes(&self) -> Option<i64> {

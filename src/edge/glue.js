@@ -29,6 +29,33 @@ export async function withinRate(env, limiter, key) {
   return !binding || (await binding.limit({ key })).success !== false;
 }
 
+/**
+ * The text that `url` itself serves, of at most `most` bytes; rejects if there is none within `ms` milliseconds. A redirect is
+ * followed nowhere: whoever could make one would say whose keys are whose.
+ */
+export async function getText(url, most, ms) {
+  const answer = await fetch(url, { redirect: "manual", signal: AbortSignal.timeout(ms) });
+  if (answer.status !== 200) throw new Error("no text");
+  const decoder = new TextDecoder();
+  let text = "";
+  let bytes = 0;
+  for await (const chunk of answer.body) {
+    bytes += chunk.length;
+    if (bytes > most) throw new Error("too long");
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
+}
+
+/** Whether the RSA key of this modulus and exponent (in URL-safe base64) has signed a text; rejects if it is no key. */
+export async function hasSigned(n, e, signed, signature) {
+  // A copy: what WebAssembly lends may be another's after the first await.
+  const given = signature.slice();
+  const scheme = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
+  const key = await crypto.subtle.importKey("jwk", { kty: "RSA", n, e }, scheme, false, ["verify"]);
+  return crypto.subtle.verify(scheme, key, given, new TextEncoder().encode(signed));
+}
+
 /** The hub of a project. */
 const hub = ({ HUB }, project) => HUB.get(HUB.idFromName(project));
 

@@ -82,6 +82,7 @@ fn router(arrival: Arrival) -> Router<'static, Arrival> {
         let handler = move |request, context| serve(operation, request, context);
         match operation.method {
             Method::Get => router.get_async(operation.pattern, handler).head_async(operation.pattern, handler),
+            Method::GetOnly => router.get_async(operation.pattern, handler),
             Method::Post => router.post_async(operation.pattern, handler),
             Method::Put => router.put_async(operation.pattern, handler),
             Method::Patch => router.patch_async(operation.pattern, handler),
@@ -101,7 +102,7 @@ async fn serve(operation: &Operation, mut incoming: Request, context: RouteConte
         (header("authorization"), header("idempotency-key"), header("content-type"));
     let (client, lease) = (header("cf-connecting-ip"), header(LEASE_HEADER));
     let (cookie, origin, own_origin) = (header("cookie"), header("origin"), http::origin(&incoming));
-    let if_none_match = header("if-none-match");
+    let (assertion, if_none_match) = (header("cf-access-jwt-assertion"), header("if-none-match"));
     let [event, delivery, signature] = match operation.access {
         Access::GitHub(_) => ["x-github-event", "x-github-delivery", "x-hub-signature-256"].map(header),
         _ => [const { None }; 3],
@@ -117,6 +118,7 @@ async fn serve(operation: &Operation, mut incoming: Request, context: RouteConte
         cookie: cookie.as_deref(),
         origin: origin.as_deref(),
         own_origin: &own_origin,
+        assertion: assertion.as_deref(),
         if_none_match: if_none_match.as_deref(),
         idempotency_key: idempotency_key.as_deref(),
         content_type: content_type.as_deref(),

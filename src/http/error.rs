@@ -22,6 +22,12 @@ pub enum ApiError {
     WrongSignature,
     /// The cookie is no session of ours, or one that is over.
     NoSession,
+    /// Cloudflare Access does not vouch for anybody: its token is missing, or wrong in a way that the log is told.
+    BadAssertion(&'static str),
+    /// Access vouches for this address, and no project lets it in.
+    NotAdmitted(String),
+    /// The keys of Access could not be had, so nobody knows whom it vouches for.
+    NoTeamKeys,
     /// The key lacks this scope.
     MissingScope(Scope),
     /// It comes with a session's cookie, or would begin or end a session, and not from a page of the service itself.
@@ -50,7 +56,7 @@ pub enum ApiError {
     UnknownLease(i64),
     /// The Idempotency-Key came with another request before.
     ReusedKey,
-    /// Too many requests of one key or one lease; the text says which.
+    /// Too many requests of one key, one lease or one person; the text says which.
     TooManyRequests(&'static str),
     /// Too many refused requests of one address. So many milliseconds are left.
     TooManyRefusals(i64),
@@ -84,8 +90,9 @@ impl ApiError {
             | Self::RevokedKey
             | Self::WrongAdminToken
             | Self::WrongSignature
-            | Self::NoSession => 401,
-            Self::MissingScope(_) | Self::ForeignOrigin => 403,
+            | Self::NoSession
+            | Self::BadAssertion(_) => 401,
+            Self::MissingScope(_) | Self::ForeignOrigin | Self::NotAdmitted(_) => 403,
             Self::Invalid(_) => 400,
             Self::BodyTooLarge(_) => 413,
             Self::NotFound(_) | Self::NoSuchRoute => 404,
@@ -95,7 +102,7 @@ impl ApiError {
             Self::UpgradeRequired => 426,
             Self::TooManyRequests(_) | Self::TooManyRefusals(_) => 429,
             Self::DatabaseFull => 507,
-            Self::Unavailable(_) | Self::NoHub => 503,
+            Self::Unavailable(_) | Self::NoHub | Self::NoTeamKeys => 503,
             Self::Internal(_) => 500,
         }
     }
@@ -114,6 +121,17 @@ impl ApiError {
                                      GITHUB_WEBHOOK_SECRET has here."
                 .to_owned(),
             Self::NoSession => "This session is over. Sign in again.".to_owned(),
+            Self::BadAssertion(_) => "Nobody is signed in at Cloudflare Access, as far as this service can tell. Open this address in a \
+                                      browser again. If that does not help, whoever runs the service finds the reason in its \
+                                      log; meanwhile, sign in with a key."
+                .to_owned(),
+            Self::NotAdmitted(address) => format!(
+                "You are signed in as {address}, who is not let in here, or not any more. Ask whoever administers estop to let \
+                 you in: `estop people add {address}`, or Settings on the page, under Keys."
+            ),
+            Self::NoTeamKeys => "The keys of Cloudflare Access could not be fetched, so nobody can be signed in by it now. Open \
+                                 this address again after `Retry-After` seconds, or sign in with a key."
+                .to_owned(),
             Self::ForeignOrigin => "Sessions are for the service's own page: its address has to be the `Origin` of the \
                                     request. Programs send a key in the header `Authorization: Bearer estop_…` instead."
                 .to_owned(),
@@ -181,13 +199,14 @@ impl ApiError {
             | Self::ExpiredKey
             | Self::RevokedKey
             | Self::WrongAdminToken
-            | Self::NoSession => vec![("WWW-Authenticate", "Bearer".to_owned())],
+            | Self::NoSession
+            | Self::BadAssertion(_) => vec![("WWW-Authenticate", "Bearer".to_owned())],
             // A 401 names what would be let in (RFC 9110 section 15.5.2).
             Self::WrongSignature => vec![("WWW-Authenticate", "X-Hub-Signature-256".to_owned())],
             Self::MethodNotAllowed(allow) => vec![("Allow", allow.clone())],
             // RFC 9110 section 15.5.22.
             Self::UpgradeRequired => vec![("Upgrade", "websocket".to_owned()), ("Connection", "Upgrade".to_owned())],
-            Self::NoHub => vec![("Retry-After", "10".to_owned())],
+            Self::NoHub | Self::NoTeamKeys => vec![("Retry-After", "10".to_owned())],
             // As long as the window in wrangler.toml.
             Self::TooManyRequests(_) => vec![("Retry-After", "60".to_owned())],
             Self::TooManyRefusals(left) => vec![("Retry-After", (left / 1000 + 1).to_string())],
@@ -208,6 +227,9 @@ impl ApiError {
             Self::WrongAdminToken => "wrong_admin_token",
             Self::WrongSignature => "wrong_signature",
             Self::NoSession => "no_session",
+            Self::BadAssertion(_) => "bad_assertion",
+            Self::NotAdmitted(_) => "not_admitted",
+            Self::NoTeamKeys => "no_team_keys",
             Self::MissingScope(_) => "missing_scope",
             Self::ForeignOrigin => "foreign_origin",
             Self::Invalid(_) => "invalid",
@@ -232,6 +254,8 @@ impl ApiError {
     pub fn detail(&self) -> Option<String> {
         match self {
             Self::Unavailable(error) | Self::Internal(error) => error.detail(),
+            Self::BadAssertion(why) => Some(format!("the token of Cloudflare Access: {why}")),
+            Self::NoTeamKeys => Some("ACCESS_TEAM_DOMAIN gave no keys at /cdn-cgi/access/certs within 5 s".to_owned()),
             _ => None,
         }
     }
@@ -252,6 +276,9 @@ mod tests {
             ApiError::WrongAdminToken,
             ApiError::WrongSignature,
             ApiError::NoSession,
+            ApiError::BadAssertion("it has expired"),
+            ApiError::NotAdmitted("ada@example.com".into()),
+            ApiError::NoTeamKeys,
             ApiError::MissingScope(Scope::Cancel),
             ApiError::ForeignOrigin,
             ApiError::Invalid("x".into()),
@@ -284,6 +311,9 @@ mod tests {
             (401, "wrong_admin_token", bearer),
             (401, "wrong_signature", r#"[("WWW-Authenticate", "X-Hub-Signature-256")]"#),
             (401, "no_session", bearer),
+            (401, "bad_assertion", bearer),
+            (403, "not_admitted", "[]"),
+            (503, "no_team_keys", r#"[("Retry-After", "10")]"#),
             (403, "missing_scope", "[]"),
             (403, "foreign_origin", "[]"),
             (400, "invalid", "[]"),

@@ -14,6 +14,8 @@ use crate::runtime::LocalFuture;
 pub enum Method {
     /// GET, and HEAD with it (RFC 9110 section 9.3.2).
     Get,
+    /// GET alone: what it does must not be done by a HEAD.
+    GetOnly,
     /// POST.
     Post,
     /// PUT.
@@ -28,7 +30,7 @@ impl Method {
     /// Its own name.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Get => "GET",
+            Self::Get | Self::GetOnly => "GET",
             Self::Post => "POST",
             Self::Put => "PUT",
             Self::Patch => "PATCH",
@@ -40,6 +42,7 @@ impl Method {
     pub fn names(self) -> &'static [&'static str] {
         match self {
             Self::Get => &["GET", "HEAD"],
+            Self::GetOnly => &["GET"],
             Self::Post => &["POST"],
             Self::Put => &["PUT"],
             Self::Patch => &["PATCH"],

@@ -38,6 +38,8 @@ pub struct Request<'a> {
     pub origin: Option<&'a str>,
     /// The service's own origin, by the address that was asked.
     pub own_origin: &'a str,
+    /// The header `Cf-Access-Jwt-Assertion`: whom Cloudflare Access has signed in.
+    pub assertion: Option<&'a str>,
     /// The header `If-None-Match`.
     pub if_none_match: Option<&'a str>,
     /// The header `Idempotency-Key`.

@@ -1,5 +1,6 @@
 //! One room for each operation: its row of the table, its checks, its statements, its outcome and its reply.
 
+pub mod access;
 pub mod admin;
 pub mod analytics;
 pub mod badge;
@@ -53,6 +54,7 @@ pub static OPERATIONS: &[Operation] = &[
     session::SIGN_IN,
     session::SHOW,
     session::SIGN_OUT,
+    access::OPERATION,
     admin::projects::CREATE,
     admin::projects::LIST,
     admin::projects::CHANGE,
@@ -63,6 +65,7 @@ pub static OPERATIONS: &[Operation] = &[
     admin::keys::CREATE,
     admin::keys::LIST,
     admin::keys::REVOKE,
+    admin::people::ADMIT,
     admin::events::LIST,
     badge::OPERATION,
     github::OPERATION,

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use estop::operations::OPERATIONS;
 use serde_json::{Value, json};
 
+use crate::access::{Access, arrive};
 use crate::client::{Answer, Project, Server, eventually, unique};
 use crate::line::Line;
 use crate::observed::{line, line_of, line_with_id};
@@ -123,6 +124,20 @@ fn measured() -> BTreeMap<&'static str, Rows> {
         project.server.admin("GET", &format!("/api/keys?project_id={}", project.id), None),
         200,
     );
+    let person = |address: &str| json!({"project_id": project.id, "address": address, "scopes": ["read"]});
+    let access = Access(Server::at(std::env::var("ESTOP_TEST_ACCESS").expect("a stand-in of Cloudflare Access")));
+    // Addresses that no other test lets in.
+    let domain = format!("@{}.example", unique());
+    let (ada, grace) = (format!("ada{domain}"), format!("grace{domain}"));
+    cost("let a person in", admin("POST", "/api/people", person(&ada)), 200);
+    cost("let a person in again", admin("POST", "/api/people", person(&ada)), 200);
+    cost("let a domain in", admin("POST", "/api/people", person(&domain)), 200);
+    cost("sign in with Access", arrive(&project.server, &access.token_of(&ada), ""), 303);
+    cost("sign in with Access, first by a domain", arrive(&project.server, &access.token_of(&grace), ""), 303);
+    cost("sign in with Access, again by a domain", arrive(&project.server, &access.token_of(&grace), ""), 303);
+    let of_project = format!("?project={}", project.id);
+    cost("sign in with Access to a project", arrive(&project.server, &access.token_of(&grace), &of_project), 303);
+    cost("sign in with Access, not let in", arrive(&project.server, &access.token_of("eve@evil.example"), ""), 403);
     let admin_list = |path: &str| project.server.admin("GET", path, None);
     cost("list of two projects", admin_list("/api/projects?per_page=2"), 200);
     cost("list of a project's two environments", admin_list(&of("environments")), 200);

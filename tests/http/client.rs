@@ -82,6 +82,7 @@ impl Server {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(30)))
+            .max_redirects(0)
             .allow_non_standard_methods(true);
         Self { url, client: unique(), agent: config.build().into() }
     }

@@ -1,6 +1,8 @@
 //! The real Worker in workerd over real HTTP. `make test` starts it and says where it is; each test makes a project of
 //! its own, so they run in parallel and in any order.
 
+#[path = "../support/access.rs"]
+mod access;
 mod admin;
 mod auth;
 mod bad_input;

@@ -34,7 +34,10 @@ fn health_asks_the_database() {
     let server = Server::plain();
     let answer = server.send("GET", "/healthz", &[], b"");
     let schema = json!({"worker": SCHEMA_VERSION, "database": SCHEMA_VERSION});
-    assert_eq!((answer.status, answer.json()), (200, json!({"data": {"status": "ok", "schema": schema}})));
+    assert_eq!(
+        (answer.status, answer.json()),
+        (200, json!({"data": {"status": "ok", "schema": schema, "access": true}}))
+    );
     assert_eq!(line(&answer)["d1"]["round_trips"], 1);
 }
 
@@ -54,6 +57,7 @@ fn every_authenticated_request_takes_one_round_trip_whatever_its_answer() {
     let other = Project::new();
     let finish = json!({"lease": token, "state": "ended", "result": "passed"});
     let key = json!({"project_id": project.id, "user": "x", "name": "x", "scopes": ["run"]});
+    let person = json!({"project_id": project.id, "address": "@example.com", "scopes": ["read"]});
     let slug = crate::client::unique();
     let answers = [
         (project.get("/api/test-runs"), 200),
@@ -93,6 +97,7 @@ fn every_authenticated_request_takes_one_round_trip_whatever_its_answer() {
             200,
         ),
         (project.server.admin("POST", "/api/keys", Some(&key)), 200),
+        (project.server.admin("POST", "/api/people", Some(&person)), 200),
         (project.post("/api/test-runs/cancel", &json!({"ids": [id]})), 200),
         (project.post("/api/test-runs/cancel", &json!({"filter": {"state": "queued"}, "dry_run": true})), 200),
         (

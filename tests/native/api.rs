@@ -115,6 +115,7 @@ fn a_body_that_was_not_read_is_refused_before_the_database_is_asked() {
         cookie: None,
         origin: None,
         own_origin: ORIGIN,
+        assertion: None,
         if_none_match: None,
         slugs: ("", ""),
         idempotency_key: None,

@@ -16,6 +16,7 @@ fn the_same_key_with_another_body_is_422_and_changes_nothing() {
     let project = |slug: &str, name: &str| json!({"name": name, "slug": slug});
     let key = |name: &str| json!({"project_id": 1, "user": "u", "name": name, "scopes": ["read"]});
     let run = |branch: &str| json!({"environment": "staging", "branch": branch});
+    let person = |name: &str| json!({"project_id": 1, "address": format!("{name}@example.com"), "scopes": ["read"]});
     for (ask, first, other) in [
         (Ask::new(&register::OPERATION), run("main"), run("other")),
         (Ask::new(&claim::OPERATION).about(queued.id), json!({"runner": "a"}), json!({"runner": "b"})),
@@ -28,6 +29,7 @@ fn the_same_key_with_another_body_is_422_and_changes_nothing() {
             project("new", "Other"),
         ),
         (Ask::new(&admin::keys::CREATE).with_key(ADMIN), key("one"), key("two")),
+        (Ask::new(&admin::people::ADMIT).with_key(ADMIN).idempotent("p"), person("ada"), person("eve")),
         (
             Ask::new(&admin::projects::CREATE).with_key(ADMIN).idempotent("slugs"),
             project("one-slug", "New"),
@@ -140,6 +142,7 @@ fn a_runner_speaks_with_its_lease_alone() {
             cookie: None,
             origin: None,
             own_origin: ORIGIN,
+            assertion: None,
             if_none_match: None,
             slugs: ("", ""),
             idempotency_key: None,

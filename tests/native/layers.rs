@@ -38,7 +38,7 @@ fn source_files() -> Vec<(String, String)> {
 
 /// From the bottom up. A module uses modules of lower rows only (and its own).
 const LAYERS: [&[&str]; 10] = [
-    &["run", "key", "recent"],
+    &["run", "key", "recent", "access"],
     &["last_use"],
     &["config", "session"],
     &["runtime", "database"],

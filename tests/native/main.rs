@@ -24,6 +24,7 @@ mod migrations;
 mod old_worker;
 mod openapi;
 mod orders;
+mod people;
 #[path = "../rig/random.rs"]
 mod random;
 mod schema;

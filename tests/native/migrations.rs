@@ -132,7 +132,10 @@ fn the_version_is_asked_for_once_an_isolate_and_in_the_same_round_trip() {
 fn health_tells_both_versions() {
     let world = World::new();
     let reply = world.send(&Ask::new(&health::OPERATION));
-    assert_eq!(data(&reply), json!({"status": "ok", "schema": {"worker": SCHEMA_VERSION, "database": SCHEMA_VERSION}}));
+    assert_eq!(
+        data(&reply),
+        json!({"status": "ok", "schema": {"worker": SCHEMA_VERSION, "database": SCHEMA_VERSION}, "access": true})
+    );
 }
 
 #[test]

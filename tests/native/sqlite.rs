@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
+use estop::access::{Keyring, PublicKey};
 use estop::last_use::NotedToday;
 use estop::recent::Recent;
 use estop::runtime::{DbError, Limit, LocalFuture, News, Rows, Runtime, Statement, Value};
@@ -11,6 +12,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit as SqliteLimit;
 use rusqlite::types::{ToSql, ToSqlOutput};
 use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
 
 /// What the database does to one batch instead of answering it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +34,10 @@ pub struct SqliteRuntime {
     blocked: Recent,
     accepted: Recent,
     noted: NotedToday,
+    team_keys: Keyring,
+    /// What Cloudflare Access says of its keys, if it answers, and how often it was asked.
+    pub certs: RefCell<Option<String>>,
+    pub certs_asked: Cell<u32>,
     /// What was counted, and against which limit.
     pub counted: RefCell<Vec<(Limit, String)>>,
     /// How many requests pass each limit.
@@ -64,6 +70,11 @@ pub fn empty_database() -> Connection {
     db
 }
 
+/// What stands for a signature here. tests/rig/access.rs has real ones.
+pub fn signature_of(n: &str, signed: &str) -> [u8; 32] {
+    Sha256::digest(format!("{n} {signed}")).into()
+}
+
 impl SqliteRuntime {
     pub fn on(db: Connection) -> Self {
         Self {
@@ -78,6 +89,9 @@ impl SqliteRuntime {
             blocked: Recent::default(),
             accepted: Recent::default(),
             noted: NotedToday::default(),
+            team_keys: Keyring::default(),
+            certs: RefCell::default(),
+            certs_asked: Cell::new(0),
             counted: RefCell::default(),
             limits: Cell::new([usize::MAX; 2]),
             told: RefCell::default(),
@@ -187,6 +201,20 @@ impl Runtime for SqliteRuntime {
 
     fn noted(&self) -> &NotedToday {
         &self.noted
+    }
+
+    fn get<'a>(&'a self, url: &'a str) -> LocalFuture<'a, Option<String>> {
+        assert_eq!(url, "https://team.example/cdn-cgi/access/certs");
+        self.certs_asked.set(self.certs_asked.get() + 1);
+        Box::pin(async { self.certs.borrow().clone() })
+    }
+
+    fn has_signed<'a>(&'a self, key: &'a PublicKey, signed: &'a str, signature: &'a [u8]) -> LocalFuture<'a, bool> {
+        Box::pin(async move { signature == signature_of(&key.n, signed) })
+    }
+
+    fn team_keys(&self) -> &Keyring {
+        &self.team_keys
     }
 
     fn database_bytes(&self) -> Option<i64> {

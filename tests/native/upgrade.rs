@@ -80,6 +80,8 @@ fn rows(db: &Connection, table: &str) -> Vec<BTreeMap<String, Value>> {
         "stop_on_close",
         "disabled",
         "changed_at",
+        "access",
+        "granted_by",
     ];
     let is_new = |name: &str| added.contains(&name) || (table == "keys" && name == "request_id");
     let row = |row: &rusqlite::Row<'_>| {

@@ -1,13 +1,19 @@
 //! A database of its own for each test, and the service's operations on it.
 
 use std::cell::{Cell, OnceCell};
+use std::sync::LazyLock;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use estop::access::Team;
 use estop::config::Config;
 use estop::http::operation::{Access, Operation};
 use estop::http::reply::Reply;
 use estop::http::request::{Call, GitHub, Request};
 use estop::key::KeyHash;
-use estop::operations::{self, admin, bulk_cancel, cancel, claim, finish, github, heartbeat, register, session};
+use estop::operations::{
+    self, access, admin, bulk_cancel, cancel, claim, finish, github, heartbeat, register, session,
+};
 use estop::run::{Event, Timeout};
 use estop::runtime::{Runtime as _, Statement, Value};
 use estop::sweeper;
@@ -19,7 +25,7 @@ use rusqlite::Connection;
 use serde_json::{Value as Json, json};
 use sha2::Sha256;
 
-pub use crate::sqlite::{Fault, SqliteRuntime, empty_database};
+pub use crate::sqlite::{Fault, SqliteRuntime, empty_database, signature_of};
 
 pub const SCHEMA: &str = include_str!("../../schema.sql");
 pub const NOW: Timestamp = Timestamp(1_800_000_000_000);
@@ -54,6 +60,8 @@ pub struct Ask<'a> {
     pub token: &'a str,
     pub cookie: Option<&'a str>,
     pub origin: Option<&'a str>,
+    /// Of Cloudflare Access.
+    pub assertion: Option<&'a str>,
     pub if_none_match: Option<&'a str>,
     pub idempotency_key: Option<&'a str>,
     pub client: &'a str,
@@ -76,6 +84,7 @@ impl<'a> Ask<'a> {
             token: KEY,
             cookie: None,
             origin: Some(ORIGIN),
+            assertion: (operation.pattern == access::OPERATION.pattern).then_some(ASSERTION.as_str()),
             if_none_match: None,
             idempotency_key,
             client: "192.0.2.1",
@@ -106,6 +115,11 @@ impl<'a> Ask<'a> {
     /// Of a page of this origin; of no page without one.
     pub fn of_page(self, origin: Option<&'a str>) -> Self {
         Self { origin, ..self }
+    }
+
+    /// Of whom Access has signed in.
+    pub fn vouched(self, assertion: &'a str) -> Self {
+        Self { assertion: Some(assertion), ..self }
     }
 
     pub fn idempotent(self, key: &'a str) -> Self {
@@ -168,7 +182,11 @@ impl World {
         config.admin_token = Some(ADMIN.to_owned());
         config.session_secret = Some(SESSIONS.to_owned());
         config.github_webhook_secret = Some(GITHUB.to_owned());
-        Self { runtime: SqliteRuntime::on(db), config, now: Cell::new(NOW), holds_to_contract: true }
+        config.access = Some(Team { issuer: "https://team.example".to_owned(), audience: "aud".to_owned() });
+        let runtime = SqliteRuntime::on(db);
+        let certs = json!({"keys": [{"kid": "k1", "kty": "RSA", "n": "n1", "e": "AQAB"}]});
+        *runtime.certs.borrow_mut() = Some(certs.to_string());
+        Self { runtime, config, now: Cell::new(NOW), holds_to_contract: true }
     }
 
     /// Sends a request.
@@ -191,6 +209,7 @@ impl World {
             cookie: ask.cookie,
             origin: ask.origin,
             own_origin: ORIGIN,
+            assertion: ask.assertion,
             if_none_match: ask.if_none_match,
             idempotency_key: ask.idempotency_key,
             content_type: Some("application/json"),
@@ -374,6 +393,22 @@ impl World {
     }
 }
 
+/// A token of Access for this address, good for an hour, signed with `kid`.
+pub fn assertion(email: &str, kid: &str, now: Timestamp) -> String {
+    let now = now.0 / 1000;
+    let header = json!({"alg": "RS256", "kid": kid, "typ": "JWT"});
+    let claims = json!({
+        "iss": "https://team.example", "aud": ["aud"], "email": email, "iat": now, "nbf": now, "exp": now + 3600, "type": "app",
+    });
+    let part = |json: Json| URL_SAFE_NO_PAD.encode(json.to_string());
+    let signed = format!("{}.{}", part(header), part(claims));
+    let signature = URL_SAFE_NO_PAD.encode(signature_of(&kid.replace('k', "n"), &signed));
+    format!("{signed}.{signature}")
+}
+
+/// Of somebody whom nobody has let in yet.
+static ASSERTION: LazyLock<String> = LazyLock::new(|| assertion("nobody@example.com", "k1", NOW));
+
 /// The `data` of an answer.
 pub fn data(reply: &Reply) -> Json {
     let mut json: Json = serde_json::from_str(&reply.body).expect("JSON");
@@ -410,6 +445,7 @@ pub fn body_of(operation: &Operation, run: &Run) -> Json {
         () if is(&session::SIGN_IN) => json!({"key": KEY}),
         () if is(&admin::projects::LIMIT) => json!({"scope": "project", "behaviour": "queue_new"}),
         () if is(&admin::projects::CREATE) || is(&admin::environments::CREATE) => json!({"name": "N", "slug": "n"}),
+        () if is(&admin::people::ADMIT) => json!({"project_id": 1, "address": "grace@example.com", "scopes": ["read"]}),
         () if is(&admin::keys::CREATE) => json!({"project_id": 1, "user": "u", "name": "n", "scopes": ["read"]}),
         () if is(&github::OPERATION) => merged("main", "acme/shop", "acme/shop"),
         () => json!({}),

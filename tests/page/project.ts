@@ -119,6 +119,11 @@ export class Project {
     await ok('DELETE', `/api/keys/${keyId}`, ADMIN, undefined, this.at);
   }
 
+  /** Lets somebody in by the company's account. */
+  async admit(address: string, scopes = ['read', 'cancel']): Promise<number> {
+    return (await ok('POST', '/api/people', ADMIN, { project_id: this.id, address, scopes }, this.at)).key.id;
+  }
+
   async limit(scope: string, behaviour = 'cancel_previous') {
     await ok('PUT', `/api/projects/${this.id}/concurrency`, ADMIN, { scope, behaviour }, this.at);
   }

@@ -1,5 +1,5 @@
 import { ADMIN } from './project';
-import { expect, isAccessible, signIn, test } from './test';
+import { behindAccess, expect, isAccessible, signIn, test } from './test';
 
 test.beforeEach(async ({ signedIn: page }) => {
   await page.getByRole('link', { name: 'Settings' }).click();
@@ -34,6 +34,35 @@ test('a key is made, shown once, used and revoked', async ({ page, project, brow
   await expect(page.getByText(/revoked (just now|\d+ s ago)/)).toBeVisible();
   await other.reload();
   await expect(other.getByLabel('Key', { exact: true })).toBeVisible();
+});
+
+test('a person is let in by the company account, comes by the link, and is shut out', async ({
+  page,
+  project,
+  browser,
+}) => {
+  const domain = `@settings-${project.id}.example`;
+  await page.getByLabel('Address, or @domain').fill(domain);
+  await page.getByRole('button', { name: 'Let them in' }).click();
+  await expect(page.getByText('company account, for all of that domain')).toBeVisible();
+  await isAccessible(page);
+  const link = (await page.locator('.copyable code', { hasText: '/session/access' }).textContent()) ?? '';
+  const other = await (await browser.newContext({ baseURL: project.at })).newPage();
+  await behindAccess(other, `linus${domain}`);
+  await other.goto(link);
+  await expect(other.locator('.who summary')).toContainText(`linus${domain}`);
+  await page.getByRole('button', { name: 'forget the token' }).click();
+  await page.getByLabel('Admin token').fill(ADMIN);
+  await page.getByRole('button', { name: 'Open settings' }).click();
+  await expect(page.getByText(`let in by ${domain}`)).toBeVisible();
+  await page.getByRole('button', { name: `Revoke the key company account of linus${domain}` }).click();
+  await expect(page.getByText('stay out until an admin lets them in again')).toBeVisible();
+  await page.getByRole('button', { name: 'Revoke', exact: true }).click();
+  await expect(page.getByText(/revoked (just now|\d+ s ago)/)).toBeVisible();
+  await other.reload();
+  await expect(other.getByLabel('Key', { exact: true })).toBeVisible();
+  await other.goto(link);
+  await expect(other.getByText('who is not let in here')).toBeVisible();
 });
 
 test('environments are added, renamed and disabled', async ({ page, project }) => {

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { expect, isAccessible, signIn, test } from './test';
+import { behindAccess, expect, isAccessible, signIn, test } from './test';
 
 test('a person signs in with a key, and out again', async ({ page, project }) => {
   await page.goto('/');
@@ -63,6 +63,26 @@ test('the demo key is one click away, where the service is local', async ({ page
   await page.goto('/');
   await page.getByRole('button', { name: 'Sign in with the demo key' }).click();
   await expect(page.locator('.who summary')).toContainText('demo@example.com');
+});
+
+test('a person signs in with the company account, and the record has their address', async ({ page, project }) => {
+  const address = `grace@page-${project.id}.example`;
+  await project.admit(address);
+  await behindAccess(page, address);
+  await page.goto('/');
+  const button = page.getByRole('button', { name: 'Sign in with your company account' });
+  await expect(button).toBeVisible();
+  await isAccessible(page);
+  await button.click();
+  await expect(page.locator('.who summary')).toContainText(address);
+  await expect(page.getByText(project.name).first()).toBeVisible();
+  expect(new URL(page.url()).pathname).toBe('/');
+  const id = await project.register();
+  await page.getByRole('button', { name: `Stop run ${id}` }).click();
+  await page.keyboard.press('Control+Enter');
+  await expect.poll(async () => (await project.show(id)).cancel?.by).toBe(address);
+  const [cookie] = await page.context().cookies();
+  expect(cookie).toMatchObject({ name: '__Host-estop', httpOnly: true, secure: true, sameSite: 'Strict' });
 });
 
 test('a page of another origin can neither read nor stop', async ({ signedIn: page, project, baseURL }) => {

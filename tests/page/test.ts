@@ -14,6 +14,18 @@ export async function signIn(page: Page, key: string, path = '/') {
   await expect(page.getByRole('navigation', { name: 'Pages' })).toBeVisible();
 }
 
+/** Has Cloudflare Access stand before the one path that is for it, with this person signed in there. */
+export async function behindAccess(page: Page, email: string) {
+  const minted = await fetch(`${process.env.ESTOP_TEST_ACCESS}/tokens`, {
+    method: 'POST',
+    body: JSON.stringify({ claims: { email } }),
+  });
+  const token = await minted.text();
+  await page.route('**/session/access*', (route) =>
+    route.continue({ headers: { ...route.request().headers(), 'cf-access-jwt-assertion': token } }),
+  );
+}
+
 export const row = (page: Page, id: number) => page.locator(`tr[data-run="${id}"]`);
 
 /** What axe finds wrong: nothing. */

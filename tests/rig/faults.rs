@@ -133,7 +133,7 @@ fn again(name: &str, write: Write, attempt: &Attempt<'_>, with_key: bool) {
         attempt.is_true(&answer);
     }
     // Without a key a second registration, or a second API key, is another one. Nothing else may double.
-    let doubles = matches!(write, Write::CreateKey | Write::Register) && !with_key;
+    let doubles = matches!(write, Write::CreateKey | Write::AdmitPerson | Write::Register) && !with_key;
     assert_eq!(attempt.made(), if doubles { before + 1 } else { write.times() }, "{name}, again");
 }
 
@@ -189,6 +189,7 @@ matrix! {
     change_environment: ChangeEnvironment,
     create_key: CreateKey,
     revoke_key: RevokeKey,
+    admit_person: AdmitPerson,
 }
 
 /// The hub's columns of the matrix: whatever is wrong with it, no write is delayed, fails or is half done, and a repeat, for

@@ -1,5 +1,6 @@
 //! The Worker in plain workerd over a database of our own that can hurt it: `cargo test --test rig` after `make build`.
 
+mod access;
 mod backend;
 #[allow(dead_code, reason = "shared with the HTTP tests, which use all of it")]
 #[path = "../http/client.rs"]
@@ -29,6 +30,8 @@ mod shots;
 mod size;
 mod soak;
 mod tampered;
+#[path = "../support/access.rs"]
+mod team;
 mod trips;
 mod verdict;
 mod watcher;

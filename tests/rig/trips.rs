@@ -18,6 +18,7 @@ fn every_authenticated_route_asks_the_database_once() {
     let lease = json!({"lease": token});
     let finish = json!({"lease": token, "state": "ended", "result": "passed"});
     let key = json!({"project_id": project.id, "user": "u", "name": "n", "scopes": ["read"]});
+    let person = json!({"project_id": project.id, "address": "@example.com", "scopes": ["read"]});
     let named = json!({"name": "Other", "slug": "other"});
     rig.backend.count();
     for (admin, method, path, body, status) in [
@@ -39,6 +40,7 @@ fn every_authenticated_route_asks_the_database_once() {
         (true, "PUT", &concurrency, Some(json!({"scope": "none", "behaviour": "queue_new"})), 200),
         (true, "POST", "/api/keys", Some(key), 200),
         (true, "GET", "/api/keys", None, 200),
+        (true, "POST", "/api/people", Some(person), 200),
         (true, "GET", "/api/projects", None, 200),
         (true, "GET", &environments, None, 200),
         (false, "GET", "/api/environments", None, 200),

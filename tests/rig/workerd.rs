@@ -153,6 +153,8 @@ const config :Workerd.Config = (
   services = [
     (name = "estop", worker = {estop}),
     {hubs},
+    # Other services, which are on this machine: `fetch` reaches none otherwise.
+    (name = "internet", network = (allow = ["local"])),
     (name = "d1", external = (address = "{address}", http = ())),
     (name = "driver", worker = {driver})
   ],

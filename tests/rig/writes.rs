@@ -39,6 +39,8 @@ pub enum Write {
     ChangeEnvironment,
     CreateKey,
     RevokeKey,
+    /// Of somebody who was let in before.
+    AdmitPerson,
 }
 
 /// One write, ready to be sent.
@@ -80,7 +82,7 @@ impl Write {
     pub fn status_again(self, with_key: bool) -> u16 {
         match self {
             // Each makes another.
-            Self::CreateKey => 200,
+            Self::CreateKey | Self::AdmitPerson => 200,
             Self::Register | Self::RegisterGroup | Self::Join | Self::Renew | Self::BulkCancel | Self::Kill => 200,
             Self::SetConcurrency | Self::ChangeProject | Self::ChangeEnvironment | Self::RevokeKey => 200,
             Self::CreateProject | Self::CreateEnvironment => {
@@ -178,6 +180,11 @@ impl Write {
                 let body = json!({"project_id": project.id, "user": "u", "name": mark, "scopes": ["read"]});
                 (("POST", "/api/keys".to_owned()), body, 0)
             }
+            Self::AdmitPerson => {
+                let person = |scopes: Value| json!({"project_id": project.id, "address": format!("{mark}@example.com"), "scopes": scopes});
+                rig.server.admin("POST", "/api/people", Some(&person(json!(["read"])))).ok();
+                (("POST", "/api/people".to_owned()), person(json!(["read", "cancel"])), 0)
+            }
             Self::RevokeKey => {
                 let (_, id) = project.key("u", &["read"], None);
                 (("DELETE", format!("/api/keys/{id}")), Value::Null, id)
@@ -241,6 +248,11 @@ impl Attempt<'_> {
             Write::ChangeProject => count(&format!("projects WHERE name = '{mark}' AND badges = 1")),
             Write::ChangeEnvironment => count(&format!("environments WHERE name = '{mark}'")),
             Write::CreateKey => count(&format!("keys WHERE name = '{mark}'")),
+            Write::AdmitPerson => {
+                let of_hers = |what: &str| count(&format!("keys WHERE access = '{mark}@example.com' AND {what}"));
+                assert_eq!(of_hers("revoked_at IS NULL"), 1, "she is in by one key at any time");
+                of_hers("can_cancel = 1")
+            }
             Write::RevokeKey => count(&format!("keys WHERE id = {id} AND revoked_at IS NOT NULL")),
         };
         history::folds(&rig.backend.db(), "true");
@@ -313,6 +325,15 @@ impl Attempt<'_> {
                 let hash = KeyHash::of(data["token"].as_str().expect("a key"));
                 let name: String = backend.value(&format!("SELECT name FROM keys WHERE hash = '{}'", hash.as_str()));
                 assert_eq!(&name, mark);
+            }
+            Write::AdmitPerson => {
+                let stored: i64 = backend.value(&format!(
+                    "SELECT id FROM keys WHERE access = '{mark}@example.com' AND can_cancel = 1 AND revoked_at IS NULL"
+                ));
+                assert_eq!(
+                    (&data["key"]["id"], &data["key"]["user"]),
+                    (&json!(stored), &json!(format!("{mark}@example.com")))
+                );
             }
             Write::RevokeKey => {
                 assert_eq!(data["key"]["id"], id);

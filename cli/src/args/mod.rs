@@ -8,6 +8,7 @@ mod keys;
 mod kill;
 mod list;
 mod open;
+mod people;
 mod projects;
 mod push;
 mod run;
@@ -25,6 +26,7 @@ pub use keys::KeysCommand;
 pub use kill::KillArgs;
 pub use list::ListArgs;
 pub use open::OpenArgs;
+pub use people::PeopleCommand;
 pub use projects::ProjectsCommand;
 pub use push::PushArgs;
 pub use run::RunArgs;
@@ -81,6 +83,9 @@ pub enum Command {
     /// Create, list and revoke keys (admin token)
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Let people in who sign in with the company's account (admin token)
+    #[command(subcommand)]
+    People(PeopleCommand),
     /// Create, list and limit projects (admin token)
     #[command(subcommand)]
     Projects(ProjectsCommand),
@@ -108,7 +113,7 @@ fn after_help() -> String {
   ESTOP_URL          the service's address
   ESTOP_KEY          a key of the project; `run` needs scope run, `cancel` and `kill` need cancel,
                      the others and `cancel --wait` need read; `finish` needs no key
-  ESTOP_ADMIN_TOKEN  for keys, projects, `environments create` and `environments list --project`
+  ESTOP_ADMIN_TOKEN  for keys, people, projects, `environments create` and `environments list --project`
   ESTOP_ENVIRONMENT  the default for `estop run --environment`
   ESTOP_NO_PUSH      1 is --no-push
   NO_COLOR           no colours, even on a terminal
@@ -181,6 +186,7 @@ mod tests {
             "estop keys list --project ID",
             "estop keys list --before ID",
             "estop keys revoke ID",
+            "estop people add a@example.com --project ID --scope run",
             "estop projects list --before ID",
             "estop projects limit ID --scope none",
             "estop environments create --project ID --name a --slug a",

@@ -57,7 +57,7 @@ pub fn keys(command: &KeysCommand, service: &Service) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn print_keys(keys: &[Key]) {
+pub fn print_keys(keys: &[Key]) {
     let mut table =
         table::new(&["ID", "PROJECT", "USER", "NAME", "SCOPES", "CREATED", "LAST USED", "EXPIRES", "REVOKED"]);
     for key in keys {

@@ -82,6 +82,14 @@ fn the_admin_sets_up_a_project_from_nothing() {
     let mut command = estop(&project.server.url, key.stdout.trim());
     Running::of(command.args(["run", "-e", "staging", "--", "true"])).end().expect_code(0);
     let listed = admin(&["keys", "list", "--project", &id]);
+    let person = admin(&["people", "add", "Ada@Example.com", "--project", &id, "--scope", "read", "--scope", "cancel"]);
+    assert!(person.stdout.contains("ada@example.com  company account  read, cancel"), "{person:?}");
+    assert!(person.stderr.contains(&format!("{}/session/access?project={id}", project.server.url)), "{person:?}");
+    assert!(admin(&["keys", "list", "--project", &id]).stdout.contains("ada@example.com"));
+    let odd = ["people", "add", "ada", "--project", &id, "--scope", "read"];
+    let mut command = estop(&project.server.url, "");
+    let refused = Running::of(command.env("ESTOP_ADMIN_TOKEN", ADMIN).args(odd)).end().expect_code(122);
+    assert!(refused.stderr.contains("`address`"), "{refused:?}");
     let key_id = listed.stdout.lines().nth(1).and_then(|line| line.split_whitespace().next()).expect("a key");
     admin(&["keys", "revoke", key_id]);
     let mut command = estop(&project.server.url, key.stdout.trim());

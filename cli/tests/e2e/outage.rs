@@ -180,6 +180,7 @@ fn what_the_admin_creates_is_retried_and_created_once() {
         (&["projects", "create", "--name", "Shop", "--slug", &slug][..], None),
         (&["environments", "create", "--project", &id, "--name", "New", "--slug", "new"], Some("environments")),
         (&["keys", "create", "--project", &id, "--user", "ci", "--name", "once", "--scope", "run"], Some("keys")),
+        (&["people", "add", "once@example.com", "--project", &id, "--scope", "read"], Some("keys")),
     ] {
         proxy.switch(unavailable());
         let mut command = estop(&proxy.url, "");

@@ -14,6 +14,8 @@ export const current = signal<number | null>(null);
 export const environments = signal<Environment[]>([]);
 export const keys = signal<Key[]>([]);
 export const events = signal<AdminEvent[]>([]);
+/** Where the older keys go on; null at the end. */
+export const olderKeys = signal<number | null>(null);
 /** Where the older ones go on; null at the end. */
 export const olderEvents = signal<number | null>(null);
 
@@ -59,13 +61,19 @@ export async function attempt<T>(what: () => Promise<T>, done: string): Promise<
 
 export async function loadProject(id: number) {
   const path = { id };
-  const [first, second] = await Promise.all([
+  const [{ data }] = await Promise.all([
     take(api.GET('/api/projects/{id}/environments', { params: { path }, headers: as() })),
-    take(api.GET('/api/keys', { params: { query: { project_id: id } }, headers: as() })),
+    loadKeys(id),
   ]);
+  if (current.peek() === id) environments.value = data.environments;
+}
+
+export async function loadKeys(id: number, before?: number) {
+  const query = { project_id: id, ...(before ? { before } : {}) };
+  const { data, pagination } = await take(api.GET('/api/keys', { params: { query }, headers: as() }));
   if (current.peek() !== id) return;
-  environments.value = first.data.environments;
-  keys.value = second.data.keys;
+  keys.value = before ? [...keys.peek(), ...data.keys] : data.keys;
+  olderKeys.value = pagination.next_before;
 }
 
 export async function loadEvents(before?: number) {
@@ -117,7 +125,19 @@ export const createKey = async (body: Schemas['CreateKeyRequest']) => {
   return data.token;
 };
 
+/** Revokes a key, and with that of a domain those of its people. */
 export const revokeKey = async (id: number) => {
   const { data } = await take(api.DELETE('/api/keys/{id}', { params: { path: { id } }, headers: as() }));
-  keys.value = keys.peek().map((one) => (one.id === id ? data.key : one));
+  const { revoked_at } = data.key;
+  keys.value = keys
+    .peek()
+    .map((one) =>
+      one.id === id ? data.key : one.granted_by === id ? { ...one, revoked_at: one.revoked_at ?? revoked_at } : one,
+    );
+};
+
+/** Lets a person or a domain's people in; what was said of them before is revoked with it. */
+export const admit = async (body: Schemas['AdmitRequest']) => {
+  await take(api.POST('/api/people', { params: repeatable(), headers: as(), body }));
+  await loadKeys(body.project_id);
 };

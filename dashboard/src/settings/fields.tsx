@@ -4,6 +4,30 @@ import type { ComponentChildren } from 'preact';
 /** The text of a field in a form that was sent. */
 export const textOf = (form: HTMLFormElement, name: string) => String(new FormData(form).get(name) ?? '').trim();
 
+const SCOPES = { read: 'see runs', cancel: 'stop runs', run: 'register and run' } as const;
+type Scope = keyof typeof SCOPES;
+
+/** What somebody may: a box each. */
+export const Scopes = ({ who }: { who: string }) => (
+  <fieldset>
+    <legend>{who} may</legend>
+    {Object.entries(SCOPES).map(([scope, words]) => (
+      <label key={scope} class="check">
+        <input type="checkbox" name="scopes" value={scope} defaultChecked={scope !== 'run'} /> {words}
+      </label>
+    ))}
+  </fieldset>
+);
+
+/** The boxes that are ticked in a form that was sent. */
+export const scopesOf = (form: HTMLFormElement) => new FormData(form).getAll('scopes') as Scope[];
+
+/** The day that was chosen in a form, if one was. */
+export const untilOf = (form: HTMLFormElement) => {
+  const day = textOf(form, 'expires_at');
+  return day ? { expires_at: `${day}T00:00:00Z` } : {};
+};
+
 interface FormProps {
   send: (form: HTMLFormElement) => Promise<boolean>;
   button: string;

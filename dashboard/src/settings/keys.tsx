@@ -2,20 +2,34 @@ import { useSignal } from '@preact/signals';
 import { Copyable } from '../ui/copy';
 import { Dialog } from '../ui/dialog';
 import { Ago, now } from '../ui/time';
-import { attempt, createKey, type Key, keys, type Project, revokeKey } from './admin';
-import { Form, textOf } from './fields';
-
-const SCOPES = { read: 'see runs', cancel: 'stop runs', run: 'register and run' } as const;
-type Scope = keyof typeof SCOPES;
+import { attempt, createKey, type Key, keys, loadKeys, olderKeys, type Project, revokeKey } from './admin';
+import { Form, Scopes, scopesOf, textOf, untilOf } from './fields';
+import { People } from './people';
 
 const over = (key: Key) =>
   key.revoked_at !== null || (key.expires_at !== null && Date.parse(key.expires_at) < now.value);
+
+const isDomain = (key: Key) => key.access?.startsWith('@') ?? false;
+
+/** What there is to know of a key beside its user. */
+function what(key: Key) {
+  if (isDomain(key)) return `${key.name}, for all of that domain`;
+  if (key.granted_by !== null) return `${key.name}, let in by ${key.access?.slice(key.access.indexOf('@'))}`;
+  return key.name;
+}
+
+/** What becomes of whom once a key is revoked. */
+function consequence(key: Key) {
+  if (isDomain(key)) return 'Everybody who came in by this domain is signed out with their next request, and nobody else comes in by it.';
+  if (key.access) return 'They are signed out with their next request, and stay out until an admin lets them in again by their own address.';
+  return 'It is refused from the next request on, and nothing brings it back.';
+}
 
 function Row({ of, revoke }: { of: Key; revoke: () => void }) {
   return (
     <li class={over(of) ? 'over' : ''}>
       <span>
-        <b>{of.user}</b> <span class="soft">{of.name}</span>
+        <b>{of.user}</b> <span class="soft">{what(of)}</span>
         <br />
         <span class="sub">
           {of.scopes.join(', ')} · made <Ago at={of.created_at} /> ·{' '}
@@ -69,18 +83,23 @@ export function Keys({ project }: { project: Project }) {
             <li class="soft">None yet. CI needs one that may run, people need one that may read and cancel.</li>
           )}
         </ul>
+        {olderKeys.value !== null && (
+          <p class="foot">
+            <button type="button" onClick={() => void loadKeys(project.id, olderKeys.value ?? undefined)}>
+              Older keys
+            </button>
+          </p>
+        )}
         <div class="foot">
           <Form
             button="Make a key"
             send={async (form) => {
-              const scopes = new FormData(form).getAll('scopes') as Scope[];
-              const expires = textOf(form, 'expires_at');
               const body = {
                 project_id: project.id,
                 user: textOf(form, 'user'),
                 name: textOf(form, 'name'),
-                scopes,
-                ...(expires ? { expires_at: `${expires}T00:00:00Z` } : {}),
+                scopes: scopesOf(form),
+                ...untilOf(form),
               };
               made.value = (await attempt(() => createKey(body), 'The key is made.')) ?? null;
               return made.value !== null;
@@ -98,22 +117,15 @@ export function Keys({ project }: { project: Project }) {
               <span>Until (optional)</span>
               <input name="expires_at" type="date" />
             </label>
-            <fieldset>
-              <legend>It may</legend>
-              {Object.entries(SCOPES).map(([scope, words]) => (
-                <label key={scope} class="check">
-                  <input type="checkbox" name="scopes" value={scope} defaultChecked={scope !== 'run'} /> {words}
-                </label>
-              ))}
-            </fieldset>
+            <Scopes who="It" />
           </Form>
         </div>
+        <People project={project} />
       </div>
       {doomed && (
         <Dialog title={`Revoke the key ${doomed.name} of ${doomed.user}?`} close={close}>
           <p>
-            It is refused from the next request on, and nothing brings it back. Tests that run under it go on and can be
-            stopped.
+            {consequence(doomed)} Tests that run under it go on and can be stopped.
           </p>
           <p class="buttons">
             <button type="button" autofocus onClick={close}>

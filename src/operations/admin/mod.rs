@@ -5,6 +5,7 @@
 pub mod environments;
 pub mod events;
 pub mod keys;
+pub mod people;
 pub mod projects;
 
 use serde::Deserialize;

@@ -1,4 +1,5 @@
-//! `GET /healthz`: the cheapest possible query, for health checks. It tells the schema's versions.
+//! `GET /healthz`: the cheapest possible query, for health checks. It tells the schema's versions, and the page whether people can
+//! sign in with Cloudflare Access.
 
 use estop_protocol::health::{Health, SchemaVersions};
 
@@ -17,5 +18,5 @@ async fn answer(call: &Call<'_>) -> Outcome {
     let rows = call.batch(vec![Statement::new(ASK_VERSION, Vec::new())]).await?;
     let Version { version } = rows.only(0)?;
     let schema = SchemaVersions { worker: SCHEMA_VERSION, database: version };
-    Ok(Reply::data("ok", Health { status: "ok".to_owned(), schema }))
+    Ok(Reply::data("ok", Health { status: "ok".to_owned(), schema, access: call.config.access.is_some() }))
 }

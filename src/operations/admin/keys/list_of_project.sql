@@ -6,7 +6,7 @@
 SELECT json_object('id', k.id, 'project_id', k.project_id, 'user', k.user, 'name', k.name,
                    'can_read', k.can_read, 'can_cancel', k.can_cancel, 'can_run', k.can_run,
                    'created_at', k.created_at, 'expires_at', k.expires_at, 'revoked_at', k.revoked_at,
-                   'last_used_on', date(k.last_used_on * 86400, 'unixepoch')) AS row
+                   'last_used_on', date(k.last_used_on * 86400, 'unixepoch'), 'access', k.access, 'granted_by', k.granted_by) AS row
   FROM keys k INDEXED BY keys_by_project
  WHERE k.project_id = ?3 AND k.id < ?1
  ORDER BY k.id DESC LIMIT coalesce(?2, 100);

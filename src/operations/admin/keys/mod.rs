@@ -32,7 +32,7 @@ pub const REVOKE: Operation = Operation {
 };
 
 const CREATE_KEY: Sql = sql!("admin/keys/create.sql");
-const DIAGNOSE_CREATE: Sql = sql!("admin/keys/diagnose_create.sql");
+pub(super) const DIAGNOSE_CREATE: Sql = sql!("admin/keys/diagnose_create.sql");
 const LIST_KEYS: Sql = sql!("admin/keys/list.sql");
 const LIST_OF_PROJECT: Sql = sql!("admin/keys/list_of_project.sql");
 const REVOKE_KEY: Sql = sql!("admin/keys/revoke.sql");
@@ -113,14 +113,25 @@ fn check(request: &CreateKeyRequest, now: Timestamp) -> Result<(i64, &str, Optio
         return invalid("user", expected);
     }
     text("name", Some(&request.name), NAME_CHARS)?;
-    if request.scopes.is_empty() {
+    scopes(&request.scopes)?;
+    Ok((project, user, expiry(request.expires_at.as_deref(), now)?))
+}
+
+/// Checks what a key may do.
+pub(super) fn scopes(given: &[Scope]) -> Result<(), ApiError> {
+    if given.is_empty() {
         return invalid("scopes", "expected at least one of `read`, `cancel`, `run`");
     }
-    match request.expires_at.as_deref().map(Timestamp::parse) {
+    Ok(())
+}
+
+/// Checks when a key expires.
+pub(super) fn expiry(given: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>, ApiError> {
+    match given.map(Timestamp::parse) {
         Some(None) => invalid("expires_at", "expected a date and time like 2026-11-22T09:30:00Z"),
         Some(Some(at)) if at <= now => invalid("expires_at", "expected a moment that is still to come"),
-        Some(expires_at) => Ok((project, user, expires_at)),
-        None => Ok((project, user, None)),
+        Some(expires_at) => Ok(expires_at),
+        None => Ok(None),
     }
 }
 
@@ -172,7 +183,7 @@ async fn revoke(call: &Call<'_>) -> Outcome {
 
 /// A key as its row has it.
 #[derive(Deserialize)]
-struct KeyRow {
+pub(super) struct KeyRow {
     id: i64,
     project_id: i64,
     user: String,
@@ -184,6 +195,8 @@ struct KeyRow {
     expires_at: Option<Timestamp>,
     revoked_at: Option<Timestamp>,
     last_used_on: Option<String>,
+    access: Option<String>,
+    granted_by: Option<i64>,
 }
 
 impl From<KeyRow> for Key {
@@ -199,6 +212,8 @@ impl From<KeyRow> for Key {
             expires_at: row.expires_at,
             revoked_at: row.revoked_at,
             last_used_on: row.last_used_on,
+            access: row.access,
+            granted_by: row.granted_by,
         }
     }
 }
