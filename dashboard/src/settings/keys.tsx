@@ -20,8 +20,10 @@ function what(key: Key) {
 
 /** What becomes of whom once a key is revoked. */
 function consequence(key: Key) {
-  if (isDomain(key)) return 'Everybody who came in by this domain is signed out with their next request, and nobody else comes in by it.';
-  if (key.access) return 'They are signed out with their next request, and stay out until an admin lets them in again by their own address.';
+  if (isDomain(key))
+    return 'Everybody who came in by this domain is signed out with their next request, and nobody else comes in by it.';
+  if (key.access)
+    return 'They are signed out with their next request, and stay out until an admin lets them in again by their own address.';
   return 'It is refused from the next request on, and nothing brings it back.';
 }
 
@@ -124,9 +126,7 @@ export function Keys({ project }: { project: Project }) {
       </div>
       {doomed && (
         <Dialog title={`Revoke the key ${doomed.name} of ${doomed.user}?`} close={close}>
-          <p>
-            {consequence(doomed)} Tests that run under it go on and can be stopped.
-          </p>
+          <p>{consequence(doomed)} Tests that run under it go on and can be stopped.</p>
           <p class="buttons">
             <button type="button" autofocus onClick={close}>
               Keep it
