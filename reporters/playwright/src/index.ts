@@ -131,14 +131,13 @@ class Tally {
   private line(): Line {
     const of = { success: 0, failed: 0, flaky: 0, skipped: 0 };
     for (const outcome of this.outcomes.values()) of[outcome]++;
-    const current = [...this.running.values()].at(-1);
     return {
       total: this.tests.length + this.errors,
       done: this.outcomes.size + this.errors,
       failed: of.failed + this.errors,
       flaky: of.flaky,
       skipped: of.skipped,
-      ...(current !== undefined && { current }),
+      current: [...this.running.values()].at(-1) ?? '',
     };
   }
 

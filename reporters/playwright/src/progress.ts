@@ -1,12 +1,14 @@
 import { closeSync, constants, openSync, writeSync } from 'node:fs';
 
-/** How the tests stand: whole numbers since the start. Success is what of `done` is nothing else. */
+/** How far the tests are: whole numbers since the start. Success is what of `done` is nothing else. */
 export interface Counts {
   total: number;
   done: number;
   failed: number;
   flaky: number;
   skipped: number;
+  /** The title of the test that runs, or of the last of several that began. Empty if none does. */
+  current: string;
 }
 
 export interface Failure {
@@ -18,7 +20,7 @@ export interface Failure {
   retracted?: true;
 }
 
-export type Line = (Counts & { current?: string }) | { failure: Failure };
+export type Line = Counts | { failure: Failure };
 
 /** Between two lines about progress, so that the file grows with time and not with the number of tests. */
 const INTERVAL_MS = 500;

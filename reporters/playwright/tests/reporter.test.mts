@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { type Counts, installed, projectWith, Run, versions } from './run.mts';
 
+const require = createRequire(import.meta.url);
 const nodeModules = installed();
 
 test('the package has what is needed and nothing else', () => {
@@ -25,10 +27,10 @@ for (const version of Object.keys(versions) as (keyof typeof versions)[]) {
   describe(`with Playwright ${version}`, { concurrency: 2 }, () => {
     test('a whole run counts as in Playwright’s own report', async () => {
       const run = await new Run(project, ['outcomes', 'serial']).end(1);
-      const counts: Counts = { total: 17, done: 17, failed: 6, flaky: 2, skipped: 4 };
+      const counts: Counts = { total: 17, done: 17, failed: 6, flaky: 2, skipped: 4, current: '' };
       assert.deepEqual(run.last(), counts);
       assert.deepEqual(run.reported(), counts);
-      assert.deepEqual(run.progress()[0], { total: 17, done: 0, failed: 0, flaky: 0, skipped: 0 });
+      assert.deepEqual(run.progress()[0], { total: 17, done: 0, failed: 0, flaky: 0, skipped: 0, current: '' });
       assert.ok(run.progress().some(({ current }) => current === 'takes too long'));
 
       const long = `has a long title ${'and '.repeat(200)}`.slice(0, 499);
@@ -61,7 +63,7 @@ for (const version of Object.keys(versions) as (keyof typeof versions)[]) {
 
     test('projects with the same titles, repeated tests, and tests after a failed dependency', async () => {
       const run = await new Run(project, ['--config', 'several.config.ts']).end(1);
-      const counts: Counts = { total: 9, done: 9, failed: 3, flaky: 1, skipped: 1 };
+      const counts: Counts = { total: 9, done: 9, failed: 3, flaky: 1, skipped: 1, current: '' };
       assert.deepEqual(run.last(), counts);
       assert.deepEqual(run.reported(), counts);
       assert.deepEqual(run.failing(), ['[often] › comes and goes', '[phone] › scrolls', '[setup] › signs in']);
@@ -70,7 +72,7 @@ for (const version of Object.keys(versions) as (keyof typeof versions)[]) {
     test('each shard counts its own, and lines are rare however many tests there are', async () => {
       const shards = [1, 2].map((shard) => new Run(project, ['many', `--shard=${shard}/2`]).end(0));
       for (const run of await Promise.all(shards)) {
-        assert.deepEqual(run.last(), { total: 100, done: 100, failed: 0, flaky: 0, skipped: 0 });
+        assert.deepEqual(run.last(), { total: 100, done: 100, failed: 0, flaky: 0, skipped: 0, current: '' });
         assert.deepEqual(run.failures(), []);
       }
     });
@@ -79,12 +81,12 @@ for (const version of Object.keys(versions) as (keyof typeof versions)[]) {
       const args = ['same', 'setup', '--retries=0', `--output=${join(project, 'kept')}`];
       await new Run(project, args).end(1);
       const again = await new Run(project, [...args, '--last-failed']).end(1);
-      assert.deepEqual(again.last(), { total: 2, done: 2, failed: 2, flaky: 0, skipped: 0 });
+      assert.deepEqual(again.last(), { total: 2, done: 2, failed: 2, flaky: 0, skipped: 0, current: '' });
     });
 
     test('what does not run because of -x is not done', async () => {
       const run = await new Run(project, ['outcomes', '-x', '--workers=1', '--retries=0']).end(1);
-      assert.deepEqual(run.last(), { total: 9, done: 1, failed: 1, flaky: 0, skipped: 0 });
+      assert.deepEqual(run.last(), { total: 9, done: 1, failed: 1, flaky: 0, skipped: 0, current: '' });
     });
 
     test('a file that cannot be loaded is a failure', async () => {
@@ -99,7 +101,7 @@ for (const version of Object.keys(versions) as (keyof typeof versions)[]) {
 
     test('--list does nothing, and so nothing is done', async () => {
       const run = await new Run(project, ['same', '--list']).end(0);
-      assert.deepEqual(run.last(), { total: 2, done: 0, failed: 0, flaky: 0, skipped: 0 });
+      assert.deepEqual(run.last(), { total: 2, done: 0, failed: 0, flaky: 0, skipped: 0, current: '' });
     });
 
     test('outside of estop it does nothing', async () => {
@@ -132,14 +134,14 @@ for (const version of Object.keys(versions) as (keyof typeof versions)[]) {
       run.signal('SIGINT');
       await run.end(130);
       assert.equal(run.stdout.trimEnd().split('\n').at(-1), 'stopped by ada@example.com: wrong branch');
-      assert.deepEqual(run.last(), { total: 3, done: 1, failed: 0, flaky: 0, skipped: 0 });
+      assert.deepEqual(run.last(), { total: 3, done: 1, failed: 0, flaky: 0, skipped: 0, current: '' });
       assert.deepEqual(run.failures(), []);
     });
   });
 }
 
-test('who stopped the run, as the file says it', async () => {
-  const { stoppedBy } = await import('../dist/stop.js');
+test('who stopped the run, as the file says it', () => {
+  const { stoppedBy } = require(join(nodeModules, '@estop/playwright/dist/stop.js')) as typeof import('../src/stop.ts');
   const folder = join(nodeModules, 'stops');
   mkdirSync(folder);
   const said = (text: string) => {

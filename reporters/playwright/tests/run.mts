@@ -46,6 +46,7 @@ export interface Counts {
   failed: number;
   flaky: number;
   skipped: number;
+  current: string;
 }
 export interface Failure {
   title: string;
@@ -132,7 +133,7 @@ export class Run {
     return lines.map((line) => JSON.parse(line));
   }
 
-  progress(): (Counts & { current?: string })[] {
+  progress(): Counts[] {
     return this.lines().filter((line): line is Counts => !(line as { failure?: Failure }).failure);
   }
 
@@ -150,7 +151,7 @@ export class Run {
     return [...failing].sort();
   }
 
-  last(): Counts & { current?: string } {
+  last(): Counts {
     const last = this.progress().at(-1);
     assert.ok(last, `no progress: ${this.stdout}${this.stderr}`);
     return last;
@@ -160,7 +161,7 @@ export class Run {
   reported(): Counts {
     const { stats } = JSON.parse(readFileSync(join(this.out, 'report.json'), 'utf8'));
     const total = stats.expected + stats.unexpected + stats.flaky + stats.skipped;
-    return { total, done: total, failed: stats.unexpected, flaky: stats.flaky, skipped: stats.skipped };
+    return { total, done: total, failed: stats.unexpected, flaky: stats.flaky, skipped: stats.skipped, current: '' };
   }
 
   exists(name: string): boolean {

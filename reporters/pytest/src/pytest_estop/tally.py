@@ -153,14 +153,13 @@ class Tally:
 
     def _write(self) -> None:
         done = sum(self._counts.values())
-        line: dict[str, Any] = {
+        line = {
             # A plugin that repeats tests behind pytest's back must not make it less than what is done.
             "total": max(sum(self._collected.values()) + self._files, done),
             "done": done,
             "failed": self._counts["failed"],
             "flaky": self._counts["flaky"],
             "skipped": self._counts["skipped"],
+            "current": next(reversed(self._running.values()), ""),
         }
-        if self._running:
-            line["current"] = next(reversed(self._running.values()))
         self.file.append(line)
