@@ -10,7 +10,7 @@ import type {
   TestResult,
 } from '@playwright/test/reporter';
 import { Failures } from './failures';
-import { type Outcome, outcomeInTheEnd, outcomeSoFar } from './outcome';
+import { isOver, type Outcome, outcomeOf, wasPassedOver } from './outcome';
 import { type Failure, type Line, Progress, ProgressFile } from './progress';
 import { stoppedBy } from './stop';
 import { lines, oneLine } from './text';
@@ -18,6 +18,9 @@ import { lines, oneLine } from './text';
 const LONGEST_TITLE = 500;
 const LONGEST_FILE = 500;
 const LONGEST_MESSAGE = 2000;
+
+/** Playwright says so after `maxFailures` as if it were one more error. */
+const ENOUGH_FAILURES = /^Testing stopped early after \d+ maximum allowed failures\.$/;
 
 /** A reporter for Playwright. Outside of `estop run` it does nothing. */
 class EstopReporter implements Reporter {
@@ -68,6 +71,8 @@ class Tally {
   private readonly outcomes = new Map<string, Outcome>();
   /** Titles of the tests that run, by id, in the order in which they began. */
   private readonly running = new Map<string, string>();
+  /** A test was: the run is being stopped, and those that are passed over now did not get their turn. */
+  private interrupted = false;
   /** Errors outside of tests, as in a file that cannot be loaded. Each counts as a test that failed. */
   private errors = 0;
   private readonly failures: Failures;
@@ -91,17 +96,19 @@ class Tally {
 
   testEnds(test: TestCase, result: TestResult): void {
     this.running.delete(test.id);
-    const outcome = outcomeSoFar(test);
-    // Once it is done it stays so, even if it runs again because another of its serial group has failed.
-    if (outcome) this.outcomes.set(test.id, outcome);
+    this.interrupted ||= result.status === 'interrupted';
+    // What is done stays done, even if it runs again because another of its serial group has failed.
+    const done = isOver(test) && !(this.interrupted && wasPassedOver(test));
+    if (done) this.outcomes.set(test.id, outcomeOf(test));
     const told = this.tell(test, result);
-    if ((told || outcome === 'failed') && !this.failures.full) this.progress.write();
+    if ((told || (done && outcomeOf(test) === 'failed')) && !this.failures.full) this.progress.write();
     else this.progress.changed();
   }
 
   error(error: TestError): void {
-    this.errors++;
     const message = lines(error.message ?? error.value ?? '', LONGEST_MESSAGE);
+    if (ENOUGH_FAILURES.test(message)) return;
+    this.errors++;
     this.failures.add(`error ${this.errors}`, {
       title: oneLine(message.split('\n')[0] || 'an error outside of the tests', LONGEST_TITLE),
       file: error.location ? this.relativeFile(error.location.file) : '',
@@ -113,7 +120,7 @@ class Tally {
 
   end({ status }: FullResult): void {
     this.running.clear();
-    const failed = this.tests.filter((test) => outcomeInTheEnd(test, true) === 'failed').length;
+    const failed = this.tests.filter((test) => outcomeOf(test) === 'failed').length;
     const maxFailures = this.config?.maxFailures ?? 0;
     const brokenOff =
       status === 'interrupted' ||
@@ -122,8 +129,9 @@ class Tally {
       // `--list`, or a global setup that failed.
       this.tests.every(({ results }) => results.length === 0);
     for (const test of this.tests) {
-      const outcome = outcomeInTheEnd(test, brokenOff);
-      if (outcome) this.outcomes.set(test.id, outcome);
+      const outcome = outcomeOf(test);
+      // In a whole run those that did not run will not: they depend on a project that failed, or wait for a retry in vain.
+      if (outcome !== 'skipped' || !brokenOff) this.outcomes.set(test.id, outcome);
     }
     this.progress.write();
   }

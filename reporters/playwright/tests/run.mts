@@ -17,6 +17,7 @@ export const versions = {
   '1.64': 'playwright-test-1.64',
   '1.65': '@playwright/test',
 };
+export const newest = '1.65';
 
 /** A folder into which npm has installed nothing but the package. */
 export function installed(): string {

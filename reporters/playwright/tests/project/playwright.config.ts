@@ -7,6 +7,5 @@ export default defineConfig({
   testDir: 'specs',
   outputDir: `${out}/results`,
   workers: 2,
-  retries: 1,
   reporter: [['@estop/playwright'], ['list'], ['json', { outputFile: `${out}/report.json` }]],
 });

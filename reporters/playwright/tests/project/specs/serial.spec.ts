@@ -1,7 +1,7 @@
 import { expect, test } from '@playwright/test';
 
 test.describe('an order', () => {
-  test.describe.configure({ mode: 'serial' });
+  test.describe.configure({ mode: 'serial', retries: 1 });
   test('is placed', () => {});
   test('is paid at the second try', ({}, { retry }) => {
     expect(retry).toBe(1);
