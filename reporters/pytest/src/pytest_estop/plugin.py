@@ -25,12 +25,13 @@ class StopLine:
     """The last line of the report."""
 
     def __init__(self, config: pytest.Config, path: str) -> None:
-        self._terminal = config.pluginmanager.get_plugin("terminalreporter")
+        self._config = config
         self._path = path
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
         line = stopped_by(self._path)
-        if line and self._terminal:
-            self._terminal.ensure_newline()
-            self._terminal.write_line(line)
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if line and terminal:
+            terminal.ensure_newline()
+            terminal.write_line(line)

@@ -113,7 +113,8 @@ class Tally:
         if rerun:
             test.rerun = test.repeated = True
         elif report.failed:
-            test.failed = True
+            # After a rerun this is another attempt, whose worker has crashed before it could report more.
+            test.failed, test.rerun = True, False
         elif failed_as_expected(report) or (report.passed and report.when == "call"):
             test.passed = True
         if (rerun or report.failed) and not test.told:

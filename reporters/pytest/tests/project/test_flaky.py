@@ -17,7 +17,7 @@ def test_passes_at_the_second_try():
 
 @pytest.fixture
 def server():
-    assert attempts("setup") == 2
+    assert attempts("setup") >= 2
     yield
     assert attempts("teardown") == 2
 
