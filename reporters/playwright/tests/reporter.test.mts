@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
@@ -142,6 +142,22 @@ for (const version of Object.keys(versions) as (keyof typeof versions)[]) {
     });
   });
 }
+
+test('of a thousand failures each is told of, and of more only the counts', () => {
+  const { Failures } = require(join(nodeModules, '@estop/playwright/dist/failures.js')) as typeof import('../src/failures.ts');
+  const { ProgressFile } = require(join(nodeModules, '@estop/playwright/dist/progress.js')) as typeof import('../src/progress.ts');
+  const path = join(nodeModules, 'failures.jsonl');
+  writeFileSync(path, '');
+  const failures = new Failures(new ProgressFile(path));
+  for (let number = 1; number <= 1500; number++) failures.add(`${number}`, { title: `test ${number}`, file: 'a.spec.ts' });
+  assert.ok(failures.full);
+  failures.retract('7', { title: 'test 7', file: 'a.spec.ts' });
+  failures.retract('1200', { title: 'test 1200', file: 'a.spec.ts' });
+  const lines = readFileSync(path, 'utf8').trimEnd().split('\n');
+  assert.equal(lines.length, 1001);
+  assert.equal(lines[999], '{"failure":{"title":"test 1000","file":"a.spec.ts"}}');
+  assert.equal(lines[1000], '{"failure":{"title":"test 7","file":"a.spec.ts","retracted":true}}');
+});
 
 test('who stopped the run, as the file says it', () => {
   const { stoppedBy } = require(join(nodeModules, '@estop/playwright/dist/stop.js')) as typeof import('../src/stop.ts');

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from pytest_estop.progress import Pace
+from pytest_estop.failures import Failures
+from pytest_estop.progress import Pace, ProgressFile
 from pytest_estop.stop import stopped_by
 from run import Run
 
@@ -212,6 +213,21 @@ def test_the_pace_is_two_lines_a_second_with_twenty_seconds_saved() -> None:
     assert sum(pace.allows() for _ in range(100)) == 10
     now += 3600
     assert sum(pace.allows() for _ in range(100)) == 40
+
+
+def test_of_a_thousand_failures_each_is_told_of_and_of_more_only_the_counts(tmp_path: Path) -> None:
+    path = tmp_path / "progress.jsonl"
+    path.touch()
+    failures = Failures(ProgressFile(str(path)))
+    for number in range(1, 1501):
+        failures.add(f"test_{number}", "test_a.py", None, "")
+    assert failures.full
+    failures.retract("test_7", "test_a.py")
+    failures.retract("test_1200", "test_a.py")
+    lines = path.read_text().splitlines()
+    assert len(lines) == 1001
+    assert lines[999] == '{"failure":{"title":"test_1000","file":"test_a.py","message":""}}'
+    assert lines[1000] == '{"failure":{"title":"test_7","file":"test_a.py","retracted":true}}'
 
 
 def test_the_plugin_is_installed_from_its_wheel() -> None:

@@ -41,7 +41,8 @@ def message_of(report: Report) -> str:
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is not None:
         return lines(str(crash.message), _LONGEST_MESSAGE)
-    text = report.longreprtext
+    # Not `longreprtext`, in which pytest-xdist's worker comes first.
+    text = str(report.longrepr)
     # pytest marks the error's own lines with an E.
     errors = [line[1:].strip() for line in text.splitlines() if line.startswith("E ")]
     return lines("\n".join(errors) or text, _LONGEST_MESSAGE)
