@@ -144,12 +144,17 @@ for (const version of Object.keys(versions) as (keyof typeof versions)[]) {
 }
 
 test('of a thousand failures each is told of, and of more only the counts', () => {
-  const { Failures } = require(join(nodeModules, '@estop/playwright/dist/failures.js')) as typeof import('../src/failures.ts');
-  const { ProgressFile } = require(join(nodeModules, '@estop/playwright/dist/progress.js')) as typeof import('../src/progress.ts');
+  const { Failures } = require(
+    join(nodeModules, '@estop/playwright/dist/failures.js'),
+  ) as typeof import('../src/failures.ts');
+  const { ProgressFile } = require(
+    join(nodeModules, '@estop/playwright/dist/progress.js'),
+  ) as typeof import('../src/progress.ts');
   const path = join(nodeModules, 'failures.jsonl');
   writeFileSync(path, '');
   const failures = new Failures(new ProgressFile(path));
-  for (let number = 1; number <= 1500; number++) failures.add(`${number}`, { title: `test ${number}`, file: 'a.spec.ts' });
+  for (let number = 1; number <= 1500; number++)
+    failures.add(`${number}`, { title: `test ${number}`, file: 'a.spec.ts' });
   assert.ok(failures.full);
   failures.retract('7', { title: 'test 7', file: 'a.spec.ts' });
   failures.retract('1200', { title: 'test 1200', file: 'a.spec.ts' });
