@@ -89,14 +89,14 @@ def test_a_worker_that_crashes_fails_its_test(tmp_path: Path) -> None:
 
 def test_each_worker_runs_all_tests(tmp_path: Path) -> None:
     run = Run(tmp_path, "test_many.py", "--tx=2*popen", "--dist=each").end(0)
-    assert run.last() == counts(total=600, done=600)
+    assert run.last() == counts(total=400, done=400)
 
 
 @both
 def test_a_file_that_cannot_be_collected_is_a_failure(tmp_path: Path, how: list[str]) -> None:
     run = Run(tmp_path, "test_broken.py", "test_elsewhere.py", "test_many.py", *how).end(2 if how is ALONE else 1)
     # With xdist the others run all the same.
-    assert run.last() == counts(total=302, done=2 if how is ALONE else 302, failed=1, skipped=1)
+    assert run.last() == counts(total=202, done=2 if how is ALONE else 202, failed=1, skipped=1)
     assert run.failures() == [
         {
             "title": "test_broken.py",
@@ -132,7 +132,7 @@ def test_what_is_deselected_is_not_counted(tmp_path: Path) -> None:
 @both
 def test_lines_are_few_however_many_tests_there_are(tmp_path: Path, how: list[str]) -> None:
     run = Run(tmp_path, "test_many.py", *how).end(0)
-    assert run.last() == counts(total=300, done=300)
+    assert run.last() == counts(total=200, done=200)
     assert len(run.progress()) < 100
 
 
