@@ -1,0 +1,2 @@
+// @ts-expect-error: it is not there
+import './nowhere';

@@ -1,0 +1,5 @@
+import nowhere  # noqa: F401
+
+
+def test_is_never_collected():
+    pass

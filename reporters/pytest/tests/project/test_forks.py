@@ -1,0 +1,5 @@
+import threading
+
+
+def test_is_alone():
+    assert threading.active_count() == 1
