@@ -33,6 +33,21 @@ export function Form({ send, button, children }: FormProps) {
   );
 }
 
+/** The name of something in URLs and commands. */
+export const Slug = ({ label, placeholder }: { label: string; placeholder: string }) => (
+  <label>
+    <span>{label}</span>
+    <input
+      name="slug"
+      required
+      maxLength={64}
+      pattern="[a-z0-9]([a-z0-9\-]*[a-z0-9])?"
+      title="Lower-case letters, digits and hyphens"
+      placeholder={placeholder}
+    />
+  </label>
+);
+
 /** A name that becomes a field when one wants to change it. */
 export function Name({ value, what, save }: { value: string; what: string; save: (name: string) => Promise<unknown> }) {
   const editing = useSignal(false);

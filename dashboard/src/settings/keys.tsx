@@ -1,8 +1,8 @@
 import { useSignal } from '@preact/signals';
 import { Copyable } from '../ui/copy';
 import { Dialog } from '../ui/dialog';
-import { Ago, now } from '../ui/time';
-import { attempt, createKey, type Key, keys, type Project, revokeKey } from './admin';
+import { Ago, now, On } from '../ui/time';
+import { attempt, createKey, type Key, keys, made, type Project, revokeKey } from './admin';
 import { Form, textOf } from './fields';
 
 const SCOPES = { read: 'see runs', cancel: 'stop runs', run: 'register and run' } as const;
@@ -26,7 +26,10 @@ function Row({ of, revoke }: { of: Key; revoke: () => void }) {
               · revoked <Ago at={of.revoked_at} />
             </>
           ) : of.expires_at ? (
-            ` · ${over(of) ? 'expired' : 'expires'} on ${of.expires_at.slice(0, 10)}`
+            <>
+              {' '}
+              · {over(of) ? 'expired' : 'expires'} on <On at={of.expires_at} />
+            </>
           ) : null}
         </span>
       </span>
@@ -39,8 +42,29 @@ function Row({ of, revoke }: { of: Key; revoke: () => void }) {
   );
 }
 
+/** Keys that were just made: whatever else one does here, they stay until somebody has them. */
+export const MadeKeys = () =>
+  made.value.map(({ of, token }) => (
+    <section key={of.id} class="card made" role="status">
+      <p>
+        <b>
+          The key {of.name} of {of.user}, shown this once.
+        </b>{' '}
+        Keep it where its user finds it; it cannot be shown again.
+      </p>
+      <Copyable label="the key" text={token} />
+      <button
+        type="button"
+        onClick={() => {
+          made.value = made.peek().filter((one) => one.of.id !== of.id);
+        }}
+      >
+        I have it
+      </button>
+    </section>
+  ));
+
 export function Keys({ project }: { project: Project }) {
-  const made = useSignal<string | null>(null);
   const revoking = useSignal<Key | null>(null);
   const doomed = revoking.value;
   const close = () => {
@@ -50,17 +74,6 @@ export function Keys({ project }: { project: Project }) {
     <section aria-labelledby="keys">
       <h2 id="keys">Keys</h2>
       <div class="card">
-        {made.value && (
-          <div class="made" role="status">
-            <p>
-              <b>The key, shown this once.</b> Keep it where its user finds it; it cannot be shown again.
-            </p>
-            <Copyable label="the key" text={made.value} />
-            <button type="button" onClick={() => (made.value = null)}>
-              I have it
-            </button>
-          </div>
-        )}
         <ul class="rows">
           {keys.value.map((key) => (
             <Row key={key.id} of={key} revoke={() => (revoking.value = key)} />
@@ -80,10 +93,10 @@ export function Keys({ project }: { project: Project }) {
                 user: textOf(form, 'user'),
                 name: textOf(form, 'name'),
                 scopes,
-                ...(expires ? { expires_at: `${expires}T00:00:00Z` } : {}),
+                // To the end of that day, where the admin is.
+                ...(expires ? { expires_at: new Date(`${expires}T23:59:59.999`).toISOString() } : {}),
               };
-              made.value = (await attempt(() => createKey(body), 'The key is made.')) ?? null;
-              return made.value !== null;
+              return (await attempt(() => createKey(body), 'The key is made.')) !== undefined;
             }}
           >
             <label>
