@@ -127,6 +127,7 @@ test('a history without a match is looked at in parts', async ({ signedIn: page 
   expect(asked).toBeLessThan(10);
   const before = asked;
   await further.click();
-  await expect.poll(() => asked).toBe(before + 5);
+  await expect.poll(() => asked).toBeGreaterThanOrEqual(before + 5);
   await expect(further).toBeVisible();
+  expect(asked).toBeLessThan(before + 10);
 });

@@ -230,6 +230,8 @@ test('a dialog stays when a selection is dragged out of it, and what it did is t
   await page.getByRole('button', { name: 'Stop…' }).click();
   const dialog = page.getByRole('dialog');
   const reason = dialog.getByLabel('Why? (optional)');
+  const go = dialog.getByRole('button', { name: /^Stop 2 runs/ });
+  await expect(go).toHaveAttribute('aria-disabled', 'false');
   await reason.fill('a reason that is long');
   const box = (await reason.boundingBox()) ?? { x: 0, y: 0, width: 0, height: 0 };
   await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
@@ -244,7 +246,7 @@ test('a dialog stays when a selection is dragged out of it, and what it did is t
     await held;
     await route.continue();
   });
-  await dialog.getByRole('button', { name: /^Stop 2 runs/ }).click();
+  await go.click();
   await expect(dialog.getByRole('button', { name: 'Stopping…' })).toBeVisible();
   await page.mouse.click(5, 400);
   await expect(dialog).toHaveCount(0);

@@ -80,10 +80,7 @@ const make = async (page: Page, user: string) => {
   await page.getByRole('button', { name: 'Make a key' }).click();
 };
 
-test('a key that was made stays until somebody has it, and a project is never shown as another', async ({
-  page,
-  project,
-}) => {
+test('a key that was made stays until somebody has it, and a project is never shown as another', async ({ page }) => {
   const other = await Project.make();
   await page.reload();
   await openSettings(page);
@@ -116,7 +113,6 @@ test('a key that was made stays until somebody has it, and a project is never sh
   await expect(page.getByRole('heading', { name: 'Environments' })).toBeVisible();
   await page.getByRole('button', { name: 'I have it' }).click();
   await expect(page.getByText(key)).toHaveCount(0);
-  expect(project.id).not.toBe(other.id);
 });
 
 test('the oldest of many keys can be revoked, too', async ({ page, project }) => {

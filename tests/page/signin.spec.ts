@@ -125,13 +125,11 @@ test('whoever signs in next finds nothing of the one before', async ({ signedIn:
   await row(page, id)
     .getByRole('button', { name: `Stop run ${id}` })
     .click();
-  await expect(page.getByRole('dialog')).toBeVisible();
+  const go = page.getByRole('dialog').getByRole('button', { name: /^Stop 1 run/ });
+  await expect(go).toHaveAttribute('aria-disabled', 'false');
   // The session ends while the dialog asks.
   await page.context().clearCookies();
-  await page
-    .getByRole('dialog')
-    .getByRole('button', { name: /^Stop 1 run/ })
-    .click();
+  await go.click();
   await expect(page.getByText('Your session is over')).toBeVisible();
 
   const other = await Project.make();

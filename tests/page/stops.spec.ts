@@ -101,26 +101,20 @@ test('stops are listed as they happen, by day and by environment', async ({ sign
 test('a filter that is rare is looked for further back', async ({ signedIn: page, project }) => {
   const id = await project.register();
   await project.cancel(id, 'long ago');
-  let asked = 0;
+  let furthest = 0;
   await page.route('**/api/cancels?*', async (route) => {
-    asked++;
-    const answer = await (
-      await route.fetch({
-        url: route
-          .request()
-          .url()
-          .replace(/before=[^&]*&?/, ''),
-      })
-    ).json();
+    const url = route.request().url();
+    const window = Number(/before=(\d+)/.exec(url)?.[1] ?? 0);
+    furthest = Math.max(furthest, window);
+    const answer = await (await route.fetch({ url: url.replace(/before=[^&]*&?/, '') })).json();
     // What there is is in the seventh window.
-    if (asked < 7) answer.data.cancels = [];
-    answer.pagination.next_before = asked < 7 ? `${1_000_000 - asked}-1` : null;
+    if (window < 6) answer.data.cancels = [];
+    answer.pagination.next_before = window < 6 ? `${window + 1}-1` : null;
     await route.fulfill({ json: answer });
   });
   await page.goto('/stops?by=ada@example.com');
   await expect(page.getByRole('heading', { name: 'None of the newest stops matches' })).toBeVisible();
-  expect(asked).toBe(5);
+  expect(furthest).toBe(4);
   await page.getByRole('button', { name: 'Look further back' }).click();
   await expect(page.getByRole('row').filter({ hasText: `#${id}` })).toContainText('long ago');
-  expect(asked).toBe(7);
 });

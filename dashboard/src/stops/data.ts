@@ -65,14 +65,14 @@ function filters() {
 /** The service tries a filter on so many cancels and no more, so a page may be empty and not the last one: so many are read. */
 const WINDOWS = 5;
 
-/** The next page that has something, as far as one looks at once. */
-async function page(before: string | null) {
+/** The next page that has something, looking so far at most. */
+async function page(before: string | null, most = WINDOWS) {
   let at = before;
   for (let windows = 0; ; ) {
     const query = { ...filters(), ...(at === null ? {} : { before: at }), per_page: 50 };
     const { data, pagination } = await take(api.GET('/api/cancels', { params: { query: query as never } }));
     at = pagination.next_before;
-    if (data.cancels.length > 0 || at === null || ++windows === WINDOWS) return { cancels: data.cancels, next: at };
+    if (data.cancels.length > 0 || at === null || ++windows === most) return { cancels: data.cancels, next: at };
   }
 }
 
@@ -106,11 +106,11 @@ export async function refresh() {
   const before = cancels.peek();
   if (before === null) return;
   try {
-    const list = await page(null);
+    const list = await page(null, 1);
     if (mine !== generation) return;
     const read = new Set(list.cancels.map(({ test_run }) => test_run.id));
     cancels.value = [...list.cancels, ...(cancels.peek() ?? []).filter(({ test_run }) => !read.has(test_run.id))];
-    if (before.length === 0) more.value = list.next;
+    if (before.length === 0 && more.peek() === null) more.value = list.next;
   } catch {
     // What is there stands; the next one is tried again.
   }

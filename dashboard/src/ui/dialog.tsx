@@ -16,12 +16,14 @@ export function Dialog({ title, close, children }: Props) {
     const before = document.activeElement as HTMLElement | null;
     const row = before?.closest('tr');
     self.current?.showModal();
-    return () => {
+    const giveBack = () => {
       // What was pressed may be gone, as "Stop" is once a run has stopped.
       const next =
         [before, row].find((one) => one?.isConnected && one !== document.body) ?? document.querySelector('h1');
       next?.focus({ preventScroll: true });
     };
+    // Nothing else takes the focus as long as the dialog is in the page.
+    return () => queueMicrotask(giveBack);
   }, []);
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: the browser closes it on Esc
