@@ -24,8 +24,8 @@ SELECT json_object(
                     strftime('%Y-%m-%dT%H:%M:%fZ', (s.late_result ->> 'at') / 1000.0, 'unixepoch')) END),
                 'carried', json(iif(s.carried, 'true', 'false'))))
               FROM (SELECT * FROM run_shards WHERE run_id = r.id ORDER BY shard) s)),
-           '$.took_the_place_of', json((SELECT json_group_array(p.id)
-              FROM (SELECT id FROM runs WHERE superseded_by = r.id ORDER BY id DESC LIMIT 20) p)))
+           '$.took_the_place_of', json((SELECT json_group_array(l.id)
+              FROM (SELECT id FROM runs WHERE superseded_by = r.id ORDER BY id DESC LIMIT 20) l)))
               FROM listed_runs r
              WHERE r.id = iif(k.can_read = 1 AND k.valid_until > ?2, ?3, NULL) AND r.project_id = k.project_id))) AS row
   FROM (SELECT 1)
