@@ -1,15 +1,18 @@
 import { signal, useSignalEffect } from '@preact/signals';
-import type { ComponentType } from 'preact';
+import { type ComponentType, Fragment } from 'preact';
 import { said } from './api/client';
 import { path } from './router';
 import { RunPage } from './run/page';
+import { CallMe } from './runs/call_me';
+import { lastList } from './runs/filters';
 import { KillDialog } from './runs/kill_dialog';
 import { RunsPage } from './runs/page';
 import { asking, askingToKill } from './runs/stop';
 import { StopDialog } from './runs/stop_dialog';
 import { condition, project } from './runs/store';
-import { session, signOut } from './session';
+import { may, person, session, signOut } from './session';
 import { SignInPage } from './signin';
+import { Heading } from './ui/heading';
 import { say, Toast } from './ui/toast';
 
 const CONDITIONS = { connecting: 'connecting', live: 'live', waiting: 'reconnecting', offline: 'offline' };
@@ -26,7 +29,7 @@ function Header() {
         <b>estop</b>
       </a>
       <nav aria-label="Pages">
-        <a href="/" aria-current={here('/')}>
+        <a href={path.value === '/' ? '/' : lastList.value} aria-current={here('/')}>
           Runs
         </a>
         <a href="/stops" aria-current={here('/stops')}>
@@ -50,6 +53,7 @@ function Header() {
             <br />
             may {session.value?.session.scopes.join(', ')}
           </p>
+          {may.read.value && <CallMe />}
           <button type="button" onClick={leave}>
             Sign out
           </button>
@@ -98,16 +102,26 @@ function lazily(load: () => Promise<ComponentType>) {
 const StopsPage = lazily(() => import('./stops/page').then(({ StopsPage }) => StopsPage));
 const SettingsPage = lazily(() => import('./settings/page').then(({ SettingsPage }) => SettingsPage));
 
+const NothingToSee = () => (
+  <main>
+    <div class="card empty">
+      <Heading title="Nothing to see">This key may not see runs</Heading>
+      <p>It lacks the scope read. Sign out, and sign in with a key that has it.</p>
+    </div>
+  </main>
+);
+
 function Page() {
   const run = /^\/runs\/([1-9]\d{0,14})$/.exec(path.value)?.[1];
+  if (path.value === '/settings') return <SettingsPage />;
+  if (!may.read.value) return <NothingToSee />;
   if (run) return <RunPage key={run} id={Number(run)} />;
   if (path.value === '/stops') return <StopsPage />;
-  if (path.value === '/settings') return <SettingsPage />;
   if (path.value === '/') return <RunsPage />;
   return (
     <main>
       <div class="card empty">
-        <h1>There is no such page</h1>
+        <Heading title="No such page">There is no such page</Heading>
         <p>
           <a href="/">All runs</a>
         </p>
@@ -127,12 +141,12 @@ export function App() {
     );
   }
   return (
-    <>
+    <Fragment key={person.value}>
       <Header />
       <Page />
       {asking.value && <StopDialog key={asking.value.join()} ids={asking.value} />}
       {askingToKill.value !== null && <KillDialog key={askingToKill.value} id={askingToKill.value} />}
       <Toast />
-    </>
+    </Fragment>
   );
 }

@@ -5,7 +5,7 @@ import { App } from './app';
 import { loadEnvironments } from './environments';
 import { path } from './router';
 import { begun, followProject, list } from './runs/store';
-import { loadSession, session } from './session';
+import { loadSession, may, person, session } from './session';
 import { say } from './ui/toast';
 
 const root = document.querySelector('#page') as HTMLElement;
@@ -18,7 +18,7 @@ loadSession().catch((error) => {
 });
 
 effect(() => {
-  if (begun.value && session.value) void untracked(loadEnvironments);
+  if (begun.value && may.read.value && person.value) void untracked(loadEnvironments);
 });
 followProject();
 render(<App />, root);

@@ -1,4 +1,4 @@
-import { computed, signal } from '@preact/signals';
+import { computed, effect, signal, untracked } from '@preact/signals';
 import { api, Failure, type Schemas, sentence, take, whenSignedOut } from './api/client';
 
 export type Session = Schemas['SessionState'];
@@ -10,6 +10,19 @@ export const farewell = signal<string | null>(null);
 
 /** Whether people can sign in with the company's account, as far as it is known. */
 export const companyAccounts = signal(false);
+
+/** Who is signed in, and where; null if nobody is. The session itself is read anew now and then, and this stays the same. */
+export const person = computed(() => session.value && `${session.value.project.id} ${session.value.session.user}`);
+
+/** Calls this when somebody else is signed in, or nobody: what was there for the one before is not for them. */
+export function whenAnother(forget: () => void) {
+  let before = person.peek();
+  effect(() => {
+    const now = person.value;
+    if (before && now !== before) untracked(forget);
+    before = now;
+  });
+}
 
 export const may = {
   read: computed(() => session.value?.session.scopes.includes('read') ?? false),
@@ -39,7 +52,18 @@ export async function signIn(key: string) {
   await take(api.POST('/api/session', { body: { key } }));
   farewell.value = null;
   await loadSession();
+  if (!session.peek()) {
+    throw new Failure(
+      'The key is right, but this browser did not keep the session: it does so only over https or, in most browsers, on localhost. Open this page at such an address.',
+      0,
+    );
+  }
 }
+
+// In another tab, somebody else may have signed in, or out: the cookie is the same for both.
+document.addEventListener('visibilitychange', () => {
+  if (document.visibilityState === 'visible' && session.peek()) loadSession().catch(() => {});
+});
 
 export async function signOut() {
   await take(api.DELETE('/api/session'));

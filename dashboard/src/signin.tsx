@@ -2,6 +2,7 @@ import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { Failure, said } from './api/client';
 import { askForCompanyAccounts, companyAccounts, companySignIn, farewell, localDemoKey, signIn } from './session';
+import { Heading } from './ui/heading';
 
 export function SignInPage() {
   const problem = useSignal<string | null>(null);
@@ -26,17 +27,18 @@ export function SignInPage() {
       problem.value = wrong
         ? 'No such key, or one that was revoked or has expired. Check that you copied all of it.'
         : said(error);
-      busy.value = false;
       field.current?.select();
+    } finally {
+      busy.value = false;
     }
   };
 
   return (
     <main class="door">
       <div class="card">
-        <h1>
+        <Heading title="Sign in">
           <i class="mark" /> estop
-        </h1>
+        </Heading>
         <p class="soft">See every test run live, stop it, and know who stopped what.</p>
         {farewell.value && (
           <p class="problem" role="status">

@@ -35,9 +35,8 @@ pub struct Counted {
     pub by_cause: Causes,
     /// Of the cancelled ones, those whose runner was lost.
     pub lost: i64,
-    /// How those that were cancelled stopped; in the summary alone.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub outcomes: Option<Outcomes>,
+    /// How those that were cancelled stopped.
+    pub outcomes: Outcomes,
     /// How long it took from a cancel until the last runner confirmed the stop, in milliseconds.
     pub stop_ms: Percentiles,
     /// How many minutes of tests the cancels saved.

@@ -135,6 +135,9 @@ pub struct TestRun {
     /// grow with them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shards: Option<Vec<Shard>>,
+    /// The runs whose place it took, newest first, at most 20. Not in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took_the_place_of: Option<Vec<i64>>,
 }
 
 impl TestRun {

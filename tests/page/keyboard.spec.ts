@@ -56,3 +56,27 @@ test('everything goes without a mouse', async ({ signedIn: page, project }) => {
   await expect(page.getByRole('searchbox')).toHaveValue('jxc?');
   await expect(page.getByRole('dialog')).toHaveCount(0);
 });
+
+test('each page has a name, and one who cannot see it is told where one is', async ({ signedIn: page, project }) => {
+  const id = await project.register({ branch: 'feat/name' });
+  await expect(page).toHaveTitle('Runs · estop');
+  await row(page, id).getByRole('link').click();
+  await expect(page).toHaveTitle(`feat/name #${id} · estop`);
+  await expect(page.getByRole('heading', { name: `feat/name #${id}` })).toBeFocused();
+  await page.getByRole('link', { name: 'Stops' }).click();
+  await expect(page).toHaveTitle('Stops · estop');
+  await expect(page.getByRole('heading', { name: /^Stops/ })).toBeFocused();
+  await page.goBack();
+  await expect(page.getByRole('heading', { name: `feat/name #${id}` })).toBeFocused();
+  await page.keyboard.press('Escape');
+  await expect(page.getByRole('heading', { name: 'Runs' })).toBeFocused();
+  // Once its run is over, the button that opened a dialog is gone.
+  await row(page, id)
+    .getByRole('button', { name: `Stop run ${id}` })
+    .click();
+  await expect(page.getByRole('dialog')).toBeVisible();
+  await project.cancel(id);
+  await expect(row(page, id)).toContainText('cancelled');
+  await page.keyboard.press('Escape');
+  await expect(row(page, id)).toBeFocused();
+});

@@ -39,3 +39,35 @@ test('without a network the page says so, and catches up afterwards', async ({ s
   await expect(page.locator('header .line')).toHaveText('live');
   await expect(row(page, second)).toBeVisible();
 });
+
+test('there is one line at a time', async ({ page, project }) => {
+  await page.addInitScript(() => {
+    const all: WebSocket[] = [];
+    Object.assign(window, { lines: all });
+    window.WebSocket = class extends WebSocket {
+      constructor(url: string | URL) {
+        super(url);
+        all.push(this);
+      }
+    };
+  });
+  await signIn(page, project.key);
+  await expect(page.locator('header .line')).toHaveText('live');
+  /** Those that are open, or being opened. */
+  const lines = () =>
+    page.evaluate(() => {
+      const { lines } = window as unknown as { lines: WebSocket[] };
+      return lines.filter(({ readyState }) => readyState <= WebSocket.OPEN).length;
+    });
+  await page.evaluate(() => {
+    dispatchEvent(new Event('offline'));
+    // The second comes while the first line is being opened.
+    dispatchEvent(new Event('online'));
+    dispatchEvent(new Event('online'));
+  });
+  await expect(page.locator('header .line')).toHaveText('live');
+  await expect.poll(() => lines()).toBe(1);
+  await page.locator('.who summary').click();
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await expect.poll(() => lines()).toBe(0);
+});

@@ -81,7 +81,11 @@ export class Project {
   readonly keyId: number;
   readonly at: string;
 
-  private constructor(id: number, name: string, key: string, keyId: number, at: string) {
+  /** The ids of those that it began with, oldest first. */
+  readonly environments: number[];
+
+  private constructor(id: number, name: string, key: string, keyId: number, at: string, environments: number[]) {
+    this.environments = environments;
     this.id = id;
     this.name = name;
     this.key = key;
@@ -98,12 +102,14 @@ export class Project {
       { name: name || `Page ${slug.slice(5, 9)}`, slug },
       at,
     );
-    for (const environment of environments) {
-      const name = environment[0]?.toUpperCase() + environment.slice(1);
-      await ok('POST', `/api/projects/${project.id}/environments`, ADMIN, { name, slug: environment }, at);
+    const made: number[] = [];
+    for (const slug of environments) {
+      const name = slug[0]?.toUpperCase() + slug.slice(1);
+      const { environment } = await ok('POST', `/api/projects/${project.id}/environments`, ADMIN, { name, slug }, at);
+      made.push(environment.id);
     }
     const { key, token } = await Project.#key(project.id, 'ada@example.com', ['read', 'cancel', 'run'], at);
-    return new Project(project.id, project.name, token, key.id, at);
+    return new Project(project.id, project.name, token, key.id, at, made);
   }
 
   static async #key(project: number, user: string, scopes: string[], at: string) {
@@ -113,6 +119,10 @@ export class Project {
   async keyOf(user: string, scopes = ['read', 'cancel', 'run']): Promise<{ id: number; token: string }> {
     const { key, token } = await Project.#key(this.id, user, scopes, this.at);
     return { id: key.id, token };
+  }
+
+  async disable(environment: number) {
+    await ok('PATCH', `/api/environments/${environment}`, ADMIN, { disabled: true }, this.at);
   }
 
   async revoke(keyId: number) {

@@ -84,9 +84,9 @@ test('a run that was superseded, and the one that took its place, lead to each o
   signedIn: page,
   project,
 }) => {
-  await project.limit('branch_environment');
+  await project.limit('project');
   const first = await project.start({ branch: 'main' });
-  const next = await project.register({ branch: 'main' });
+  const next = await project.register({ branch: 'release', environment: 'production' });
   await first.stopsWhenTold();
   await page.goto(`/runs/${first.id}`);
   await page.getByRole('link', { name: `#${next}`, exact: true }).click();
@@ -99,4 +99,19 @@ test('a run that is not there says so', async ({ signedIn: page }) => {
   await page.goto('/runs/999999999');
   await expect(page.getByRole('heading', { name: 'There is no run #999999999' })).toBeVisible();
   await isAccessible(page);
+});
+
+test('steps of a stop that were not heard are not said to be missing', async ({ signedIn: page, project }) => {
+  const runner = await project.start();
+  await project.cancel(runner.id);
+  await runner.beat({ step: 'sigint' });
+  await page.goto(`/runs/${runner.id}`);
+  await expect(page.getByRole('listitem', { name: 'told: not heard yet' })).toBeVisible();
+  await expect(page.getByRole('listitem', { name: 'SIGINT: not heard yet' })).toBeVisible();
+  await isAccessible(page);
+  await expect(async () => {
+    await runner.beat({ step: 'sigterm' });
+    await expect(page.getByRole('listitem', { name: 'SIGINT: done' })).toBeVisible({ timeout: 500 });
+  }).toPass();
+  await expect(page.getByRole('listitem', { name: 'SIGKILL: not yet' })).toBeVisible();
 });

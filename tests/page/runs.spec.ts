@@ -142,3 +142,157 @@ test('shards and who superseded whom show in the list', async ({ signedIn: page,
   await expect(row(page, first)).toContainText('cancelled');
   expect((await call('GET', `/api/test-runs/${next}`, project.key)).json.data.test_run.state).toBe('queued');
 });
+
+test('only what one sees is selected', async ({ signedIn: page, project }) => {
+  const branches = ['main', 'hidden', 'main'];
+  const ids: number[] = [];
+  for (const branch of branches) ids.push(await project.register({ branch }));
+  const [first, hidden, last] = ids as [number, number, number];
+  await expect(row(page, last)).toBeVisible();
+  await page.getByRole('searchbox').fill('main');
+  await expect(row(page, hidden)).toHaveCount(0);
+  await page.getByLabel('Select all open runs').click();
+  await expect(page.getByText('2 selected')).toBeVisible();
+  await page.getByLabel('Clear the selection').click();
+  await page.getByLabel(`Select run ${last}`).click();
+  await page.getByLabel(`Select run ${first}`).click({ modifiers: ['Shift'] });
+  await expect(page.getByText('2 selected')).toBeVisible();
+  await page.getByRole('searchbox').fill('hidden');
+  await expect(page.getByText('2 selected, 2 of them out of sight')).toBeVisible();
+});
+
+test('a page of older runs that fails is asked for again by a click', async ({ signedIn: page, project }) => {
+  const ids = await Promise.all(Array.from({ length: 60 }, () => project.register()));
+  await page.reload();
+  await expect(row(page, Math.max(...ids))).toBeVisible();
+  let asked = 0;
+  await page.route('**/api/test-runs?*before=*', (route) => {
+    asked++;
+    return route.abort();
+  });
+  const again = page.getByRole('button', { name: 'Try again' });
+  await expect(async () => {
+    await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
+    await expect(again).toBeVisible({ timeout: 300 });
+  }).toPass();
+  const before = asked;
+  await again.click();
+  await expect.poll(() => asked).toBe(before + 1);
+  await expect(again).toBeVisible();
+  // As a browser without anything else to do would ask at once.
+  await page.evaluate(() => new Promise((resolve) => requestIdleCallback(resolve)));
+  expect(asked).toBe(before + 1);
+  await page.unroute('**/api/test-runs?*before=*');
+  await again.click();
+  await expect(async () => {
+    await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
+    await expect(row(page, Math.min(...ids))).toBeVisible({ timeout: 300 });
+  }).toPass();
+});
+
+test('to stop one run leaves the others selected, and a failure names the run', async ({ signedIn: page, project }) => {
+  const [first, second] = [await project.register({ branch: 'one' }), await project.register({ branch: 'two' })];
+  await expect(row(page, second)).toBeVisible();
+  await page.getByLabel(`Select run ${first}`).click();
+  const dialog = page.getByRole('dialog');
+  const stop = async () => {
+    await row(page, second)
+      .getByRole('button', { name: `Stop run ${second}` })
+      .click();
+    await dialog.getByRole('button', { name: /^Stop 1 run/ }).click();
+  };
+  await page.route('**/api/test-runs/cancel', (route) =>
+    route.request().postDataJSON().dry_run ? route.continue() : route.abort(),
+  );
+  await stop();
+  await expect(dialog).toContainText('Not stopped:');
+  await expect(dialog).toContainText(
+    `#${second}: The service does not answer, so whether this got through is not known.`,
+  );
+  await dialog.getByRole('button', { name: 'Close' }).click();
+  await expect(page.getByText('1 selected')).toBeVisible();
+  await page.unroute('**/api/test-runs/cancel');
+  await stop();
+  await expect(row(page, second)).toContainText('cancelled');
+  await expect(page.getByText('1 selected')).toBeVisible();
+  expect((await project.show(first)).state).toBe('queued');
+  // The button that had the focus is gone with the run's end.
+  await expect(row(page, second)).toBeFocused();
+});
+
+test('a dialog stays when a selection is dragged out of it, and what it did is told when it does not', async ({
+  signedIn: page,
+  project,
+}) => {
+  const [first, second] = [await project.register({ branch: 'one' }), await project.register({ branch: 'two' })];
+  await expect(row(page, second)).toBeVisible();
+  await page.getByLabel('Select all open runs').click();
+  await page.getByRole('button', { name: 'Stop…' }).click();
+  const dialog = page.getByRole('dialog');
+  const reason = dialog.getByLabel('Why? (optional)');
+  const go = dialog.getByRole('button', { name: /^Stop 2 runs/ });
+  await expect(go).toHaveAttribute('aria-disabled', 'false');
+  await reason.fill('a reason that is long');
+  const box = (await reason.boundingBox()) ?? { x: 0, y: 0, width: 0, height: 0 };
+  await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+  await page.mouse.down();
+  await page.mouse.move(5, 400);
+  await page.mouse.up();
+  await expect(reason).toHaveValue('a reason that is long');
+
+  let goOn = () => {};
+  const held = new Promise<void>((resolve) => (goOn = resolve));
+  await page.route('**/api/test-runs/cancel', async (route) => {
+    await held;
+    await route.continue();
+  });
+  await go.click();
+  await expect(dialog.getByRole('button', { name: 'Stopping…' })).toBeVisible();
+  await page.mouse.click(5, 400);
+  await expect(dialog).toHaveCount(0);
+  goOn();
+  await expect(page.getByText('Stopped 2 of 2 runs.')).toBeVisible();
+  expect((await project.show(first)).state).toBe('cancelled');
+});
+
+test('a run that stopped while nobody heard of it leaves the list of those that stop', async ({
+  signedIn: page,
+  project,
+}) => {
+  const runner = await project.start();
+  await project.cancel(runner.id);
+  await page.goto('/?stop=stopping');
+  await expect(row(page, runner.id)).toBeVisible();
+  await expect(page.locator('header .line')).toHaveText('live');
+  await page.context().setOffline(true);
+  await expect(page.locator('header .line')).toHaveText('offline');
+  await runner.stopsWhenTold();
+  await page.context().setOffline(false);
+  await expect(row(page, runner.id)).toHaveCount(0);
+});
+
+test('a run that is registered while the list is on its way is in it', async ({ signedIn: page, project }) => {
+  const first = await project.register({ environment: 'production' });
+  await expect(row(page, first)).toBeVisible();
+  const next = new Promise<number>((resolve) => {
+    void page.route('**/api/test-runs?*environment=production*', async (route) => {
+      const answer = await route.fetch();
+      const id = await project.register({ environment: 'production' });
+      await expect(row(page, id)).toBeVisible();
+      await route.fulfill({ response: answer });
+      resolve(id);
+    });
+  });
+  await page.getByRole('button', { name: 'production' }).click();
+  const id = await next;
+  await expect(page.locator('.list')).toHaveAttribute('data-listed', 'ready');
+  await expect(row(page, first)).toBeVisible();
+  await expect(row(page, id)).toBeVisible();
+});
+
+test('the line to try is one that works', async ({ signedIn: page, project }) => {
+  // The list has the oldest last, and that is the one that it names.
+  await project.disable(project.environments[0] ?? 0);
+  await page.reload();
+  await expect(page.getByText('estop run --environment production --')).toBeVisible();
+});

@@ -1,12 +1,11 @@
-import { ADMIN } from './project';
-import { behindAccess, expect, isAccessible, signIn, test } from './test';
+import type { Page } from '@playwright/test';
+import { ADMIN, call, Project } from './project';
+import { behindAccess, expect, isAccessible, openSettings, signIn, test } from './test';
 
 test.beforeEach(async ({ signedIn: page }) => {
   await page.getByRole('link', { name: 'Settings' }).click();
   await isAccessible(page);
-  await page.getByLabel('Admin token').fill(ADMIN);
-  await page.getByRole('button', { name: 'Open settings' }).click();
-  await expect(page.getByRole('heading', { name: 'Keys' })).toBeVisible();
+  await openSettings(page);
 });
 
 test('a wrong admin token opens nothing, and the right one is forgotten by a reload', async ({ page }) => {
@@ -95,4 +94,73 @@ test('the limit of a project, and its badges', async ({ page, project, request }
   const first = await project.register();
   const next = await project.register();
   expect((await project.show(first)).superseded_by).toBe(next);
+});
+
+/** Few projects are chips, and many a list. */
+async function choose(page: Page, project: string) {
+  const list = page.getByLabel('Project', { exact: true }).and(page.locator('select'));
+  if (await list.isVisible()) await list.selectOption({ label: project });
+  else await page.getByRole('button', { name: project, exact: true }).click();
+}
+
+const make = async (page: Page, user: string) => {
+  await page.getByLabel('Who uses it').fill(user);
+  await page.getByLabel('What for').fill('laptop');
+  await page.getByRole('button', { name: 'Make a key' }).click();
+};
+
+test('a key that was made stays until somebody has it, and a project is never shown as another', async ({ page }) => {
+  const other = await Project.make();
+  await page.reload();
+  await openSettings(page);
+  await page.getByLabel('Until (optional)').fill('2099-12-31');
+  await make(page, 'linus@example.com');
+  const key = (await page.locator('.made code').textContent()) ?? '';
+  // To the end of the day, where the admin is.
+  await expect(
+    page.getByRole('region', { name: 'Keys' }).locator('time[datetime^="2099-12-31T22:59:59"]'),
+  ).toBeVisible();
+  await page.route('**/api/keys', (route) =>
+    route.request().method() === 'POST' ? route.fulfill({ status: 503, json: {} }) : route.continue(),
+  );
+  await make(page, 'margaret@example.com');
+  await expect(page.getByText('The service answered with 503')).toBeVisible();
+  await expect(page.getByText(key)).toBeVisible();
+
+  // The other project cannot be read.
+  const ada = page.getByRole('button', { name: `Revoke the key ada@example.com's of ada@example.com` });
+  await expect(ada).toBeVisible();
+  await page.route(`**/api/projects/${other.id}/environments*`, (route) => route.abort());
+  await choose(page, other.name);
+  await expect(page.getByRole('alert')).toContainText('The service does not answer');
+  await expect(page.getByRole('region', { name: 'Project' })).toContainText(other.name);
+  await expect(ada).toHaveCount(0);
+  await expect(page.getByRole('heading', { name: 'Environments' })).toHaveCount(0);
+  await expect(page.getByText(key)).toBeVisible();
+  await page.unroute(`**/api/projects/${other.id}/environments*`);
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await expect(page.getByRole('heading', { name: 'Environments' })).toBeVisible();
+  await page.getByRole('button', { name: 'I have it' }).click();
+  await expect(page.getByText(key)).toHaveCount(0);
+});
+
+test('the oldest of many keys can be revoked, too', async ({ page, project }) => {
+  for (let some = 0; some < 5; some++) {
+    await Promise.all(Array.from({ length: 21 }, (_, at) => project.keyOf(`ci-${some}-${at}@example.com`)));
+  }
+  await page.reload();
+  await openSettings(page);
+  await page.getByRole('button', { name: `Revoke the key ada@example.com's of ada@example.com` }).click();
+  await page.getByRole('button', { name: 'Revoke', exact: true }).click();
+  await expect.poll(async () => (await call('GET', '/api/test-runs', project.key)).status).toBe(401);
+});
+
+test('a change that is refused does not look as if it had been made', async ({ page }) => {
+  await page.route(/\/api\/projects\/\d+(\/concurrency)?$/, (route) => route.fulfill({ status: 503, json: {} }));
+  const badges = page.getByLabel('Badges that anyone may see');
+  await badges.click();
+  await expect(page.getByText('The service answered with 503')).toBeVisible();
+  await expect(badges).not.toBeChecked();
+  await page.getByLabel('Limit').selectOption('project');
+  await expect(page.getByLabel('Limit')).toHaveValue('none');
 });

@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { behindAccess, expect, isAccessible, signIn, test } from './test';
+import { Project } from './project';
+import { behindAccess, expect, isAccessible, openSettings, row, signIn, signOut, test } from './test';
 
 test('a person signs in with a key, and out again', async ({ page, project }) => {
   await page.goto('/');
@@ -131,4 +132,89 @@ test('a page of another origin can neither read nor stop', async ({ signedIn: pa
   expect((await project.show(id)).state).toBe('queued');
   await page.reload();
   await expect(page.getByText(`#${id}`)).toBeVisible();
+});
+
+test('whoever signs in next finds nothing of the one before', async ({ signedIn: page, project }) => {
+  const id = await project.register({ branch: 'secret' });
+  const done = await project.register({ branch: 'secret too' });
+  await project.cancel(done, 'between us');
+  await page.getByRole('link', { name: 'Stops' }).click();
+  await expect(page.getByText('between us')).toBeVisible();
+  await openSettings(page);
+  await page.getByRole('link', { name: 'Runs' }).click();
+  await row(page, id)
+    .getByRole('button', { name: `Stop run ${id}` })
+    .click();
+  const go = page.getByRole('dialog').getByRole('button', { name: /^Stop 1 run/ });
+  await expect(go).toHaveAttribute('aria-disabled', 'false');
+  // The session ends while the dialog asks.
+  await page.context().clearCookies();
+  await go.click();
+  await expect(page.getByText('Your session is over')).toBeVisible();
+
+  const other = await Project.make();
+  await page.getByLabel('Key', { exact: true }).fill(other.key);
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+  await expect(page.getByRole('heading', { name: 'No runs yet' })).toBeVisible();
+  await expect(page.getByRole('dialog')).toHaveCount(0);
+  await page.route('**/api/cancels*', (route) => route.fulfill({ status: 503, body: '{}' }));
+  await page.getByRole('link', { name: 'Stops' }).click();
+  await expect(page.getByRole('alert')).toBeVisible();
+  await expect(page.getByText('between us')).toHaveCount(0);
+  await page.getByRole('link', { name: 'Settings' }).click();
+  await expect(page.getByLabel('Admin token')).toBeVisible();
+  await expect(page.getByText(project.name)).toHaveCount(0);
+});
+
+test('who signs in in another tab is who is signed in here', async ({ signedIn: page, project }) => {
+  const here = await project.register({ branch: 'one project' });
+  await expect(row(page, here)).toBeVisible();
+  const other = await Project.make();
+  const there = await other.register({ branch: 'another project' });
+  const tab = await page.context().newPage();
+  await tab.goto('/');
+  await signOut(tab);
+  await signIn(tab, other.key);
+  await expect(row(tab, there)).toBeVisible();
+
+  // The list is read anew when the line opens.
+  await page.evaluate(() => {
+    dispatchEvent(new Event('offline'));
+    dispatchEvent(new Event('online'));
+  });
+  await expect(row(page, there)).toBeVisible();
+  await expect(row(page, here)).toHaveCount(0);
+  await expect(page.locator('.who summary')).toContainText(other.name);
+
+  const grace = await other.keyOf('grace@example.com');
+  await signOut(tab);
+  await signIn(tab, grace.token);
+  // Who comes back to this tab sees as whom it would stop something.
+  await page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
+  await expect(page.locator('.who summary')).toContainText('grace@example.com');
+});
+
+test('a browser that does not keep the session says so', async ({ page, project }) => {
+  await page.route('**/api/session', (route) =>
+    route.request().method() === 'POST' ? route.fulfill({ status: 204 }) : route.continue(),
+  );
+  await page.goto('/');
+  await page.getByLabel('Key', { exact: true }).fill(project.key);
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+  await expect(page.getByRole('alert')).toContainText('did not keep the session');
+  await expect(page.getByRole('button', { name: 'Sign in', exact: true })).toHaveAttribute('aria-disabled', 'false');
+});
+
+test('a key that may not see runs is told so, and asks for none', async ({ page, project }) => {
+  const { token } = await project.keyOf('ci', ['run']);
+  const lines: string[] = [];
+  page.on('websocket', (socket) => lines.push(socket.url()));
+  await signIn(page, token);
+  await expect(page.getByRole('heading', { name: 'This key may not see runs' })).toBeVisible();
+  await isAccessible(page);
+  await page.getByRole('link', { name: 'Stops' }).click();
+  await expect(page.getByRole('heading', { name: 'This key may not see runs' })).toBeVisible();
+  // What the admin token opens is not the key's.
+  await openSettings(page);
+  expect(lines).toEqual([]);
 });

@@ -2,7 +2,7 @@
 
 import AxeBuilder from '@axe-core/playwright';
 import { test as base, expect, type Page } from '@playwright/test';
-import { Project } from './project';
+import { ADMIN, Project } from './project';
 
 export { expect };
 
@@ -24,6 +24,20 @@ export async function behindAccess(page: Page, email: string) {
   await page.route('**/session/access*', (route) =>
     route.continue({ headers: { ...route.request().headers(), 'cf-access-jwt-assertion': token } }),
   );
+}
+
+export async function signOut(page: Page) {
+  await page.locator('.who summary').click();
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await expect(page.getByLabel('Key', { exact: true })).toBeVisible();
+}
+
+/** Opens Settings with the admin token. */
+export async function openSettings(page: Page) {
+  await page.getByRole('link', { name: 'Settings' }).click();
+  await page.getByLabel('Admin token').fill(ADMIN);
+  await page.getByRole('button', { name: 'Open settings' }).click();
+  await expect(page.getByRole('heading', { name: 'Keys' })).toBeVisible();
 }
 
 export const row = (page: Page, id: number) => page.locator(`tr[data-run="${id}"]`);

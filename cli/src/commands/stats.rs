@@ -65,12 +65,11 @@ fn in_words(summary: &Counted) -> String {
         "{} of {} runs were stopped: {} by people, {} by newer runs, {} as stale, {} by failed tests.",
         summary.cancelled_runs, summary.total, causes.user, causes.superseded, causes.stale, causes.fail_fast
     );
-    if let Some(how) = &summary.outcomes {
-        text += &format!(
-            " {} ended gracefully, {} on SIGTERM, {} on SIGKILL, {} were lost, {} had not started.",
-            how.graceful, how.terminated, how.killed, how.lost, how.never_started
-        );
-    }
+    let how = &summary.outcomes;
+    text += &format!(
+        " {} ended gracefully, {} on SIGTERM, {} on SIGKILL, {} were lost, {} had not started.",
+        how.graceful, how.terminated, how.killed, how.lost, how.never_started
+    );
     let saved = &summary.minutes_saved;
     text + &format!(" Saved: {} by people, {} by newer runs.", minutes(saved.user), minutes(saved.superseded))
 }

@@ -35,14 +35,13 @@ export const whenSignedOut = (then: () => void) => {
 };
 
 async function send(request: Request): Promise<Response> {
+  if (!navigator.onLine) throw new Failure('You are offline. Nothing was sent.', 0);
   let answer: Response;
   try {
     answer = await fetch(request, { signal: AbortSignal.timeout(PATIENCE_MS) });
   } catch {
-    throw new Failure(
-      navigator.onLine ? 'The service does not answer. Try again in a moment.' : 'You are offline. Nothing was sent.',
-      0,
-    );
+    const unknown = request.method === 'GET' ? '' : ', so whether this got through is not known';
+    throw new Failure(`The service does not answer${unknown}. Try again in a moment.`, 0);
   }
   learnTheTime(answer);
   // An admin token that is wrong says nothing about the session.

@@ -57,8 +57,13 @@ export function openLine({ path, hear, opened }: Options) {
     if (condition.value !== 'offline') condition.value = attempts ? 'waiting' : 'connecting';
     const opening = new WebSocket(path);
     let wasOpen = false;
+    const before = socket;
     socket = opening;
+    before?.close();
+    // One that never opens is given up like one that has fallen silent.
+    listen(true);
     opening.onopen = () => {
+      if (socket !== opening || ended) return;
       wasOpen = true;
       attempts = 0;
       condition.value = 'live';
@@ -66,6 +71,7 @@ export function openLine({ path, hear, opened }: Options) {
       opened();
     };
     opening.onmessage = ({ data }) => {
+      if (socket !== opening || ended) return;
       listen();
       if (data === 'pong') return;
       hear(JSON.parse(data) as Message);

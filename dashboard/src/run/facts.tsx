@@ -12,8 +12,9 @@ const Outside = ({ href, children }: { href: string; children: ComponentChildren
 const filterLink = (name: string, value: string) => `/?${new URLSearchParams({ [name]: value })}`;
 
 /** What the run is about: each fact is a way to others of its kind. */
-export function Facts({ run, tookPlaceOf }: { run: Run; tookPlaceOf: number[] }) {
+export function Facts({ run }: { run: Run }) {
   const { build, counts } = run;
+  const tookPlaceOf = run.took_the_place_of ?? [];
   const rows: [string, ComponentChildren][] = [
     ['Environment', <a href={filterLink('environment', run.environment.slug)}>{run.environment.name}</a>],
   ];

@@ -1,9 +1,11 @@
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
-import { api, type Run } from '../api/client';
+import type { Run } from '../api/client';
+import { go } from '../router';
 import { KillButton, StopButton, whyNotKill, whyNotStop } from '../runs/buttons';
-import { isOpen } from '../runs/filters';
+import { isOpen, lastList } from '../runs/filters';
 import { asking, askingToKill } from '../runs/stop';
+import { Heading } from '../ui/heading';
 import { detail, State, who, why } from '../ui/state';
 import { Ago, At, duration, now, ticking } from '../ui/time';
 import { say } from '../ui/toast';
@@ -13,7 +15,7 @@ import { Stopping } from './stopping';
 import { type Followed, followRun } from './store';
 import { timeline } from './timeline';
 
-/** Keys of this page: c stops, or kills, as in the list; Esc goes back to it. */
+/** Keys of this page: c stops, or kills, as in the list; Esc goes back to that. */
 function useKeys(run: Run | null) {
   useEffect(() => {
     const keys = (event: KeyboardEvent) => {
@@ -27,28 +29,11 @@ function useKeys(run: Run | null) {
         else asking.value = [run.id];
         event.preventDefault();
       }
+      if (event.key === 'Escape') go(lastList.peek());
     };
     document.addEventListener('keydown', keys);
     return () => document.removeEventListener('keydown', keys);
   }, [run]);
-}
-
-/** The runs whose place this one took: the newest before it that were superseded in its environment. */
-function useTookPlaceOf(run: Run | null): number[] {
-  const found = useSignal<number[]>([]);
-  const id = run?.id;
-  useEffect(() => {
-    if (!run) return;
-    const query = { cause: 'superseded', environment: [run.environment.slug], before: run.id, per_page: 20 };
-    void api
-      .GET('/api/test-runs', { params: { query: query as never } })
-      .then(({ data }) => {
-        const all = data?.data.test_runs.items ?? [];
-        found.value = all.filter((other) => other.superseded_by === run.id).map((other) => other.id);
-      })
-      .catch(() => {});
-  }, [id]);
-  return found.value;
 }
 
 function Banner({ run }: { run: Run }) {
@@ -56,9 +41,9 @@ function Banner({ run }: { run: Run }) {
   return (
     <section class="card banner" aria-label="State">
       <div>
-        <h1>
+        <Heading title={`${run.test_run_branch ?? 'no branch'} #${run.id}`}>
           {run.test_run_branch ?? 'no branch'} <span class="num">#{run.id}</span>
-        </h1>
+        </Heading>
         <p class="sub">
           <State run={run} />{' '}
           {run.cancel ? (
@@ -106,7 +91,6 @@ function Timeline({ run, events }: Pick<Followed, 'events'> & { run: Run }) {
 
 function Loaded({ run, followed }: { run: Run; followed: Followed }) {
   useKeys(run);
-  const tookPlaceOf = useTookPlaceOf(run);
   return (
     <>
       <Banner run={run} />
@@ -124,7 +108,7 @@ function Loaded({ run, followed }: { run: Run; followed: Followed }) {
         </div>
         <aside aria-label="Facts">
           <div class="card">
-            <Facts run={run} tookPlaceOf={tookPlaceOf} />
+            <Facts run={run} />
           </div>
           <details class="card raw">
             <summary>The record as JSON</summary>
@@ -149,12 +133,12 @@ export function RunPage({ id }: { id: number }) {
   return (
     <main>
       <p class="back">
-        <a href="/">← All runs</a>
+        <a href={lastList.value}>{lastList.value === '/' ? '← All runs' : '← Runs'}</a>
       </p>
       {problem &&
         (problem.status === 404 ? (
           <div class="card empty">
-            <h1>There is no run #{id}</h1>
+            <Heading title={`No run #${id}`}>There is no run #{id}</Heading>
             <p>Not in this project, or not for this key.</p>
           </div>
         ) : (

@@ -7,6 +7,8 @@ const NAMES = { told: 'told', sigint: 'SIGINT', sigterm: 'SIGTERM', sigkill: 'SI
 /** How far a stop got that ended like this. Of a runner that was lost only what it said itself is known. */
 const IMPLIED: Record<string, number> = { graceful: 1, terminated: 2, killed: 3 };
 
+const LOOKS: Record<string, string> = { 'not needed': 'spared', 'not heard yet': 'unheard' };
+
 /** The stop, step by step: as its runners say it while it goes on, and as its outcome implies afterwards. */
 export function Stopping({ run, steps }: { run: Run; steps: ReadonlyMap<number, Step> }) {
   const outcome = run.stop?.outcome;
@@ -15,7 +17,8 @@ export function Stopping({ run, steps }: { run: Run; steps: ReadonlyMap<number, 
   const heard = [...steps.values()].map(({ step }) => STEPS.indexOf(step));
   const stopped = (run.shards ?? []).map(({ stop }) => IMPLIED[stop?.outcome ?? ''] ?? -1);
   const furthest = Math.max(IMPLIED[outcome] ?? -1, ...heard, ...stopped);
-  const later = outcome === 'lost' ? 'unknown' : over ? 'not needed' : 'not yet';
+  // The steps are told as they happen, and to nobody who comes later.
+  const later = outcome === 'lost' ? 'unknown' : over ? 'not needed' : heard.length > 0 ? 'not yet' : 'not heard yet';
   const items = [
     { name: 'cancelled', state: 'done' },
     ...STEPS.map((step, at) => ({ name: NAMES[step], state: at <= furthest ? 'done' : later })),
@@ -24,7 +27,7 @@ export function Stopping({ run, steps }: { run: Run; steps: ReadonlyMap<number, 
   return (
     <ol class="steps" aria-label="The stop, step by step">
       {items.map(({ name, state }) => (
-        <li key={name} class={state === 'not needed' ? 'spared' : state} aria-label={`${name}: ${state}`}>
+        <li key={name} class={LOOKS[state] ?? state} title={state} aria-label={`${name}: ${state}`}>
           {name}
         </li>
       ))}

@@ -52,10 +52,10 @@ export function followRun(id: number) {
         steps.value = new Map(steps.peek()).set(message.shard, message);
         return;
       }
-      // What is heard has no shards; those of before stand until the record is read.
+      // What is heard is the run alone; what goes with it stands until the record is read.
       const before = run.peek();
       if (before && before.version < message.run.version) {
-        run.value = before.shards ? { ...message.run, shards: before.shards } : message.run;
+        run.value = { ...before, ...message.run };
       }
       void read();
     },

@@ -1,3 +1,4 @@
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import type { Run } from '../api/client';
 import { graceMs, may } from '../session';
 import { stateOf, who } from '../ui/state';
@@ -37,8 +38,17 @@ interface Props {
 
 /** A button that can be reached while it is disabled, and says why it is. */
 function Button({ label, name, why, told, act }: Props) {
+  const self = useRef<HTMLSpanElement>(null);
+  useLayoutEffect(() => {
+    const place = self.current;
+    const around = place?.closest('tr') ?? place?.closest('section')?.querySelector('h1');
+    // Once the run has stopped, the button goes; the focus stays near it.
+    return () => {
+      if (place?.contains(document.activeElement)) around?.focus({ preventScroll: true });
+    };
+  }, []);
   return (
-    <span class="with-why">
+    <span ref={self} class="with-why">
       <button
         type="button"
         class="stop"

@@ -1,37 +1,16 @@
-import { useRef } from 'preact/hooks';
 import { environments } from '../environments';
 import { Copyable } from '../ui/copy';
+import { CallMe } from './call_me';
 import { filters, has, setFilters } from './filters';
-import { callMe, me } from './mine';
+import { me } from './mine';
 
 /** A list without rows says how to get some. */
 export function NoRuns() {
-  const name = useRef<HTMLInputElement>(null);
   if (filters.value.length > 0) {
-    const mine = has('actor', me.value);
     return (
       <div class="empty">
         <h2>No run matches</h2>
-        {mine && (
-          <form
-            class="inline"
-            onSubmit={(event) => {
-              event.preventDefault();
-              const given = name.current?.value.trim() ?? '';
-              const others = filters.value.filter((f) => f.name !== 'actor');
-              callMe(given);
-              setFilters([...others, { name: 'actor', value: me.value }]);
-            }}
-          >
-            <label>
-              <span>
-                Runs by <b>{me.value}</b> are “mine”. Does your CI call you something else?
-              </span>
-              <input ref={name} autocomplete="off" placeholder="your GitHub name" />
-            </label>
-            <button type="submit">That is me</button>
-          </form>
-        )}
+        {has('actor', me.value) && <CallMe />}
         <p>
           <button type="button" onClick={() => setFilters([])}>
             Show all runs
@@ -40,7 +19,7 @@ export function NoRuns() {
       </div>
     );
   }
-  const slug = environments.value?.at(-1)?.slug;
+  const slug = environments.value?.findLast(({ disabled }) => !disabled)?.slug;
   return (
     <div class="empty">
       <h2>No runs yet</h2>
@@ -55,7 +34,8 @@ estop run --environment ${slug ?? 'staging'} -- npx playwright test`}
         </>
       ) : (
         <p>
-          A run belongs to an environment, and this project has none yet. Make one in <a href="/settings">Settings</a>.
+          A run belongs to an environment, and this project has none that takes runs. Make one in{' '}
+          <a href="/settings">Settings</a>.
         </p>
       )}
     </div>

@@ -1,6 +1,7 @@
-import { computed } from '@preact/signals';
+import { computed, effect, signal } from '@preact/signals';
 import type { Run } from '../api/client';
-import { go, search } from '../router';
+import { go, path, search } from '../router';
+import { whenAnother } from '../session';
 
 /** A condition of the list, as it stands in the address: `?state=open&environment=staging`. */
 export interface Filter {
@@ -91,8 +92,10 @@ const metadataKind = (name: string): Kind => ({
   matches: (run, v) => String(run.metadata?.[name.slice(METADATA.length)]) === v,
 });
 
-export const kindOf = (name: string): Kind | undefined =>
-  KINDS[name] ?? (name.startsWith(METADATA) && name.length > METADATA.length ? metadataKind(name) : undefined);
+export function kindOf(name: string): Kind | undefined {
+  if (Object.hasOwn(KINDS, name)) return KINDS[name];
+  return name.startsWith(METADATA) && name.length > METADATA.length ? metadataKind(name) : undefined;
+}
 
 export const isOpen = (run: Run) => (OPEN as readonly string[]).includes(run.state);
 
@@ -100,6 +103,15 @@ export const isOpen = (run: Run) => (OPEN as readonly string[]).includes(run.sta
 export const filters = computed<Filter[]>(() =>
   [...new URLSearchParams(search.value)].flatMap(([name, value]) => (kindOf(name) && value ? [{ name, value }] : [])),
 );
+
+/** The list as it was last seen, with its filters: where one goes back to. */
+export const lastList = signal('/');
+effect(() => {
+  if (path.value === '/') lastList.value = `/${search.value}`;
+});
+whenAnother(() => {
+  if (path.peek() !== '/') lastList.value = '/';
+});
 
 export const has = (name: string, value: string) => filters.value.some((f) => f.name === name && f.value === value);
 

@@ -1,25 +1,28 @@
-import { computed, signal } from '@preact/signals';
+import { computed, effect, signal } from '@preact/signals';
 import { session } from '../session';
 
-const NAME = 'estop.actor';
+/** Kept apart for each user: others use this browser, too. */
+const nameFor = (user: string) => `estop.actor ${user}`;
 
-const read = () => {
+const user = computed(() => session.value?.session.user ?? '');
+const told = signal<string | null>(null);
+effect(() => {
   try {
-    return localStorage.getItem(NAME);
+    told.value = localStorage.getItem(nameFor(user.value));
   } catch {
-    return null;
+    told.value = null;
   }
-};
-const told = signal(read());
+});
 
 /** Whose runs are "mine": the CI's name for this person, where that is another than the key's user. */
-export const me = computed(() => told.value ?? session.value?.session.user ?? '');
+export const me = computed(() => told.value ?? user.value);
 
 export function callMe(name: string) {
-  told.value = name || null;
+  const given = name === user.peek() ? '' : name;
+  told.value = given || null;
   try {
-    if (name) localStorage.setItem(NAME, name);
-    else localStorage.removeItem(NAME);
+    if (given) localStorage.setItem(nameFor(user.peek()), given);
+    else localStorage.removeItem(nameFor(user.peek()));
   } catch {
     // It holds until the page is closed.
   }

@@ -1,14 +1,14 @@
-import { computed, effect, signal, useSignal } from '@preact/signals';
+import { effect, useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
-import type { Run } from '../api/client';
 import { search } from '../router';
 import { may } from '../session';
+import { Heading } from '../ui/heading';
 import { Keys } from '../ui/keys';
 import { now } from '../ui/time';
 import { NoRuns } from './empty';
-import { actorOf } from './filters';
 import { helping, listenToKeys } from './keyboard';
 import { Row } from './row';
+import { needle, rows } from './search';
 import { clear, cursor, selected, toggleAll } from './selection';
 import { asking } from './stop';
 import {
@@ -20,30 +20,12 @@ import {
   listOlder,
   newcomers,
   older,
-  runOf,
-  shown,
+  olderTrouble,
   still,
   trouble,
 } from './store';
 import { Toolbar } from './toolbar';
 import { useWindow } from './window';
-
-const needle = signal('');
-
-const says = (run: Run, text: string) =>
-  [`#${run.id}`, run.test_run_branch, actorOf(run), run.created_by, run.environment.slug, ...run.tags].some((part) =>
-    part?.toLowerCase().includes(text),
-  );
-
-/** The rows that what is typed leaves. */
-const rows = computed(() => {
-  const text = needle.value.trim().toLowerCase();
-  if (text === '') return shown.value;
-  return shown.value.filter((id) => {
-    const run = runOf(id)?.peek();
-    return run !== undefined && says(run, text);
-  });
-});
 
 /** A finger gives no warning before it taps. */
 const touched = matchMedia('(hover: none) and (pointer: coarse)');
@@ -75,10 +57,13 @@ function useStillness() {
 function Bar() {
   const count = selected.value.size;
   if (count === 0) return null;
+  const unseen = count - rows.value.filter((id) => selected.value.has(id)).length;
   const why = may.cancel.value ? null : 'This key may not stop runs: it lacks the scope cancel.';
   return (
     <section class="bar" aria-label="What is selected">
-      <b role="status">{count} selected</b>
+      <b role="status">
+        {count} selected{unseen > 0 && `, ${unseen} of them out of sight`}
+      </b>
       <button
         type="button"
         class="stop"
@@ -127,6 +112,31 @@ function Newcomers() {
       {count === 1 ? '1 new run' : `${count} new runs`}: show
     </button>
   );
+}
+
+/** Why there is no row. */
+function Nothing() {
+  if (needle.value.trim() !== '' && listed.value === 'ready') {
+    return (
+      <div class="empty">
+        <h2>None of these runs has “{needle.value.trim()}”</h2>
+        <p>Press Enter, or choose what it is above, to look for it among all runs.</p>
+        <p>
+          <button
+            type="button"
+            onClick={() => {
+              needle.value = '';
+            }}
+          >
+            Show these runs
+          </button>
+        </p>
+      </div>
+    );
+  }
+  const looking = listed.value === 'loading' || older.value === 'loading' || older.value === 'more';
+  if (looking) return <p class="empty soft">Loading…</p>;
+  return listed.value === 'ready' ? <NoRuns /> : null;
 }
 
 function Table() {
@@ -201,9 +211,16 @@ function Table() {
           )}
         </tbody>
       </table>
-      {ids.length === 0 && listed.value === 'ready' && older.value === 'none' && <NoRuns />}
-      {ids.length === 0 && (listed.value === 'loading' || older.value !== 'none') && <p class="empty soft">Loading…</p>}
+      {ids.length === 0 && <Nothing />}
       {ids.length > 0 && older.value === 'loading' && <p class="soft end">Loading older runs…</p>}
+      {older.value === 'paused' && needle.value === '' && (
+        <p class="soft end">
+          {olderTrouble.value ?? 'None of the runs before these matches, as far as they were looked at.'}{' '}
+          <button type="button" onClick={() => void listOlder()}>
+            {olderTrouble.value ? 'Try again' : 'Look further back'}
+          </button>
+        </p>
+      )}
       <Bar />
     </div>
   );
@@ -218,7 +235,9 @@ export function RunsPage() {
 
   return (
     <main>
-      <h1 class="unseen">Runs</h1>
+      <Heading title="Runs" class="unseen">
+        Runs
+      </Heading>
       <Toolbar needle={needle} />
       {trouble.value && (
         <p class="problem" role="alert">

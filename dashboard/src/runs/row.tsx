@@ -2,8 +2,9 @@ import { detail, State, stopWords, took } from '../ui/state';
 import { Ago, At, duration, Since } from '../ui/time';
 import { KillButton, StopButton } from './buttons';
 import { actorOf, isOpen } from './filters';
+import { rows } from './search';
 import { cursor, selected, toggle } from './selection';
-import { runOf, shown } from './store';
+import { runOf } from './store';
 
 const ciRun = (metadata: { [name: string]: unknown } | null) => {
   const id = metadata?.ci_run_id;
@@ -35,7 +36,7 @@ export function Row({ id, index }: { id: number; index: number }) {
               type="checkbox"
               checked={chosen}
               aria-label={`Select run ${id}`}
-              onClick={(event) => toggle(id, shown.peek(), event.shiftKey)}
+              onClick={(event) => toggle(id, rows.peek(), event.shiftKey)}
             />
           </label>
         )}

@@ -1,6 +1,8 @@
 import { signal } from '@preact/signals';
+import { whenAnother } from '../session';
 import { isOpen } from './filters';
-import { openRows, runOf } from './store';
+import { rows } from './search';
+import { runOf } from './store';
 
 /** The runs that are selected: of those, "Stop" is asked for at once. */
 export const selected = signal<ReadonlySet<number>>(new Set());
@@ -34,8 +36,15 @@ export function toggle(id: number, rows: readonly number[], extend: boolean) {
   select(next);
 }
 
+/** Selects the rows that can be stopped or, if any is selected, none. */
 export function toggleAll() {
-  const open = openRows();
-  if (selected.peek().size > 0) clear();
-  else select(open);
+  if (selected.peek().size > 0) return clear();
+  select(
+    rows.peek().filter((id) => {
+      const run = runOf(id)?.peek();
+      return run && isOpen(run);
+    }),
+  );
 }
+
+whenAnother(clear);

@@ -1,10 +1,16 @@
 import { signal } from '@preact/signals';
 import { api, Failure, idempotencyKey, type Schemas, take } from '../api/client';
+import { whenAnother } from '../session';
 
 /** The runs that the dialog asks about. */
 export const asking = signal<readonly number[] | null>(null);
 /** The run that the dialog about killing asks about. */
 export const askingToKill = signal<number | null>(null);
+
+whenAnother(() => {
+  asking.value = null;
+  askingToKill.value = null;
+});
 
 /** At most so many ids are in one request. */
 const AT_ONCE = 100;
@@ -55,7 +61,7 @@ export async function stop(ids: readonly number[], reason: string): Promise<Outc
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       const { message } = error;
-      outcome.left.push(...some.map((id) => ({ id, message })));
+      outcome.left.push(...some.map((id) => ({ id, message: `#${id}: ${message}` })));
     }
   }
   return outcome;

@@ -1,7 +1,7 @@
 import { useComputed, useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { said } from '../api/client';
-import { Dialog } from '../ui/dialog';
+import { Close, Dialog } from '../ui/dialog';
 import { duration } from '../ui/time';
 import { say } from '../ui/toast';
 import { select, selected } from './selection';
@@ -57,15 +57,18 @@ export function StopDialog({ ids }: { ids: readonly number[] }) {
       reason.current?.value ?? '',
     );
     busy.value = false;
-    const done = new Set(outcome.cancelled.map(({ id }) => id));
-    void look(done);
-    // What failed stays selected, to be tried again. What was over before is nothing to try.
+    void look(outcome.cancelled.map(({ id }) => id));
+    // What failed stays selected, to be tried again. What was over before is nothing to try, and others were not asked about.
+    const asked = new Set(ids);
     const failed = new Set(outcome.left.map(({ id }) => id));
-    select([...selected.peek()].filter((id) => failed.has(id)));
+    select([...selected.peek()].filter((id) => !asked.has(id) || failed.has(id)));
+    const isOpen = asking.peek() === ids;
     if (ids.length === 1 && outcome.left.length === 0) {
       say(`Run ${ids[0]} is cancelled. Its tests are being stopped.`);
-      close();
-    } else result.value = outcome;
+      if (isOpen) close();
+    } else if (isOpen) result.value = outcome;
+    // Whoever closed the dialog meanwhile is told all the same.
+    else say([`Stopped ${outcome.cancelled.length} of ${runs(ids.length)}.`, outcome.left[0]?.message].join(' '));
   };
 
   const keys = (event: KeyboardEvent) => {
@@ -98,15 +101,13 @@ export function StopDialog({ ids }: { ids: readonly number[] }) {
         )}
         {left.length > 0 && (
           <>
-            <p class="soft">Not stopped, and still selected:</p>
+            <p class="soft">
+              {left.some(({ id }) => selected.value.has(id)) ? 'Not stopped, and still selected:' : 'Not stopped:'}
+            </p>
             <Some of={left} line={({ message }) => message} />
           </>
         )}
-        <p class="buttons">
-          <button type="button" autofocus onClick={close}>
-            Close
-          </button>
-        </p>
+        <Close close={close} />
       </Dialog>
     );
   }

@@ -2,12 +2,16 @@ import { batch, computed, effect, type Signal, signal, untracked } from '@preact
 import { api, type Run, type Schemas, said, take } from '../api/client';
 import { type Condition, openLine } from '../live/line';
 import { path } from '../router';
-import { session } from '../session';
+import { loadSession, may, person, session } from '../session';
 import { type Filter, filters, isOpen, matches, toQuery } from './filters';
 
 const PAGE = 50;
 /** Of a list that was long, what is listed anew after a gap. */
 const AGAIN_AT_MOST = 500;
+/** So many windows of the history without a match are read at once; whoever wants more of them says so. */
+const BARREN_AT_MOST = 5;
+/** So many runs are asked for one by one. */
+const ONE_BY_ONE = 20;
 /** docs/protocol.md: whoever watches lists anew every 60 s, since messages may be lost. */
 const ANEW_MS = 60_000;
 /** Without a line. */
@@ -24,7 +28,12 @@ export const newcomers = signal<readonly number[]>([]);
 export const project = signal<Schemas['Project'] | null>(null);
 export const listed = signal<'loading' | 'ready' | 'failed'>('loading');
 export const trouble = signal<string | null>(null);
-export const older = signal<'none' | 'more' | 'loading'>('none');
+/** `paused`: the next page failed, or many in a row had no match. It goes on when it is told to. */
+export const older = signal<'none' | 'more' | 'loading' | 'paused'>('none');
+/** Why the next page could not be read. */
+export const olderTrouble = signal<string | null>(null);
+/** Grows with each cancel that is heard of, and when some may not have been. */
+export const cancelsHeard = signal(0);
 export const condition = signal<Condition>('connecting');
 
 /** Whether rows may move: nobody points at one, has selected one or has scrolled away. */
@@ -37,6 +46,10 @@ export const isListedFor = (of: Filter[]) => JSON.stringify(of) === JSON.stringi
 let stale = false;
 
 let nextBefore: number | null = null;
+/** How many windows in a row had no match. */
+let barren = 0;
+/** What was heard since the list was asked for, and may not be in the answer. */
+const since = new Set<number>();
 /** Grows with each list that is begun; an answer to an earlier one is dropped. */
 let generation = 0;
 
@@ -88,6 +101,7 @@ function settle() {
       if (!rows.has(run.id) && !fits && !known.has(run.id)) continue;
       learn(run);
       if (fits) come.push(run.id);
+      if (listed.peek() === 'loading' && matches(run, of)) since.add(run.id);
     }
     heard.clear();
     if (come.length) newcomers.value = newestFirst([...newcomers.peek(), ...come]);
@@ -99,7 +113,10 @@ function settle() {
 async function page(of: Filter[], before: number | null, perPage: number) {
   const query = { ...toQuery(of), per_page: perPage, ...(before === null ? {} : { before }) };
   // The names of `metadata.NAME` are the caller's own, so the contract cannot type them.
-  return take(api.GET('/api/test-runs', { params: { query: query as never } }));
+  const answer = await take(api.GET('/api/test-runs', { params: { query: query as never } }));
+  // Somebody has signed in to another project in another tab. The answer is dropped with the list that it was for.
+  if (session.peek() && session.peek()?.project.id !== answer.data.project.id) await loadSession();
+  return answer;
 }
 
 /** Lists from the start, as for a change of the filters. */
@@ -108,9 +125,13 @@ export async function list() {
   const of = filters.peek();
   active = of;
   stale = false;
+  nextBefore = null;
+  barren = 0;
+  since.clear();
   batch(() => {
     listed.value = 'loading';
     trouble.value = null;
+    olderTrouble.value = null;
     older.value = 'none';
     newcomers.value = [];
   });
@@ -120,8 +141,11 @@ export async function list() {
     batch(() => {
       for (const run of answer.data.test_runs.items) learn(run);
       project.value = answer.data.project;
-      shown.value = answer.data.test_runs.items.map(({ id }) => id);
+      const ids = answer.data.test_runs.items.map(({ id }) => id);
       nextBefore = answer.pagination.next_before;
+      const end = nextBefore === null ? 0 : (ids.at(-1) ?? 0);
+      shown.value = newestFirst([...ids, ...[...since].filter((id) => id > end)]);
+      newcomers.value = [];
       older.value = nextBefore === null ? 'none' : 'more';
       listed.value = 'ready';
     });
@@ -138,16 +162,17 @@ export async function list() {
 
 /** A window of the history may hold few that match, or none: goes on until there is a screen of them, within reason. */
 async function fill(mine: number) {
-  for (let windows = 0; windows < 5 && shown.peek().length < 20 && nextBefore !== null; windows++) {
-    if (mine !== generation) return;
+  for (let windows = 0; windows < 5 && shown.peek().length < 20 && older.peek() === 'more'; windows++) {
     await listOlder();
+    if (mine !== generation) return;
   }
 }
 
 export async function listOlder() {
-  if (older.peek() !== 'more') return;
+  if (older.peek() !== 'more' && older.peek() !== 'paused') return;
   const mine = generation;
   older.value = 'loading';
+  olderTrouble.value = null;
   try {
     const answer = await page(active ?? [], nextBefore, PAGE * 2);
     if (mine !== generation) return;
@@ -155,13 +180,15 @@ export async function listOlder() {
       for (const run of answer.data.test_runs.items) learn(run);
       shown.value = [...shown.peek(), ...answer.data.test_runs.items.map(({ id }) => id)];
       nextBefore = answer.pagination.next_before;
-      older.value = nextBefore === null ? 'none' : 'more';
+      barren = answer.data.test_runs.items.length === 0 ? barren + 1 : 0;
+      older.value = nextBefore === null ? 'none' : barren < BARREN_AT_MOST ? 'more' : 'paused';
+      if (older.value === 'paused') barren = 0;
     });
   } catch (error) {
     if (mine !== generation) return;
     batch(() => {
-      older.value = 'more';
-      trouble.value = said(error);
+      older.value = 'paused';
+      olderTrouble.value = said(error);
     });
   }
 }
@@ -177,52 +204,55 @@ export async function listAnew() {
   const of = active ?? [];
   stale = false;
   const want = Math.min(Math.max(shown.peek().length, PAGE), AGAIN_AT_MOST);
+  const seen = new Set<number>();
   try {
-    for (let before: number | null = null, seen = 0; seen < want; ) {
+    for (let before: number | null = null, read = 0; read < want; read += 100) {
       const answer: Awaited<ReturnType<typeof page>> = await page(of, before, 100);
       if (mine !== generation) return;
-      for (const run of answer.data.test_runs.items) hear(run);
+      for (const run of answer.data.test_runs.items) {
+        seen.add(run.id);
+        hear(run);
+      }
       before = answer.pagination.next_before;
-      seen += Math.max(answer.data.test_runs.items.length, 100);
       if (before === null) break;
     }
     trouble.value = null;
-    await catchUp(mine);
+    await catchUp(mine, seen);
   } catch (error) {
     // The rows that are there are better than none.
     if (mine === generation) trouble.value = said(error);
   }
 }
 
-/** Rows that were open and are not among the runs that match now: each is asked for, since the list has left them out. */
-async function catchUp(mine: number) {
-  const of = active ?? [];
-  if (!of.some(({ name }) => name === 'state')) return;
-  const open = shown.peek().filter((id) => {
+/** Where the last look at them began. */
+let turn = 0;
+
+/** Rows of runs that went on when they were last heard of, and that the list has left out: they match no more, or it was not
+ * read that far. Each is asked for; if there are many, the others next time. */
+async function catchUp(mine: number, seen: ReadonlySet<number>) {
+  const left = shown.peek().filter((id) => {
     const run = known.get(id)?.peek();
-    return run && isOpen(run) && !heard.has(id);
+    return run && (isOpen(run) || run.stop?.outcome === 'stopping') && !seen.has(id);
   });
-  for (const id of open.slice(0, 20)) {
+  turn = left.length > ONE_BY_ONE ? (turn + ONE_BY_ONE) % left.length : 0;
+  for (const id of [...left.slice(turn), ...left.slice(0, turn)].slice(0, ONE_BY_ONE)) {
     const { data } = await api.GET('/api/test-runs/{id}', { params: { path: { id } } });
     if (mine !== generation) return;
     if (data) hear(data.data.test_run);
   }
 }
-
 /** The runs that the person's own request has changed; the hub tells of them too, but not always. */
-export async function look(ids: Iterable<number>) {
-  for (const id of ids) {
-    const { data } = await api.GET('/api/test-runs/{id}', { params: { path: { id } } });
-    if (data) hear(data.data.test_run);
+export async function look(ids: readonly number[]) {
+  if (ids.length > ONE_BY_ONE) return listAnew();
+  try {
+    for (const id of ids) {
+      const { data } = await api.GET('/api/test-runs/{id}', { params: { path: { id } } });
+      if (data) hear(data.data.test_run);
+    }
+  } catch {
+    // The list is read anew soon enough.
   }
 }
-
-/** The rows that can be stopped, newest first. */
-export const openRows = () =>
-  shown.peek().filter((id) => {
-    const run = known.get(id)?.peek();
-    return run && isOpen(run);
-  });
 
 /** The list's page is shown: its rows are listed unless they are there already. */
 export function arrive() {
@@ -236,10 +266,8 @@ effect(() => {
   if (path.value !== '/' || listed.value !== 'loading') begun.value = true;
 });
 
-/** Who follows what: the session itself is read anew now and then, and then nothing has changed. */
-const watcher = computed(
-  () => begun.value && session.value && `${session.value.project.id} ${session.value.session.user}`,
-);
+/** Who follows what. A key that may not read is refused. */
+const watcher = computed(() => begun.value && may.read.value && person.value);
 
 /** Follows the project for as long as somebody is signed in. */
 export function followProject() {
@@ -253,11 +281,14 @@ function follow() {
   const line = openLine({
     path: '/api/watch',
     hear: (message) => {
-      if (message.type === 'run') hear(message.run);
+      if (message.type !== 'run') return;
+      hear(message.run);
+      if (message.run.cancel) cancelsHeard.value++;
     },
     opened: () => {
       // The first list was asked for at the same time as the line, and may be older than it.
       lastAnew = Date.now();
+      cancelsHeard.value++;
       void listAnew();
     },
   });
@@ -283,6 +314,8 @@ function follow() {
       shown.value = [];
       newcomers.value = [];
       project.value = null;
+      trouble.value = null;
+      olderTrouble.value = null;
       listed.value = 'loading';
     });
   };

@@ -1,5 +1,5 @@
 import { attempt, changeEnvironment, createEnvironment, environments, type Project } from './admin';
-import { Form, Name, textOf } from './fields';
+import { Form, Name, Slug, textOf } from './fields';
 
 export const Environments = ({ project }: { project: Project }) => (
   <section aria-labelledby="environments">
@@ -43,17 +43,7 @@ export const Environments = ({ project }: { project: Project }) => (
             <span>Name</span>
             <input name="name" required maxLength={255} placeholder="Staging" />
           </label>
-          <label>
-            <span>Name in commands</span>
-            <input
-              name="slug"
-              required
-              maxLength={64}
-              pattern="[a-z0-9]([a-z0-9\-]*[a-z0-9])?"
-              title="Lower-case letters, digits and hyphens"
-              placeholder="staging"
-            />
-          </label>
+          <Slug label="Name in commands" placeholder="staging" />
         </Form>
       </div>
     </div>

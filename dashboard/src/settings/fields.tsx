@@ -25,7 +25,8 @@ export const scopesOf = (form: HTMLFormElement) => new FormData(form).getAll('sc
 /** The day that was chosen in a form, if one was. */
 export const untilOf = (form: HTMLFormElement) => {
   const day = textOf(form, 'expires_at');
-  return day ? { expires_at: `${day}T00:00:00Z` } : {};
+  // To the end of that day, where the admin is.
+  return day ? { expires_at: new Date(`${day}T23:59:59.999`).toISOString() } : {};
 };
 
 interface FormProps {
@@ -57,13 +58,28 @@ export function Form({ send, button, children }: FormProps) {
   );
 }
 
+/** The name of something in URLs and commands. */
+export const Slug = ({ label, placeholder }: { label: string; placeholder: string }) => (
+  <label>
+    <span>{label}</span>
+    <input
+      name="slug"
+      required
+      maxLength={64}
+      pattern="[a-z0-9]([a-z0-9\-]*[a-z0-9])?"
+      title="Lower-case letters, digits and hyphens"
+      placeholder={placeholder}
+    />
+  </label>
+);
+
 /** A name that becomes a field when one wants to change it. */
 export function Name({ value, what, save }: { value: string; what: string; save: (name: string) => Promise<unknown> }) {
   const editing = useSignal(false);
   if (!editing.value) {
     return (
       <span class="name">
-        <b>{value}</b>{' '}
+        <b>{value || 'none'}</b>{' '}
         <button
           type="button"
           class="plain sub"

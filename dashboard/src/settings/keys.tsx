@@ -1,8 +1,8 @@
 import { useSignal } from '@preact/signals';
 import { Copyable } from '../ui/copy';
 import { Dialog } from '../ui/dialog';
-import { Ago, now } from '../ui/time';
-import { attempt, createKey, type Key, keys, loadKeys, olderKeys, type Project, revokeKey } from './admin';
+import { Ago, now, On } from '../ui/time';
+import { attempt, createKey, type Key, keys, made, type Project, revokeKey } from './admin';
 import { Form, Scopes, scopesOf, textOf, untilOf } from './fields';
 import { People } from './people';
 
@@ -42,7 +42,10 @@ function Row({ of, revoke }: { of: Key; revoke: () => void }) {
               · revoked <Ago at={of.revoked_at} />
             </>
           ) : of.expires_at ? (
-            ` · ${over(of) ? 'expired' : 'expires'} on ${of.expires_at.slice(0, 10)}`
+            <>
+              {' '}
+              · {over(of) ? 'expired' : 'expires'} on <On at={of.expires_at} />
+            </>
           ) : null}
         </span>
       </span>
@@ -55,8 +58,29 @@ function Row({ of, revoke }: { of: Key; revoke: () => void }) {
   );
 }
 
+/** Keys that were just made: whatever else one does here, they stay until somebody has them. */
+export const MadeKeys = () =>
+  made.value.map(({ of, token }) => (
+    <section key={of.id} class="card made" role="status">
+      <p>
+        <b>
+          The key {of.name} of {of.user}, shown this once.
+        </b>{' '}
+        Keep it where its user finds it; it cannot be shown again.
+      </p>
+      <Copyable label="the key" text={token} />
+      <button
+        type="button"
+        onClick={() => {
+          made.value = made.peek().filter((one) => one.of.id !== of.id);
+        }}
+      >
+        I have it
+      </button>
+    </section>
+  ));
+
 export function Keys({ project }: { project: Project }) {
-  const made = useSignal<string | null>(null);
   const revoking = useSignal<Key | null>(null);
   const doomed = revoking.value;
   const close = () => {
@@ -66,17 +90,6 @@ export function Keys({ project }: { project: Project }) {
     <section aria-labelledby="keys">
       <h2 id="keys">Keys</h2>
       <div class="card">
-        {made.value && (
-          <div class="made" role="status">
-            <p>
-              <b>The key, shown this once.</b> Keep it where its user finds it; it cannot be shown again.
-            </p>
-            <Copyable label="the key" text={made.value} />
-            <button type="button" onClick={() => (made.value = null)}>
-              I have it
-            </button>
-          </div>
-        )}
         <ul class="rows">
           {keys.value.map((key) => (
             <Row key={key.id} of={key} revoke={() => (revoking.value = key)} />
@@ -85,13 +98,6 @@ export function Keys({ project }: { project: Project }) {
             <li class="soft">None yet. CI needs one that may run, people need one that may read and cancel.</li>
           )}
         </ul>
-        {olderKeys.value !== null && (
-          <p class="foot">
-            <button type="button" onClick={() => void loadKeys(project.id, olderKeys.value ?? undefined)}>
-              Older keys
-            </button>
-          </p>
-        )}
         <div class="foot">
           <Form
             button="Make a key"
@@ -103,8 +109,7 @@ export function Keys({ project }: { project: Project }) {
                 scopes: scopesOf(form),
                 ...untilOf(form),
               };
-              made.value = (await attempt(() => createKey(body), 'The key is made.')) ?? null;
-              return made.value !== null;
+              return (await attempt(() => createKey(body), 'The key is made.')) !== undefined;
             }}
           >
             <label>

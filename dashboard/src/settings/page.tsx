@@ -2,10 +2,11 @@ import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { said } from '../api/client';
 import { session } from '../session';
-import { current, loadEvents, loadProject, lock, projects, token, unlock } from './admin';
+import { Heading } from '../ui/heading';
+import { current, loadEvents, loaded, loadProject, lock, projects, token, unlock } from './admin';
 import { Environments } from './environments';
 import { Events } from './events';
-import { Keys } from './keys';
+import { Keys, MadeKeys } from './keys';
 import { NewProject, ProjectSettings } from './project';
 
 /** So many projects are chips; more are a list to choose from. */
@@ -58,19 +59,15 @@ function Door() {
 function Opened() {
   const problem = useSignal<string | null>(null);
   const id = current.value;
-  useEffect(() => {
+  const read = () => {
     problem.value = null;
-    if (id === null) return;
-    loadProject(id).catch((error) => {
-      problem.value = said(error);
+    Promise.all([id !== null && loadProject(id), loadEvents()]).catch((error) => {
+      if (current.peek() === id) problem.value = said(error);
     });
-  }, [id]);
-  useEffect(() => {
-    loadEvents().catch((error) => {
-      problem.value = said(error);
-    });
-  }, []);
+  };
+  useEffect(read, [id]);
   const project = projects.value.find((one) => one.id === id);
+  const isLoaded = loaded.value === id;
   return (
     <>
       <div class="chips">
@@ -109,14 +106,19 @@ function Opened() {
       </div>
       {problem.value && (
         <p class="problem" role="alert">
-          {problem.value}
+          {problem.value}{' '}
+          <button type="button" onClick={read}>
+            Try again
+          </button>
         </p>
       )}
       {project && (
         <>
           <ProjectSettings key={project.id} project={project} />
-          <Environments key={`environments of ${project.id}`} project={project} />
-          <Keys key={`keys of ${project.id}`} project={project} />
+          {isLoaded && <Environments key={`environments of ${project.id}`} project={project} />}
+          {!isLoaded && !problem.value && <p class="soft">Loading…</p>}
+          <MadeKeys />
+          {isLoaded && <Keys key={`keys of ${project.id}`} project={project} />}
         </>
       )}
       <NewProject />
@@ -127,7 +129,7 @@ function Opened() {
 
 export const SettingsPage = () => (
   <main class="settings">
-    <h1>Settings</h1>
+    <Heading title="Settings">Settings</Heading>
     {token.value === null ? <Door /> : <Opened />}
   </main>
 );

@@ -1,7 +1,7 @@
 import { useSignal } from '@preact/signals';
 import { Copyable } from '../ui/copy';
 import { attempt, changeProject, createProject, environments, limit, type Project } from './admin';
-import { Form, Name, textOf } from './fields';
+import { Form, Name, Slug, textOf } from './fields';
 
 const SCOPES = {
   none: 'Any number of runs at once',
@@ -17,20 +17,18 @@ const BEHAVIOURS = {
 function Limit({ project }: { project: Project }) {
   const { concurrency } = project;
   const held = useSignal<number[]>([]);
-  const set = async (change: Partial<Project['concurrency']>) => {
-    held.value =
-      (await attempt(
-        () => limit(project.id, { ...concurrency, ...change }),
-        'The limit holds for runs from now on.',
-      )) ?? [];
+  const set = async (field: HTMLSelectElement, part: keyof Project['concurrency']) => {
+    const answer = await attempt(
+      () => limit(project.id, { ...concurrency, [part]: field.value }),
+      'The limit holds for runs from now on.',
+    );
+    held.value = answer ?? [];
+    // A change that was refused did not happen.
+    if (!answer) field.value = concurrency[part];
   };
   return (
     <div class="limit">
-      <select
-        aria-label="Limit"
-        value={concurrency.scope}
-        onChange={(event) => void set({ scope: event.currentTarget.value as keyof typeof SCOPES })}
-      >
+      <select aria-label="Limit" value={concurrency.scope} onChange={(event) => void set(event.currentTarget, 'scope')}>
         {Object.entries(SCOPES).map(([scope, words]) => (
           <option key={scope} value={scope}>
             {words}
@@ -41,7 +39,7 @@ function Limit({ project }: { project: Project }) {
         <select
           aria-label="What a newer run does"
           value={concurrency.behaviour}
-          onChange={(event) => void set({ behaviour: event.currentTarget.value as keyof typeof BEHAVIOURS })}
+          onChange={(event) => void set(event.currentTarget, 'behaviour')}
         >
           {Object.entries(BEHAVIOURS).map(([behaviour, words]) => (
             <option key={behaviour} value={behaviour}>
@@ -66,12 +64,12 @@ function Badges({ project }: { project: Project }) {
         <input
           type="checkbox"
           checked={project.badges}
-          onChange={(event) => {
-            const badges = event.currentTarget.checked;
-            void attempt(
-              () => changeProject(project.id, { badges }),
-              badges ? 'Anyone may see its badges.' : 'Its badges say “unknown” now.',
-            );
+          onChange={async (event) => {
+            const box = event.currentTarget;
+            const badges = box.checked;
+            const done = badges ? 'Anyone may see its badges.' : 'Its badges say “unknown” now.';
+            const answer = await attempt(() => changeProject(project.id, { badges }), done);
+            if (answer === undefined) box.checked = !badges;
           }}
         />
         Badges that anyone may see, without a key
@@ -99,7 +97,7 @@ function Repository({ project }: { project: Project }) {
       <p>
         Repository{' '}
         <Name
-          value={project.repo_name ?? 'none'}
+          value={project.repo_name ?? ''}
           what="repository"
           save={(repo_name) => attempt(() => changeProject(project.id, { repo_name }), 'The repository is set.')}
         />
@@ -166,17 +164,7 @@ export const NewProject = () => (
         <span>Name</span>
         <input name="name" required maxLength={255} placeholder="Shop" />
       </label>
-      <label>
-        <span>Name in URLs</span>
-        <input
-          name="slug"
-          required
-          maxLength={64}
-          pattern="[a-z0-9]([a-z0-9\-]*[a-z0-9])?"
-          title="Lower-case letters, digits and hyphens"
-          placeholder="shop"
-        />
-      </label>
+      <Slug label="Name in URLs" placeholder="shop" />
       <label>
         <span>Repository (optional)</span>
         <input name="repo_name" maxLength={255} placeholder="acme/shop" />

@@ -1,6 +1,7 @@
 import { computed, signal } from '@preact/signals';
 import { api, type Schemas, said, take } from '../api/client';
 import { go, search } from '../router';
+import { whenAnother } from '../session';
 
 export type Day = Schemas['DailyRuns'];
 export type Analytics = Schemas['Analytics'];
@@ -16,11 +17,13 @@ export const days = computed(() => {
 });
 export const of = (name: string) => query.value.get(name) ?? '';
 
-/** Changes one part of the address; an empty value takes it out. */
-export function setPart(name: string, value: string) {
+/** Changes parts of the address; an empty value takes one out. */
+export function setParts(parts: Record<string, string>) {
   const next = new URLSearchParams(search.peek());
-  if (value) next.set(name, value);
-  else next.delete(name);
+  for (const [name, value] of Object.entries(parts)) {
+    if (value) next.set(name, value);
+    else next.delete(name);
+  }
   const text = next.toString();
   go(text ? `/stops?${text}` : '/stops');
 }
@@ -30,11 +33,48 @@ export const cancels = signal<Cancelled[] | null>(null);
 export const more = signal<string | null>(null);
 export const trouble = signal<string | null>(null);
 
-const given = (...names: string[]) => {
+const DAY = /^\d{4}-\d\d-\d\d$/;
+
+/** A day as it stands in the address, so many days from now, where the viewer is. */
+export function dayFromNow(days: number): string {
+  const date = new Date();
+  date.setDate(date.getDate() + days);
+  return [date.getFullYear(), date.getMonth() + 1, date.getDate()].map((n) => String(n).padStart(2, '0')).join('-');
+}
+
+/** Where a day begins for the viewer or, so many days later, ends. What is no day is left to the service. */
+function moment(value: string, days = 0): string {
+  if (!DAY.test(value)) return value;
+  const date = new Date(`${value}T00:00`);
+  if (Number.isNaN(date.getTime())) return value;
+  date.setDate(date.getDate() + days);
+  return date.toISOString();
+}
+
+/** What filters the list. Both days are of it. */
+export const FILTERS = ['by', 'cause', 'environment', 'from', 'to'] as const;
+
+function filters() {
   const parts: Record<string, string> = {};
-  for (const name of names) if (of(name)) parts[name] = of(name);
+  for (const name of FILTERS) if (of(name)) parts[name] = of(name);
+  if (parts.from) parts.from = moment(parts.from);
+  if (parts.to) parts.to = moment(parts.to, 1);
   return parts;
-};
+}
+
+/** The service tries a filter on so many cancels and no more, so a page may be empty and not the last one: so many are read. */
+const WINDOWS = 5;
+
+/** The next page that has something, looking so far at most. */
+async function page(before: string | null, most = WINDOWS) {
+  let at = before;
+  for (let windows = 0; ; ) {
+    const query = { ...filters(), ...(at === null ? {} : { before: at }), per_page: 50 };
+    const { data, pagination } = await take(api.GET('/api/cancels', { params: { query: query as never } }));
+    at = pagination.next_before;
+    if (data.cancels.length > 0 || at === null || ++windows === most) return { cancels: data.cancels, next: at };
+  }
+}
 
 let generation = 0;
 
@@ -42,35 +82,58 @@ export async function load() {
   const mine = ++generation;
   trouble.value = null;
   try {
-    const environment = given('environment');
+    const environment = of('environment') ? { environment: of('environment') } : {};
     const [numbers, list] = await Promise.all([
       take(api.GET('/api/analytics/test-runs', { params: { query: { days: days.peek(), ...environment } } })),
-      take(
-        api.GET('/api/cancels', {
-          params: { query: { ...given('by', 'cause', 'environment', 'from', 'to'), per_page: 50 } as never },
-        }),
-      ),
+      page(null),
     ]);
     if (mine !== generation) return;
     analytics.value = numbers.data;
-    cancels.value = list.data.cancels;
-    more.value = list.pagination.next_before;
+    cancels.value = list.cancels;
+    more.value = list.next;
   } catch (error) {
-    if (mine === generation) trouble.value = said(error);
+    if (mine !== generation) return;
+    // What is there was for other filters.
+    analytics.value = null;
+    cancels.value = null;
+    trouble.value = said(error);
+  }
+}
+
+/** Reads the newest once more, since something was stopped. */
+export async function refresh() {
+  const mine = generation;
+  const before = cancels.peek();
+  if (before === null) return;
+  try {
+    const list = await page(null, 1);
+    if (mine !== generation) return;
+    const read = new Set(list.cancels.map(({ test_run }) => test_run.id));
+    cancels.value = [...list.cancels, ...(cancels.peek() ?? []).filter(({ test_run }) => !read.has(test_run.id))];
+    if (before.length === 0 && more.peek() === null) more.value = list.next;
+  } catch {
+    // What is there stands; the next one is tried again.
   }
 }
 
 export async function loadOlder() {
   const mine = generation;
-  const before = more.peek();
-  if (before === null) return;
-  const query = { ...given('by', 'cause', 'environment', 'from', 'to'), before, per_page: 50 };
+  if (more.peek() === null) return;
+  trouble.value = null;
   try {
-    const list = await take(api.GET('/api/cancels', { params: { query: query as never } }));
+    const list = await page(more.peek());
     if (mine !== generation) return;
-    cancels.value = [...(cancels.peek() ?? []), ...list.data.cancels];
-    more.value = list.pagination.next_before;
+    cancels.value = [...(cancels.peek() ?? []), ...list.cancels];
+    more.value = list.next;
   } catch (error) {
     if (mine === generation) trouble.value = said(error);
   }
 }
+
+whenAnother(() => {
+  generation++;
+  analytics.value = null;
+  cancels.value = null;
+  more.value = null;
+  trouble.value = null;
+});

@@ -1,6 +1,6 @@
 import { outcomeWords, who, why } from '../ui/state';
 import { At, duration } from '../ui/time';
-import { type Cancelled, cancels, loadOlder, more, of, setPart } from './data';
+import { type Cancelled, cancels, FILTERS, loadOlder, more, of, setParts, trouble } from './data';
 
 function stopped({ stop, stop_ms }: Cancelled): string {
   const words = outcomeWords(stop.outcome);
@@ -15,7 +15,7 @@ const Row = ({ cancelled }: { cancelled: Cancelled }) => {
         <At at={cancel.at} />
       </td>
       <td class="by">
-        <button type="button" class="plain" onClick={() => setPart('by', cancel.by)} title="Only what they stopped">
+        <button type="button" class="plain" onClick={() => setParts({ by: cancel.by })} title="Only what they stopped">
           {who(cancel.by)}
         </button>
       </td>
@@ -41,12 +41,28 @@ const Row = ({ cancelled }: { cancelled: Cancelled }) => {
 
 const toneOf = ({ stop }: Cancelled) => (stop.outcome === 'lost' ? 'how odd' : 'how');
 
+const Older = ({ label }: { label: string }) => (
+  <p class="end">
+    <button type="button" onClick={() => void loadOlder()}>
+      {label}
+    </button>
+  </p>
+);
+
 /** Who stopped what and why, newest first. */
 export function Cancels() {
   const rows = cancels.value;
-  if (rows === null) return <p class="soft">Loading…</p>;
+  if (rows === null) return trouble.value ? null : <p class="soft">Loading…</p>;
   if (rows.length === 0) {
-    const filtered = ['by', 'cause', 'environment', 'from', 'to'].some((name) => of(name));
+    const filtered = FILTERS.some((name) => of(name));
+    if (more.value !== null) {
+      return (
+        <div class="card empty">
+          <h3>None of the newest stops matches</h3>
+          <Older label="Look further back" />
+        </div>
+      );
+    }
     return (
       <div class="card empty">
         <h3>{filtered ? 'No stop matches' : 'Nobody has stopped anything yet'}</h3>
@@ -76,13 +92,7 @@ export function Cancels() {
           ))}
         </tbody>
       </table>
-      {more.value !== null && (
-        <p class="end">
-          <button type="button" onClick={() => void loadOlder()}>
-            Older
-          </button>
-        </p>
-      )}
+      {more.value !== null && <Older label="Older" />}
     </div>
   );
 }

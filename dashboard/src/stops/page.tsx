@@ -1,15 +1,32 @@
 import { useComputed } from '@preact/signals';
-import { useEffect } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import { environments } from '../environments';
 import { search } from '../router';
+import { cancelsHeard } from '../runs/store';
+import { Heading } from '../ui/heading';
 import { who } from '../ui/state';
 import { Ago, duration } from '../ui/time';
 import { Chart, type Series } from './charts';
-import { type Analytics, analytics, CAUSES, type Day, days, load, of, SPANS, setPart, trouble } from './data';
+import {
+  type Analytics,
+  analytics,
+  CAUSES,
+  type Day,
+  dayFromNow,
+  days,
+  load,
+  of,
+  refresh,
+  SPANS,
+  setParts,
+  trouble,
+} from './data';
 import { Cancels } from './list';
 
+const REFRESH_MS = 2000;
+
 const CAUSE_WORDS = { user: 'by people', superseded: 'superseded', stale: 'stale', fail_fast: 'fail-fast' };
-const CAUSE_COLORS = { user: '--stop-chart', superseded: '--off', stale: '--wait', fail_fast: '--run' };
+const CAUSE_COLORS = { user: '--people', superseded: '--off', stale: '--wait', fail_fast: '--run' };
 
 const saved = (minutes: number) => (minutes < 90 ? `${Math.round(minutes)} min` : `${Math.round(minutes / 60)} h`);
 const stopTime = (ms: number | null) => (ms === null ? '–' : duration(ms));
@@ -111,7 +128,7 @@ function Charts({ daily }: { daily: Day[] }) {
         at={at}
         unit={(value) => String(Math.round(value))}
         series={[
-          series(daily, 'by people', '--stop-chart', (day) => day.minutes_saved.user),
+          series(daily, 'by people', '--people', (day) => day.minutes_saved.user),
           series(daily, 'superseded', '--off', (day) => day.minutes_saved.superseded),
         ]}
       />
@@ -135,27 +152,45 @@ function Filters() {
           type="button"
           class={days.value === span ? 'chip on' : 'chip'}
           aria-pressed={days.value === span}
-          onClick={() => setPart('days', span === 14 ? '' : String(span))}
+          onClick={() => setParts({ days: span === 14 ? '' : String(span) })}
         >
           {span} days
         </button>
       ))}
-      {(environments.value ?? []).slice(0, 6).map(({ slug }) => (
-        <button
-          key={slug}
-          type="button"
-          class={of('environment') === slug ? 'chip on' : 'chip'}
-          aria-pressed={of('environment') === slug}
-          onClick={() => setPart('environment', of('environment') === slug ? '' : slug)}
+      {environments.value && (
+        <select
+          aria-label="Environment"
+          value={of('environment')}
+          onChange={(event) => setParts({ environment: event.currentTarget.value })}
         >
-          {slug}
-        </button>
-      ))}
+          <option value="">all environments</option>
+          {environments.value.map(({ slug }) => (
+            <option key={slug} value={slug}>
+              {slug}
+            </option>
+          ))}
+        </select>
+      )}
     </div>
   );
 }
 
+/** A filter that holds; a click takes it away. */
+const Chosen = ({ name, label }: { name: string; label: string }) =>
+  of(name) ? (
+    <button
+      type="button"
+      class="chip on"
+      aria-label={`Remove the filter ${label}`}
+      onClick={() => setParts({ [name]: '' })}
+    >
+      {label} <span aria-hidden="true">✕</span>
+    </button>
+  ) : null;
+
 function ListFilters() {
+  const yesterday = dayFromNow(-1);
+  const isYesterday = of('from') === yesterday && of('to') === yesterday;
   return (
     <div class="chips">
       {CAUSES.map((cause) => (
@@ -164,21 +199,29 @@ function ListFilters() {
           type="button"
           class={of('cause') === cause ? 'chip on' : 'chip'}
           aria-pressed={of('cause') === cause}
-          onClick={() => setPart('cause', of('cause') === cause ? '' : cause)}
+          onClick={() => setParts({ cause: of('cause') === cause ? '' : cause })}
         >
           {CAUSE_WORDS[cause]}
         </button>
       ))}
-      {of('by') && (
-        <button
-          type="button"
-          class="chip on"
-          aria-label={`Remove the filter ${of('by')}`}
-          onClick={() => setPart('by', '')}
-        >
-          {who(of('by'))} <span aria-hidden="true">✕</span>
-        </button>
-      )}
+      <button
+        type="button"
+        class={isYesterday ? 'chip on' : 'chip'}
+        aria-pressed={isYesterday}
+        onClick={() => setParts(isYesterday ? { from: '', to: '' } : { from: yesterday, to: yesterday })}
+      >
+        yesterday
+      </button>
+      {(['from', 'to'] as const).map((name) => (
+        <label key={name} class="day">
+          <span>{name}</span>
+          <input type="date" value={of(name)} onChange={(event) => setParts({ [name]: event.currentTarget.value })} />
+        </label>
+      ))}
+      <Chosen name="by" label={who(of('by'))} />
+      <Chosen name="environment" label={of('environment')} />
+      <Chosen name="from" label={`from ${of('from')}`} />
+      <Chosen name="to" label={`to ${of('to')}`} />
     </div>
   );
 }
@@ -188,9 +231,21 @@ export function StopsPage() {
   useEffect(() => {
     void load();
   }, [search.value]);
+  // Fifty stops a second are one reading every other second.
+  const heard = cancelsHeard.value;
+  const due = useRef(0);
+  const first = useRef(heard);
+  useEffect(() => {
+    if (heard === first.current) return;
+    due.current ||= window.setTimeout(() => {
+      due.current = 0;
+      void refresh();
+    }, REFRESH_MS);
+  }, [heard]);
+  useEffect(() => () => clearTimeout(due.current), []);
   return (
     <main class="stops">
-      <h1>Stops, last {days.value} days</h1>
+      <Heading title="Stops">Stops, last {days.value} days</Heading>
       <Filters />
       {trouble.value && (
         <p class="problem" role="alert">

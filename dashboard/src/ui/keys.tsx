@@ -1,5 +1,5 @@
 import { KEYS } from '../runs/keyboard';
-import { Dialog } from './dialog';
+import { Close, Dialog } from './dialog';
 
 export const Keys = ({ close }: { close: () => void }) => (
   <Dialog title="Keys" close={close}>
@@ -15,10 +15,6 @@ export const Keys = ({ close }: { close: () => void }) => (
         </>
       ))}
     </dl>
-    <p class="buttons">
-      <button type="button" autofocus onClick={close}>
-        Close
-      </button>
-    </p>
+    <Close close={close} />
   </Dialog>
 );

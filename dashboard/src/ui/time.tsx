@@ -55,6 +55,15 @@ export const At = ({ at }: { at: string }) => (
   </time>
 );
 
+const date = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' });
+
+/** A moment, as its day. */
+export const On = ({ at }: { at: string }) => (
+  <time dateTime={at} title={exactly(at)}>
+    {date.format(new Date(at))}
+  </time>
+);
+
 /** A moment, as how long ago it was. */
 export const Ago = ({ at }: { at: string }) => (
   <time dateTime={at} title={exactly(at)}>

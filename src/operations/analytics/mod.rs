@@ -58,8 +58,7 @@ async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
         Counted { date, ..found.map_or_else(|| Day::default().counted(), Day::counted) }
     });
     let daily = daily.collect();
-    let summary = Counted { outcomes: Some(sum.outcomes()), ..sum.counted() };
-    Ok(Reply::data("counted", Analytics { as_of, daily, summary }))
+    Ok(Reply::data("counted", Analytics { as_of, daily, summary: sum.counted() }))
 }
 
 /// What became of the runs that were over on a day, as its row has it: the day and its counts ([`Day::counted`] names them), and
@@ -79,8 +78,8 @@ impl Day {
     }
 
     fn counted(&self) -> Counted {
-        let [_, passed, failed, errors, user, stale, superseded, fail_fast, .., lost, saved_user, saved_superseded] =
-            self.0;
+        let [_, passed, failed, errors, user, stale, superseded, fail_fast, stops @ ..] = self.0;
+        let [never_started, graceful, terminated, killed, lost, saved_user, saved_superseded] = stops;
         let cancelled_runs = user + stale + superseded + fail_fast;
         Counted {
             date: None,
@@ -91,15 +90,10 @@ impl Day {
             cancelled_runs,
             by_cause: Causes { user, stale, superseded, fail_fast },
             lost,
-            outcomes: None,
+            outcomes: Outcomes { never_started, graceful, terminated, killed, lost },
             stop_ms: Percentiles { p50: self.percentile(50), p95: self.percentile(95) },
             minutes_saved: MinutesSaved { user: minutes(saved_user), superseded: minutes(saved_superseded) },
         }
-    }
-
-    fn outcomes(&self) -> Outcomes {
-        let [.., never_started, graceful, terminated, killed, lost, _, _] = self.0;
-        Outcomes { never_started, graceful, terminated, killed, lost }
     }
 
     /// How long so many in a hundred stops took at most, in milliseconds: the middle of their bucket, which is off by an eighth
@@ -149,7 +143,8 @@ mod tests {
     fn days_add_up() {
         let mut sum = day([1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0], json!({"10": 1}));
         sum.add(&day([2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 90_000, 6_000], json!({"10": 2, "13": 1})));
-        let (counted, outcomes) = (sum.counted(), sum.outcomes());
+        let counted = sum.counted();
+        let outcomes = counted.outcomes;
         assert_eq!((counted.total, counted.passed, counted.failed, counted.errors), (43, 4, 4, 5));
         let by = counted.by_cause;
         assert_eq!((counted.cancelled_runs, by.user, by.stale, by.superseded, by.fail_fast), (30, 6, 7, 8, 9));

@@ -93,10 +93,27 @@ fn a_cancelled_run_holds_its_place_until_its_last_shard_has_stopped() {
 }
 
 #[test]
+fn of_the_runs_whose_place_one_took_the_newest_twenty_are_told() {
+    let world = World::new();
+    let next = world.register(&json!({"environment": "staging"}));
+    world.sql(&format!(
+        "INSERT INTO runs (project_id, environment_id, state, request_id, created_at, created_by, waiting_since) \
+           SELECT 1, 1, 'queued', 'h' || value, 1, 'ada', 1 FROM (WITH RECURSIVE n(value) AS \
+           (VALUES (1) UNION ALL SELECT value + 1 FROM n WHERE value < 25) SELECT value FROM n); \
+         UPDATE runs SET version = version + 1, state = 'cancelled', cancelled_at = 2, cancel_cause = 'superseded', \
+           cancel_by = 'system:concurrency', cancel_request_id = 'r', stop_outcome = 'never_started', superseded_by = {next} \
+          WHERE id > {next}"
+    ));
+    let newest: Vec<i64> = (next + 6..=next + 25).rev().collect();
+    assert_eq!(shown(&world, next)["took_the_place_of"], json!(newest));
+}
+
+#[test]
 fn a_new_run_supersedes_all_shards_of_the_one_before_and_waits_until_they_have_stopped() {
     let suite = started("cancel_previous");
     let next = next_after(&suite);
-    assert_eq!(suite.shown()["superseded_by"], next);
+    assert_eq!((&suite.shown()["superseded_by"], &suite.shown()["took_the_place_of"]), (&json!(next), &json!([])));
+    assert_eq!(shown(&suite.world, next)["took_the_place_of"], json!([suite.id]));
     for shard in 1..=3 {
         let reply = suite.world.ask(&estop::operations::claim::OPERATION, next, &json!({"shard": 2}));
         assert_eq!(reply.outcome, "waits", "before shard {shard} stops");
