@@ -3,6 +3,8 @@ import { behindAccess, expect, isAccessible, signIn, test } from './test';
 
 test.beforeEach(async ({ signedIn: page }) => {
   await page.getByRole('link', { name: 'Settings' }).click();
+  // It is fetched when it is first opened.
+  await expect(page.getByRole('heading', { name: 'Settings' })).toBeVisible();
   await isAccessible(page);
   await page.getByLabel('Admin token').fill(ADMIN);
   await page.getByRole('button', { name: 'Open settings' }).click();
