@@ -178,8 +178,14 @@ fn what_the_admin_creates_is_retried_and_created_once() {
     let slug = unique();
     for (arguments, list) in [
         (&["projects", "create", "--name", "Shop", "--slug", &slug][..], None),
-        (&["environments", "create", "--project", &id, "--name", "New", "--slug", "new"], Some(("environments", "New"))),
-        (&["keys", "create", "--project", &id, "--user", "ci", "--name", "once", "--scope", "run"], Some(("keys", "once"))),
+        (
+            &["environments", "create", "--project", &id, "--name", "New", "--slug", "new"],
+            Some(("environments", "New")),
+        ),
+        (
+            &["keys", "create", "--project", &id, "--user", "ci", "--name", "once", "--scope", "run"],
+            Some(("keys", "once")),
+        ),
         (&["people", "add", "eve@example.com", "--project", &id, "--scope", "read"], Some(("keys", "eve@"))),
     ] {
         proxy.switch(unavailable());
