@@ -129,6 +129,11 @@ fn measured() -> BTreeMap<&'static str, Rows> {
     // Addresses that no other test lets in.
     let domain = format!("@{}.example", unique());
     let (ada, grace) = (format!("ada{domain}"), format!("grace{domain}"));
+    // The row after each of theirs is there, whoever else is let in.
+    for name in ["", "b", "h", "zoe"] {
+        let body = json!({"project_id": neighbour.id, "address": format!("{name}{domain}"), "scopes": ["read"]});
+        admin("POST", "/api/people", body).ok();
+    }
     cost("let a person in", admin("POST", "/api/people", person(&ada)), 200);
     cost("let a person in again", admin("POST", "/api/people", person(&ada)), 200);
     cost("let a domain in", admin("POST", "/api/people", person(&domain)), 200);

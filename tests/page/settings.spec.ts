@@ -4,6 +4,8 @@ import { behindAccess, expect, isAccessible, openSettings, signIn, test } from '
 
 test.beforeEach(async ({ signedIn: page }) => {
   await page.getByRole('link', { name: 'Settings' }).click();
+  // It is fetched when it is first opened.
+  await expect(page.getByRole('heading', { name: 'Settings' })).toBeVisible();
   await isAccessible(page);
   await openSettings(page);
 });

@@ -80,7 +80,10 @@ test('a person signs in with the company account, and the record has their addre
   expect(new URL(page.url()).pathname).toBe('/');
   const id = await project.register();
   await page.getByRole('button', { name: `Stop run ${id}` }).click();
-  await page.keyboard.press('Control+Enter');
+  await page
+    .getByRole('dialog')
+    .getByRole('button', { name: /^Stop 1 run/ })
+    .click();
   await expect.poll(async () => (await project.show(id)).cancel?.by).toBe(address);
   const [cookie] = await page.context().cookies();
   expect(cookie).toMatchObject({ name: '__Host-estop', httpOnly: true, secure: true, sameSite: 'Strict' });
