@@ -82,11 +82,17 @@ fn validate(file: &std::path::Path) -> Output {
 
 #[test]
 fn the_action_and_the_workflows_are_valid() {
-    for file in ["action.yml", ".github/workflows/release.yml"] {
-        let validated = validate(&source(file));
-        assert!(validated.status.success(), "{file}: {validated:?}");
-    }
     let scratch = Scratch::new();
+    let validated = validate(&source("action.yml"));
+    assert!(validated.status.success(), "{validated:?}");
+    let workflow = fs::read_to_string(source(".github/workflows/release.yml")).expect("a workflow");
+    let checked = check("vendor.github-workflows", &workflow);
+    assert!(checked.status.success(), "{checked:?}");
+    // The validator's schema is older than this permission.
+    let older = scratch.0.join("release.yml");
+    fs::write(&older, workflow.replace("      attestations: write\n", "")).expect("a file");
+    let validated = validate(&older);
+    assert!(validated.status.success(), "{validated:?}");
     let broken = scratch.0.join("action.yml");
     fs::write(&broken, "name: x\ndescription: x\nruns:\n  using: composite\n  stpes: []\n").expect("a file");
     assert!(!validate(&broken).status.success());
