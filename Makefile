@@ -1,6 +1,6 @@
 # Everything you can do with estop. `make dev` serves it here; `make test` checks all of it.
 .DEFAULT_GOAL := help
-.PHONY: help dev check test model soak build cost latency bench bench-quick bench-page screenshots deploy login setup
+.PHONY: help dev check test model soak build dist cost latency bench bench-quick bench-page screenshots deploy login setup
 
 latency = $(abspath $(or $(CARGO_TARGET_DIR),target))/release/examples/latency
 demo_key = $(shell awk -F'"' '/^pub const LOCAL_DEMO/ { print $$2 }' src/key.rs)
@@ -32,6 +32,9 @@ build/index_bg.wasm: $(sources) scripts/build scripts/setup
 
 build/page/index.html: $(page_sources) scripts/page
 	@scripts/page
+
+dist: ## Make what installs `estop` without Rust: binaries, npm packages and wheels, in target/dist (PLATFORMS=)
+	@scripts/dist $(PLATFORMS)
 
 cost: ## Measure the rows that each request reads and writes at D1, and what fits in a free day
 	@scripts/with-servers cargo test --quiet --workspace --test http budget -- --nocapture

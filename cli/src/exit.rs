@@ -9,7 +9,7 @@ use std::process::ExitCode;
 pub enum Exit {
     /// What was asked for is done; for `wait`, the run passed.
     Done,
-    /// For `wait`: the run failed or ended in an error.
+    /// For `wait`: the run failed or ended in an error. For `self-check`: processes cannot be stopped here.
     Failed,
     /// COMMAND's own code, or 128+N if signal N ended it.
     Command(u8),
@@ -37,7 +37,8 @@ pub const TABLE: &str = "\
 Exit codes:
   any   `estop run`: COMMAND's own exit code; 128+N if signal N ended it
   0     success; `estop wait`: the run passed; `estop finish`: recorded
-  1     `estop wait`: the run failed or ended in an error
+  1     `estop wait`: the run failed or ended in an error; `estop self-check`:
+        processes cannot be stopped here
   2     the command line is wrong, an environment variable or the file of
         `estop finish` is missing, or `estop cancel` needs --yes
   120   the run was cancelled (`estop wait --stopped`: and has stopped)

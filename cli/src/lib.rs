@@ -50,13 +50,15 @@ pub fn dispatch(cli: &Cli) -> Result<Exit, Failure> {
             let service = if command.is_for_admins() { admin()? } else { key(TIMEOUT)? };
             commands::environments(command, &service)
         }
+        // That there is no key is something that it reports.
+        Command::SelfCheck(args) => Ok(commands::self_check(args, &cli.url)),
         Command::Guard => Ok(runner::guard(&key(runner::REQUEST_TIMEOUT)?)),
         Command::Completions { shell } => Ok(commands::completions(*shell)),
     }
 }
 
 /// A secret from the environment. There are no flags for secrets, because process listings show them.
-fn secret(name: &str, what: &str) -> Result<String, Failure> {
+pub(crate) fn secret(name: &str, what: &str) -> Result<String, Failure> {
     match std::env::var(name) {
         Ok(value) if !value.trim().is_empty() => Ok(value.trim().to_owned()),
         _ => Err(Failure::new(Exit::Usage, format!("{name} is not set. Set it to {what}"))),

@@ -12,6 +12,7 @@ mod people;
 mod projects;
 mod push;
 mod run;
+mod self_check;
 mod show;
 mod stats;
 mod values;
@@ -30,6 +31,7 @@ pub use people::PeopleCommand;
 pub use projects::ProjectsCommand;
 pub use push::PushArgs;
 pub use run::RunArgs;
+pub use self_check::SelfCheckArgs;
 pub use show::ShowArgs;
 pub use stats::StatsArgs;
 pub use values::{MetadataEntry, Shard, number_or_text};
@@ -92,6 +94,9 @@ pub enum Command {
     /// List environments, or create them (admin token)
     #[command(subcommand)]
     Environments(EnvironmentsCommand),
+    /// Check the service, the key, the clock, the WebSocket, and that what a command starts can be stopped here
+    #[command(visible_alias = "doctor")]
+    SelfCheck(SelfCheckArgs),
     /// What `estop run` starts beside COMMAND
     #[command(hide = true)]
     Guard,

@@ -4,8 +4,10 @@
 //! next look as well, so that nothing here has to be reported, and a network that lets no WebSocket through costs time alone.
 
 mod line;
+mod probe;
 mod pulse;
 mod reconnect;
 mod socket;
 
 pub use line::{Credential, Line, News};
+pub use probe::{Obstacle, probe};

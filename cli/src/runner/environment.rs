@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use super::signals::LAUNCHER;
 use crate::args::RunArgs;
 
 /// The variable that marks COMMAND's processes.
@@ -13,7 +14,7 @@ pub struct Environment(Vec<(&'static str, Option<String>)>);
 impl Environment {
     /// It has no secrets: tests run other people's code, and whoever reads their logs could stop every run.
     pub fn new(args: &RunArgs, id: Option<i64>, mark: &str) -> Self {
-        let mut changes = vec![("ESTOP_ADMIN_TOKEN", None), (MARK, Some(mark.to_owned()))];
+        let mut changes = vec![("ESTOP_ADMIN_TOKEN", None), (LAUNCHER, None), (MARK, Some(mark.to_owned()))];
         // An estop that COMMAND starts is another run, and not a shard of this one.
         changes.extend(["ESTOP_SHARD", "ESTOP_GROUP", "ESTOP_ATTEMPT"].map(|name| (name, None)));
         if !args.pass_key {

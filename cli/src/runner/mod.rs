@@ -16,6 +16,7 @@ mod process_group;
 mod process_table;
 mod registration;
 mod rhythm;
+mod self_check;
 mod signals;
 mod start;
 mod supervisor;
@@ -41,6 +42,7 @@ use heartbeat::{Heartbeats, HeldRun};
 use lease::Lease;
 use on_stop::OnStop;
 use process_group::ProcessGroup;
+pub use self_check::{Reach, reach};
 use start::{Start, Starter};
 use supervisor::{Action, ChildStatus, Event, Notice, Signal, State, StopReason, StopTimeouts};
 
@@ -51,6 +53,7 @@ pub fn run(args: &RunArgs, service: &Service) -> Result<Exit, Failure> {
     let (events, inbox) = channel();
     signals::watch(events.clone())
         .map_err(|error| Failure::new(Exit::CannotExecute, format!("cannot catch signals: {error}")))?;
+    signals::end_with_launcher();
     let starter = Starter {
         service,
         events: &events,

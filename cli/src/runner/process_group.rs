@@ -79,6 +79,14 @@ impl ProcessGroup {
         let _ = process::kill_process_group(self.id, process::Signal::CONT);
     }
 
+    /// Whether a process of COMMAND's is seen that has left the group.
+    #[cfg(target_os = "linux")]
+    pub fn has_stray(&self) -> bool {
+        let strays = self.strays();
+        let has_left = |process: &Process| process.group != self.id.as_raw_pid() && strays.contains(&process.pid);
+        process_table::living().iter().any(has_left)
+    }
+
     pub fn remaining(&self) -> Remaining {
         if self.is_alive() {
             Remaining::Group

@@ -29,10 +29,13 @@ mod race;
 #[path = "../../../tests/support/relay.rs"]
 mod relay;
 mod run;
+mod self_check;
 mod shards;
 mod stop;
 mod support;
 mod suspend;
+#[cfg(target_os = "linux")]
+mod terminal;
 mod tty;
 mod usage;
 mod watch;

@@ -108,8 +108,11 @@ fn a_second_interrupt_kills_at_once() {
     let pid = running.word_after("pid=");
     running.signal(Signal::INT);
     running.says("heard");
-    assert!(running.is_running());
-    running.signal(Signal::INT);
+    // One that comes within half a second is an echo of the first.
+    crate::client::eventually("a second interrupt that counts", || {
+        running.signal(Signal::INT);
+        (!running.is_running()).then_some(())
+    });
     running.end().expect_code(137);
     assert!(!lives(&pid));
 }

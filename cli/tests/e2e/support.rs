@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-use crate::client::{Project, eventually, unique};
+use crate::client::{Project, eventually, unique, within};
 
 /// A process that has ended.
 #[derive(Debug)]
@@ -187,7 +188,7 @@ impl Running {
     #[track_caller]
     pub fn word_after(&mut self, prefix: &str) -> String {
         eventually(prefix, || {
-            let both = format!("{}{}", self.stdout.so_far(), self.stderr.so_far());
+            let both = self.so_far();
             let (_, rest) = both.split_once(prefix)?;
             rest.contains(['\n', ' ']).then(|| rest.split_whitespace().next().unwrap_or_default().to_owned())
         })
@@ -196,7 +197,12 @@ impl Running {
     /// Waits until either stream contains this.
     #[track_caller]
     pub fn says(&mut self, text: &str) {
-        eventually(text, || (self.stdout.so_far().contains(text) || self.stderr.so_far().contains(text)).then_some(()));
+        eventually(text, || self.so_far().contains(text).then_some(()));
+    }
+
+    /// What it has printed on either stream.
+    pub fn so_far(&self) -> String {
+        format!("{}{}", self.stdout.so_far(), self.stderr.so_far())
     }
 
     /// The run's id, once it is registered.
@@ -211,8 +217,14 @@ impl Running {
 
     /// Waits for the end.
     #[track_caller]
-    pub fn end(mut self) -> Ended {
-        let status = eventually("the end of estop", || self.child.try_wait().expect("a child"));
+    pub fn end(self) -> Ended {
+        self.end_within(Duration::from_secs(20))
+    }
+
+    /// Waits for the end for at most so long.
+    #[track_caller]
+    pub fn end_within(mut self, patience: Duration) -> Ended {
+        let status = within(patience, "the end of estop", || self.child.try_wait().expect("a child"));
         Ended { code: status.code(), stdout: self.stdout.whole(), stderr: self.stderr.whole() }
     }
 }

@@ -1,80 +1,27 @@
 //! At a terminal: a command may read from it, and the caller of estop gets it back.
 #![cfg(target_os = "linux")]
 
-use std::fs::File;
-use std::io::{Read, Write};
-use std::process::Command;
-use std::thread;
-
 use rustix::process::{Pid, Signal, kill_process};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-
 use serde_json::json;
 
-use crate::client::{Project, eventually};
+use crate::client::Project;
 use crate::proxy::{Proxy, respond_with};
-use crate::support::{Said, take_no_ignored_signals};
+use crate::terminal::Terminal;
 
-/// A pseudoterminal, driven by the test.
-struct Terminal {
-    keyboard: File,
-    screen: Said,
+fn running(script: &str, project: &Project) -> (Terminal, std::process::Child) {
+    running_at(&project.server.url, &project.key, script)
 }
 
-impl Terminal {
-    /// Runs a script in a terminal of its own.
-    fn running(script: &str, project: &Project) -> (Self, std::process::Child) {
-        Self::running_at(&project.server.url, &project.key, script)
-    }
-
-    fn running_at(url: &str, key: &str, script: &str) -> (Self, std::process::Child) {
-        take_no_ignored_signals();
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
-        grantpt(&master).and_then(|()| unlockpt(&master)).expect("a terminal");
-        let name = ptsname(&master, Vec::new()).expect("a name").into_string().expect("a path");
-        let tty = || File::options().read(true).write(true).open(&name).expect("a terminal");
-        // setsid makes standard input the controlling terminal of a new session.
-        let child = Command::new("setsid")
-            .args(["--ctty", "--wait", "sh", "-c", script])
-            .env("ESTOP", env!("CARGO_BIN_EXE_estop"))
-            .env("ESTOP_URL", url)
-            .env("ESTOP_KEY", key)
-            .env("ESTOP_ENVIRONMENT", "staging")
-            .env("TERM", "xterm")
-            .env_remove("NO_COLOR")
-            .stdin(tty())
-            .stdout(tty())
-            .stderr(tty())
-            .spawn()
-            .expect("setsid starts");
-        let keyboard = File::from(master);
-        let screen = Said::default();
-        let (mut source, shared) = (keyboard.try_clone().expect("a terminal"), screen.clone());
-        thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            // Reading fails once no process has the terminal open.
-            while let Ok(length) = source.read(&mut buffer) {
-                shared.push(&String::from_utf8_lossy(&buffer[..length]));
-            }
-        });
-        (Self { keyboard, screen }, child)
-    }
-
-    #[track_caller]
-    fn shows(&self, text: &str) {
-        eventually(text, || self.screen.so_far().contains(text).then_some(()));
-    }
-
-    fn types(&mut self, text: &str) {
-        self.keyboard.write_all(text.as_bytes()).expect("a keyboard");
-    }
+fn running_at(url: &str, key: &str, script: &str) -> (Terminal, std::process::Child) {
+    let estop = env!("CARGO_BIN_EXE_estop");
+    Terminal::running(script, &[("ESTOP", estop), ("ESTOP_URL", url), ("ESTOP_KEY", key)])
 }
 
 #[test]
 fn a_command_may_read_from_the_terminal_and_the_caller_gets_it_back() {
     let project = Project::new();
     let script = "$ESTOP run -- sh -c 'read x; echo \"the command read <$x>\"'; echo \"code $?\"; read y; echo \"the caller read <$y>\"";
-    let (mut terminal, mut child) = Terminal::running(script, &project);
+    let (mut terminal, mut child) = running(script, &project);
     terminal.shows("is registered");
     terminal.types("one\n");
     terminal.shows("the command read <one>");
@@ -91,7 +38,7 @@ fn ctrl_c_reaches_the_command_whether_or_not_it_has_the_terminal() {
         let script = format!(
             "trap : INT; $ESTOP run -- sh -c 'trap \"echo heard; exit 9\" INT; echo ready; {reads}echo on; while :; do sleep 0.1; done'; echo \"code $?\""
         );
-        let (mut terminal, mut child) = Terminal::running(&script, &project);
+        let (mut terminal, mut child) = running(&script, &project);
         terminal.shows("ready");
         if !reads.is_empty() {
             terminal.types("go\n");
@@ -112,7 +59,7 @@ fn ctrl_z_suspends_the_command_whether_or_not_it_has_the_terminal() {
         let script = format!(
             "trap : INT; $ESTOP run -- sh -c 'trap \"exit 9\" INT; echo ready; {reads}sleep 1000 & echo on; wait'; echo \"code $?\""
         );
-        let (mut terminal, mut child) = Terminal::running(&script, &project);
+        let (mut terminal, mut child) = running(&script, &project);
         terminal.shows("ready");
         if !reads.is_empty() {
             terminal.types("go\n");
@@ -153,7 +100,7 @@ fn a_cancel_of_many_runs_asks_first() {
     ] {
         let proxy = matching(42);
         let script = "trap : INT; $ESTOP cancel --branch main; echo \"code $?\"";
-        let (mut terminal, mut child) = Terminal::running_at(&proxy.url, "a-key", script);
+        let (mut terminal, mut child) = running_at(&proxy.url, "a-key", script);
         terminal.shows("and 22 more");
         terminal.shows("Cancel 42 test runs? [y/N]");
         terminal.types(typed);
@@ -168,7 +115,7 @@ fn a_cancel_of_many_runs_asks_first() {
 fn a_cancel_by_nothing_but_a_state_asks_first_and_a_yes_or_a_dry_run_does_not() {
     let proxy = matching(2);
     let script = "$ESTOP cancel --state started; $ESTOP cancel --state started --yes; $ESTOP cancel --state started --dry-run; echo \"code $?\"";
-    let (mut terminal, mut child) = Terminal::running_at(&proxy.url, "a-key", script);
+    let (mut terminal, mut child) = running_at(&proxy.url, "a-key", script);
     terminal.shows("Cancel 2 test runs? [y/N]");
     terminal.types("no\n");
     terminal.shows("code 0");
