@@ -9,6 +9,7 @@ pub mod cancels;
 pub mod claim;
 pub mod environments;
 pub mod events;
+pub mod failures;
 pub mod finish;
 pub mod health;
 pub mod heartbeat;
@@ -39,6 +40,7 @@ pub static OPERATIONS: &[Operation] = &[
     list::OPERATION,
     show::OPERATION,
     events::OPERATION,
+    failures::OPERATION,
     claim::OPERATION,
     heartbeat::OPERATION,
     finish::OPERATION,

@@ -23,6 +23,7 @@ mod migrations;
 mod old_worker;
 mod openapi;
 mod orders;
+mod progress;
 #[path = "../rig/random.rs"]
 mod random;
 mod schema;
