@@ -8,4 +8,4 @@ mod pulse;
 mod reconnect;
 mod socket;
 
-pub use line::{Credential, Line, News};
+pub use line::{Credential, Line, News, Outbox};
