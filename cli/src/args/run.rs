@@ -68,7 +68,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=limits::FAIL_FAST), help_heading = "Shards")]
     pub fail_fast: Option<i64>,
     /// Once COMMAND has ended, count its tests by this JUnit XML report, or by those that match a pattern, unless they told by ESTOP_PROGRESS; repeatable
-    #[arg(long, value_name = "FILE", help_heading = "What is under test")]
+    #[arg(long, value_name = "FILE")]
     pub junit: Vec<String>,
     /// Never let a newer run supersede this one (concurrency limits)
     #[arg(long)]
