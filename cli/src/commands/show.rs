@@ -102,20 +102,24 @@ fn print_details(run: &TestRun) {
 
 /// A line for each shard that a runner has claimed, and one for those that none has.
 fn print_shards(run: &TestRun) {
-    let mut table = table::new(&["SHARD", "STATE", "RUNNER", "SINCE", "RESULT", "PROGRESS"]);
+    let tells_progress = run.shards().iter().any(|shard| shard.progress.is_some());
+    let headings = ["SHARD", "STATE", "RUNNER", "SINCE", "RESULT", "PROGRESS"];
+    let columns = if tells_progress { headings.len() } else { headings.len() - 1 };
+    let mut table = table::new(headings.get(..columns).unwrap_or(&headings));
     for shard in run.shards() {
         let (state, result) = match (&shard.stop, &shard.late_result) {
             (Some(stop), late) => (stop.outcome.name(), late.as_ref().map(late_result)),
             (None, _) => (shard.state.name(), shard_result(shard)),
         };
-        table.add_row([
+        let cells = [
             table::text(shard.shard.to_string()),
             table::text(state),
             table::optional(shard.runner.as_deref()),
             table::time(shard.ended_at.unwrap_or(shard.started_at)),
             table::optional(result.as_deref()),
             table::optional(shard.progress.as_ref().map(table::progress).as_deref()),
-        ]);
+        ];
+        table.add_row(cells.into_iter().take(columns));
     }
     table::print(&table);
     let claimed = i64::try_from(run.shards().len()).unwrap_or(i64::MAX);
