@@ -10,7 +10,7 @@ CREATE TABLE schema_version (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1), -- there is one row
     version  INTEGER NOT NULL
 ) STRICT;
-INSERT INTO schema_version (only_row, version) VALUES (1, 14);
+INSERT INTO schema_version (only_row, version) VALUES (1, 15);
 
 -- A project: the wall between keys. No key sees a run of another project.
 CREATE TABLE projects (
@@ -278,6 +278,10 @@ CREATE TABLE run_shards (
     late_result         TEXT    CHECK (late_result IS NULL OR json_valid(late_result)),
     carried             INTEGER NOT NULL DEFAULT 0 CHECK (carried = 0 OR carried = 1), -- 1: it passed in an earlier attempt
 
+    -- What its runner said last: {total, done, failed, flaky, skipped, current}, and at most 50 of {title, file, line, message}.
+    progress            TEXT    CHECK (progress IS NULL OR json_valid(progress)),
+    failures            TEXT    CHECK (failures IS NULL OR (json_valid(failures) AND length(failures) <= 32768)),
+
     CHECK ((state = 'ended') = (result IS NOT NULL)),
     CHECK ((state = 'error') = (error_code IS NOT NULL)),
     CHECK ((state = 'ended' OR state = 'error') = (ended_at IS NOT NULL)),
@@ -496,8 +500,8 @@ BEGIN
 END;
 
 CREATE TRIGGER run_shards_stay AFTER UPDATE OF
-    run_id, shard, state, result, error_code, counts, failed, lease_renewed_at, lease_expires_at, ended_at,
-    finish_request_id, finish_request_hash, stop_outcome, stop_closed_at ON run_shards
+    run_id, shard, state, result, error_code, counts, failed, progress, failures, lease_renewed_at, lease_expires_at,
+    ended_at, finish_request_id, finish_request_hash, stop_outcome, stop_closed_at ON run_shards
 WHEN NEW.run_id <> OLD.run_id OR NEW.shard <> OLD.shard OR (OLD.state <> 'started' AND OLD.carried = NEW.carried)
 BEGIN
     SELECT RAISE(ABORT, 'a shard that is closed never changes');

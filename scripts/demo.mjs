@@ -3,11 +3,13 @@
 //   ESTOP_URL ESTOP_KEY ADMIN_TOKEN   the local service, the key of its demo project, and its admin token
 //
 // Each machine registers a run, claims its shards, sends heartbeats, and finishes it or is superseded by its next run. It
-// hears the order to stop by the line of its lease, and has stopped within a second. Once a minute it lets the sweeper tick.
+// hears the order to stop by the line of its lease, and has stopped within a second. It tells how far its tests are as `estop
+// run` does: with heartbeats, and on the line every five seconds while somebody watches. Once a minute it lets the sweeper tick.
 // It prints nothing but what broke.
 
 const { ESTOP_URL: service, ESTOP_KEY: key, ADMIN_TOKEN: admin } = process.env;
 const BEAT_MS = 10_000;
+const REPORT_MS = 5_000;
 
 const machines = [
   {
@@ -56,6 +58,19 @@ async function call(method, path, body, bearer = key) {
   return { status: answer.status, ...(await answer.json()) };
 }
 
+const SUITES = ['sign-in', 'search', 'basket', 'checkout', 'account', 'refunds'];
+const STEPS = ['opens', 'pays', 'shows the total', 'says what is wrong', 'remembers the address', 'goes back'];
+
+/** The test of a shard that runs after so many. */
+function testOf(shard, done) {
+  const suite = SUITES[(done + shard * 5) % SUITES.length];
+  return {
+    title: `${suite} › ${STEPS[Math.floor(done / SUITES.length + shard) % STEPS.length]} (${done + 1})`,
+    file: `tests/${suite}.spec.ts`,
+    line: 10 + ((done * 7) % 90),
+  };
+}
+
 /** The leases that are held: each gives its shard back when this ends. */
 const held = new Set();
 
@@ -74,7 +89,23 @@ async function runShard(id, shard, { shards, tests, fails = 0 }, seconds) {
   const lease = claimed.data.lease.token;
   const share = Math.ceil(tests / shards);
   const began = Date.now();
-  const counts = (part) => ({ total: share, success: Math.floor(share * part), failed: 0, skipped: 0, flaky: 0 });
+  // Where it fails, it does so in the middle.
+  const failing = Math.random() < fails ? [Math.floor(share / 3), Math.floor(share / 2)] : [];
+  const failedAfter = (done) => failing.filter((test) => test < done);
+  const progress = () => {
+    const done = Math.min(share, Math.floor((share * (Date.now() - began)) / 1000 / seconds));
+    const current = done < share ? testOf(shard, done).title : null;
+    return { total: share, done, failed: failedAfter(done).length, flaky: done > share / 4 ? 1 : 0, current };
+  };
+  const failures = (done) =>
+    failedAfter(done).map((test) => ({
+      ...testOf(shard, test),
+      message: 'Error: expect(locator).toHaveText(expected)\n\nExpected: "Thank you"\nReceived: "Something went wrong"',
+    }));
+  const tell = () => {
+    const now = progress();
+    return { progress: now, failures: failures(now.done) };
+  };
 
   let stop;
   const told = new Promise((resolve) => (stop = resolve));
@@ -82,34 +113,46 @@ async function runShard(id, shard, { shards, tests, fails = 0 }, seconds) {
   const line = new WebSocket(`${service.replace('http', 'ws')}/api/test-runs/${id}/watch`, {
     headers: { 'Estop-Lease': lease },
   });
-  line.onmessage = ({ data }) => data !== 'pong' && hear(JSON.parse(data).stop);
+  let watched = false;
+  line.onmessage = ({ data }) => {
+    if (data === 'pong') return;
+    const message = JSON.parse(data);
+    if (message.type === 'watched') watched = message.watched;
+    hear(message.stop);
+  };
   line.onerror = () => {};
   const beat = async () => {
-    const part = Math.min(1, (Date.now() - began) / 1000 / seconds);
-    const answer = await call('POST', `/api/test-runs/${id}/heartbeat`, { lease, counts: counts(part) }).catch(
-      () => null,
-    );
+    const answer = await call('POST', `/api/test-runs/${id}/heartbeat`, { lease, ...tell() }).catch(() => null);
     hear(answer?.data?.stop);
   };
   // An order may have come before the line was open.
   line.onopen = beat;
   const beats = setInterval(beat, BEAT_MS);
+  const reports = setInterval(() => {
+    if (watched && line.readyState === WebSocket.OPEN) {
+      line.send(JSON.stringify({ type: 'progress', progress: progress() }));
+    }
+  }, REPORT_MS);
   const finish = (report) => call('POST', `/api/test-runs/${id}/finish`, { lease, ...report });
   const interrupt = () => finish({ state: 'error', error_code: 'worker_interrupted' });
   held.add(interrupt);
   const order = await Promise.race([told, sleep(seconds)]);
   held.delete(interrupt);
   clearInterval(beats);
+  clearInterval(reports);
   if (order) {
     await call('POST', `/api/test-runs/${id}/heartbeat`, { lease, step: 'sigint' }).catch(() => {});
     await sleep(between(0.3, 0.8));
   }
   line.close();
-  const failed = !order && Math.random() < fails ? 2 : 0;
+  const end = tell();
+  if (!order) Object.assign(end, { progress: { ...end.progress, done: share }, failures: failures(share) });
+  const failed = failedAfter(end.progress.done).length;
   await finish({
     state: 'ended',
     result: order || failed ? 'failed' : 'passed',
-    counts: { ...counts(1), success: share - failed, failed },
+    progress: { ...end.progress, failed, current: null },
+    failures: end.failures,
     ...(order && { stop: { outcome: 'graceful' } }),
   });
   return !order;

@@ -3,7 +3,7 @@
 
 use anstyle::{AnsiColor, Style};
 use estop_protocol::run::{ErrorCode, RunResult, State};
-use estop_protocol::show::TestRun;
+use estop_protocol::show::{RunProgress, TestRun};
 use estop_protocol::time::Timestamp;
 use terminal_size::{Width, terminal_size_of};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -256,6 +256,27 @@ fn finished_shards(run: &TestRun) -> String {
     total.map(|total| format!(" {}/{total}", run.finished_shards)).unwrap_or_default()
 }
 
+/// How far tests are: `170 of 412 tests, 41 %, 2 failed; now: checkout › pays`.
+pub fn progress(progress: &RunProgress) -> String {
+    let RunProgress { total, done, failed, flaky, current, .. } = progress;
+    let mut text = match total.filter(|total| *total > 0) {
+        Some(total) => {
+            let percent = u64::from(*done) * 100 / u64::from(total);
+            format!("{done} of {total} tests, {} %", percent.min(100))
+        }
+        None => format!("{done} tests"),
+    };
+    for (number, word) in [(failed, "failed"), (flaky, "flaky")] {
+        if *number > 0 {
+            text.push_str(&format!(", {number} {word}"));
+        }
+    }
+    if let Some(current) = current {
+        text.push_str(&format!("; now: {current}"));
+    }
+    text
+}
+
 /// How long ago something was, in its largest unit.
 pub fn age(seconds: i64) -> Cell {
     let (number, unit) = match seconds.max(0) {
@@ -375,6 +396,19 @@ mod tests {
         assert_eq!(shorten("世界世界世界", 6), "世界…");
         assert_eq!(wrap("世界 世界", 5, true), ["世界", "世界"]);
         assert_eq!(wrap("", 5, true), [""]);
+    }
+
+    #[test]
+    fn progress_says_how_far_how_badly_and_what_runs() {
+        let text = |total, done, failed, flaky, current: Option<&str>| {
+            let current = current.map(str::to_owned);
+            super::progress(&RunProgress { total, done, failed, flaky, skipped: 3, current })
+        };
+        let now = Some("checkout › pays");
+        assert_eq!(text(Some(412), 170, 2, 0, now), "170 of 412 tests, 41 %, 2 failed; now: checkout › pays");
+        assert_eq!(text(None, 170, 0, 1, None), "170 tests, 1 flaky");
+        assert_eq!(text(Some(0), 0, 0, 0, None), "0 tests");
+        assert_eq!(text(Some(3), 9, 0, 0, None), "9 of 3 tests, 100 %", "retries count twice, say");
     }
 
     #[test]

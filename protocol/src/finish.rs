@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::heartbeat::StopOrder;
+use crate::progress::{Failure, Progress};
 use crate::run::{ConfirmedStop, ErrorCode, Finish, RunResult, ShardState, State};
 use crate::whole;
 
@@ -23,6 +24,12 @@ pub struct FinishRequest {
     /// How many tests ended how.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub counts: Option<Counts>,
+    /// How far the tests came. Where `counts` is missing, it is made of this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+    /// The tests that have failed, at most [`crate::limits::FAILURES`], in place of those that heartbeats named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failures: Option<Vec<Failure>>,
     /// How the runner stopped, if it was told to; without it, the tests are taken to have ended by themselves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop: Option<StopReport>,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::finish::Counts;
+use crate::progress::{Failure, Progress};
 use crate::run::{Cause, State, words};
 use crate::time::Timestamp;
 
@@ -29,6 +30,14 @@ pub struct HeartbeatRequest {
     /// How many tests ended how so far. More failed ones are written down at once, the rest when the lease is renewed anyway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<Counts>,
+    /// How far the tests are. It is written down with the lease, or when more tests have failed; where `counts` is missing, it
+    /// is made of this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+    /// The tests that have failed so far, at most [`crate::limits::FAILURES`]. They take the place of those that were named
+    /// before, and are written down with the progress.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failures: Option<Vec<Failure>>,
     /// While it stops: what it has just done. Nothing of it is stored; whoever watches the run is told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<StopStep>,

@@ -40,6 +40,21 @@ pub const ATTEMPTS: i64 = 1_000_000;
 /// The most failed tests that `fail_fast` waits for.
 pub const FAIL_FAST: i64 = 1_000_000;
 
+/// The most failed tests that a heartbeat or a finish names, and that are listed of a run.
+pub const FAILURES: usize = 50;
+
+/// The longest title or file of a test, in characters.
+pub const TITLE_CHARS: usize = 500;
+
+/// The longest message of a failed test, in characters.
+pub const FAILURE_CHARS: usize = 2000;
+
+/// The most failures of one request together, in bytes of JSON: each shard of a run keeps them.
+pub const FAILURES_BYTES: usize = 32 * 1024;
+
+/// The longest text that a shard's line takes, in bytes.
+pub const LINE_BYTES: usize = 4 * 1024;
+
 /// The most runs that a bulk cancel takes by id.
 pub const BULK_IDS: usize = 100;
 

@@ -27,6 +27,9 @@ pub struct Shard {
     pub error_code: Option<ErrorCode>,
     /// How many tests ended how, so far.
     pub counts: Option<RunCounts>,
+    /// How far its tests are, as far as that was written down.
+    #[serde(default)]
+    pub progress: Option<RunProgress>,
     /// The name of the runner that took it.
     pub runner: Option<String>,
     /// When a runner took it.
@@ -230,4 +233,36 @@ pub struct RunCounts {
     pub skipped: u32,
     /// Passed, but not at the first try.
     pub flaky: u32,
+}
+
+/// How far the tests of a shard are, as [`crate::progress::Progress`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunProgress {
+    /// How many there are, if that is known.
+    pub total: Option<u32>,
+    /// How many of them are over.
+    pub done: u32,
+    /// Failed.
+    pub failed: u32,
+    /// Passed, but not at the first try.
+    pub flaky: u32,
+    /// Not run.
+    pub skipped: u32,
+    /// The test that runs now.
+    pub current: Option<String>,
+}
+
+impl RunProgress {
+    /// Both together: of a run with several shards. The total is known if both are.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        Self {
+            total: self.total.zip(other.total).map(|(one, another)| one.saturating_add(another)),
+            done: self.done.saturating_add(other.done),
+            failed: self.failed.saturating_add(other.failed),
+            flaky: self.flaky.saturating_add(other.flaky),
+            skipped: self.skipped.saturating_add(other.skipped),
+            current: other.current.clone().or_else(|| self.current.clone()),
+        }
+    }
 }

@@ -6,6 +6,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::heartbeat::{StopOrder, StopStep};
+use crate::progress::Progress;
+use crate::run::words;
+use crate::show::RunProgress;
 use crate::time::Timestamp;
 
 /// The header with the lease's token, for a shard's line.
@@ -49,4 +52,44 @@ pub enum Message<Run> {
         /// When the service heard of it.
         at: Timestamp,
     },
+    /// To who watches a run or a project: how far the tests of a shard are. It is told once, and stored nowhere.
+    Progress {
+        /// The run's id.
+        test_run: i64,
+        /// The shard.
+        shard: i64,
+        /// How far.
+        progress: RunProgress,
+        /// When the hub heard of it.
+        at: Timestamp,
+    },
+    /// To who holds a shard of a run: whether anybody watches the run. While somebody does, its line takes [`Report`]s.
+    Watched {
+        /// Whether.
+        watched: bool,
+    },
 }
+
+/// What a shard's line takes: one JSON text of at most [`crate::limits::LINE_BYTES`], and no more than one in
+/// [`REPORT_SECONDS`] on the average.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// Which message it is.
+    #[serde(rename = "type")]
+    pub kind: ReportKind,
+    /// How far the shard's tests are.
+    pub progress: Progress,
+}
+
+words! {
+    /// What a [`Report`] is about.
+    ReportKind {
+        /// How far tests are.
+        Progress = "progress",
+    }
+}
+
+/// How often a shard's line takes a [`Report`], in seconds. A connection that stood still brings several at once, so the hub
+/// goes by the average.
+pub const REPORT_SECONDS: i64 = 4;

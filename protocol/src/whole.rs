@@ -28,6 +28,20 @@ pub fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error
     }))
 }
 
+/// Reads a whole number as a `u32` if there is one, for serde's `deserialize_with`.
+///
+/// # Errors
+/// As [`count`].
+pub fn optional_count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    struct Count(u32);
+    impl<'de> Deserialize<'de> for Count {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            count(deserializer).map(Self)
+        }
+    }
+    Ok(Option::<Count>::deserialize(deserializer)?.map(|Count(number)| number))
+}
+
 fn whole(number: &Number) -> Result<i64, String> {
     number
         .as_i64()

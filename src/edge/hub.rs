@@ -10,6 +10,7 @@ use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use worker::worker_sys::WebSocketRequestResponsePair;
+use worker::worker_sys::ext::WebSocketExt as _;
 use worker::{
     DurableObject, Env, Error, Request, Response, Result, State, WebSocket, WebSocketIncomingMessage, WebSocketPair,
     durable_object,
@@ -20,7 +21,9 @@ use super::{config, log, now};
 use crate::database;
 use crate::http::json;
 use crate::http::reply::Line;
-use crate::hub::{VALID_KEYS, end_of, frames, key_of};
+use crate::hub::{
+    Frame, UNWATCHED, VALID_KEYS, WATCHED, end_of, frames, key_of, may_report, report, watched_by, watchers_of,
+};
 use crate::runtime::Statement;
 
 #[wasm_bindgen(module = "/src/edge/glue.js")]
@@ -79,10 +82,7 @@ impl DurableObject for Hub {
         }
         let runs = request.text().await?;
         for frame in frames(&runs, config(&self.env).stop_grace_seconds) {
-            for socket in self.state.get_websockets_with_tag(&frame.tag) {
-                // One that is closing takes no more; its client opens another and asks anew.
-                let _ = socket.send_with_str(&frame.text);
-            }
+            self.tell(&frame);
         }
         Response::empty()
     }
@@ -116,10 +116,18 @@ impl DurableObject for Hub {
         Response::empty()
     }
 
-    /// There is nothing that a client has to say here.
+    /// The runner of a shard may say how far its tests are, now and then. Nobody else has anything to say here.
     async fn websocket_message(&self, socket: WebSocket, message: WebSocketIncomingMessage) -> Result<()> {
-        let code = if matches!(message, WebSocketIncomingMessage::Binary(_)) { 1003 } else { 1008 };
-        let _ = socket.close(Some(code), Some("The hub takes no messages."));
+        let WebSocketIncomingMessage::String(text) = message else {
+            let _ = socket.close(Some(1003), Some("The hub takes no bytes."));
+            return Ok(());
+        };
+        match report(&self.state.get_tags(&socket), &text, now()).filter(|_| may_report_on(&socket)) {
+            Some(frames) if frames.iter().map(|frame| self.tell(frame)).sum::<usize>() > 0 => {}
+            // Who watched is gone. That is told here and not when he goes, so that it is told for certain.
+            Some(_) => drop(socket.send_with_str(UNWATCHED)),
+            None => drop(socket.close(Some(1008), Some("The hub takes no such message, or not so many."))),
+        }
         Ok(())
     }
 
@@ -134,11 +142,41 @@ impl DurableObject for Hub {
     }
 }
 
+/// Whether it has not begun to close.
+fn is_open(socket: &WebSocket) -> bool {
+    let socket: &worker::web_sys::WebSocket = socket.as_ref();
+    socket.ready_state() == worker::web_sys::WebSocket::OPEN
+}
+
+/// Whether a line may report now. What it has used up is with its socket, and outlives the hub's sleep.
+fn may_report_on(socket: &WebSocket) -> bool {
+    let socket: &worker::web_sys::WebSocket = socket.as_ref();
+    let used = socket.deserialize_attachment().ok().and_then(|used| used.as_f64()).unwrap_or(0.0);
+    #[expect(clippy::cast_possible_truncation, reason = "a moment in milliseconds")]
+    let used = may_report(used as i64, now().0);
+    #[expect(clippy::cast_precision_loss, reason = "a moment in milliseconds")]
+    used.is_some_and(|used| socket.serialize_attachment(JsValue::from_f64(used as f64)).is_ok())
+}
+
 impl Hub {
+    /// Sends a frame, and gives to how many.
+    fn tell(&self, frame: &Frame) -> usize {
+        let sockets = self.state.get_websockets_with_tag(&frame.tag);
+        // One that is closing takes no more; its client opens another and asks anew.
+        sockets.iter().filter(|socket| is_open(socket) && socket.send_with_str(&frame.text).is_ok()).count()
+    }
+
     async fn take(&self, tags: &str) -> Result<Response> {
         let pair = WebSocketPair::new()?;
         let tags: Vec<&str> = tags.split(',').collect();
         self.state.accept_websocket_with_tags(&pair.server, &tags);
+        if let Some(tag) = watched_by(&tags) {
+            self.tell(&Frame { tag, text: WATCHED.to_owned() });
+        }
+        let is_watched = |tag: &String| self.state.get_websockets_with_tag(tag).iter().any(is_open);
+        if watchers_of(&tags).is_some_and(|watchers| watchers.iter().any(is_watched)) {
+            let _ = pair.server.send_with_str(WATCHED);
+        }
         if tags.iter().any(|tag| key_of(tag).is_some()) && self.state.storage().get_alarm().await?.is_none() {
             self.state.storage().set_alarm(CHECK_KEYS_EVERY).await?;
         }

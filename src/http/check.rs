@@ -1,9 +1,11 @@
 //! Checks that several operations share. Each refusal names the field and what was expected.
 
-use estop_protocol::limits::{MAX_ID, REASON_CHARS};
+use estop_protocol::limits::{FAILURE_CHARS, FAILURES, FAILURES_BYTES, MAX_ID, REASON_CHARS, TITLE_CHARS};
+use estop_protocol::progress::{Failure, Progress};
 use estop_protocol::whole::Whole;
 
 use super::error::ApiError;
+use super::json;
 
 /// The refusal of a field.
 pub fn invalid<T>(field: &str, expected: &str) -> Result<T, ApiError> {
@@ -65,4 +67,43 @@ pub fn id(field: &str, value: Whole, what: &str) -> Result<i64, ApiError> {
         return invalid(field, &format!("expected {what}"));
     }
     Ok(value.0)
+}
+
+/// Checks how far tests are, and gives it as JSON.
+///
+/// # Errors
+/// [`ApiError::Invalid`], saying which field and what was expected.
+pub fn progress(progress: Option<&Progress>) -> Result<Option<String>, ApiError> {
+    let Some(progress) = progress else { return Ok(None) };
+    text("progress.current", progress.current.as_deref(), TITLE_CHARS)?;
+    Ok(Some(json(progress)))
+}
+
+/// Checks which tests have failed, and gives them as JSON.
+///
+/// # Errors
+/// [`ApiError::Invalid`], saying which field and what was expected.
+pub fn failures(failures: Option<&[Failure]>) -> Result<Option<String>, ApiError> {
+    let Some(failures) = failures else { return Ok(None) };
+    for failure in failures {
+        text("failures.title", Some(&failure.title), TITLE_CHARS)?;
+        text("failures.file", failure.file.as_deref(), TITLE_CHARS)?;
+        let message = failure.message.as_deref().unwrap_or_default();
+        if message.chars().count() > FAILURE_CHARS || message.chars().any(|c| c.is_control() && c != '\t' && c != '\n')
+        {
+            let expected = "control characters other than tab and newline";
+            return invalid(
+                "failures.message",
+                &format!("expected at most {FAILURE_CHARS} characters and no {expected}"),
+            );
+        }
+    }
+    let stored = json(&failures);
+    if failures.len() > FAILURES || stored.len() > FAILURES_BYTES {
+        return invalid(
+            "failures",
+            &format!("expected at most {FAILURES}, of {FAILURES_BYTES} bytes of JSON together"),
+        );
+    }
+    Ok(Some(stored))
 }

@@ -10,6 +10,7 @@ pub mod cancels;
 pub mod claim;
 pub mod environments;
 pub mod events;
+pub mod failures;
 pub mod finish;
 pub mod github;
 pub mod health;
@@ -41,6 +42,7 @@ pub static OPERATIONS: &[Operation] = &[
     list::OPERATION,
     show::OPERATION,
     events::OPERATION,
+    failures::OPERATION,
     claim::OPERATION,
     heartbeat::OPERATION,
     finish::OPERATION,

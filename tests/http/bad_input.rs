@@ -32,6 +32,7 @@ fn an_id_is_a_plain_decimal_integer_from_1() {
             ("POST", "/cancel"),
             ("GET", ""),
             ("GET", "/events"),
+            ("GET", "/failures"),
             ("POST", "/claim"),
             ("POST", "/heartbeat"),
             ("POST", "/finish"),

@@ -80,6 +80,14 @@ fn measured() -> BTreeMap<&'static str, Rows> {
     cost("claim", claim, 200);
     cost("heartbeat, nothing to renew", project.heartbeat(id, &token), 200);
     cost("show", project.get(&format!("/api/test-runs/{id}")), 200);
+    // Fifty tests that failed, which D1 counts a row each.
+    let other = Project::new();
+    let (failing, lease) = other.started();
+    let failures: Vec<Value> = (0..50).map(|n| json!({"title": format!("test {n}"), "message": "no"})).collect();
+    let said = json!({"lease": lease, "progress": {"total": 90, "done": 60, "failed": 50}, "failures": failures});
+    let heartbeat = other.post(&format!("/api/test-runs/{failing}/heartbeat"), &said);
+    cost("heartbeat that names 50 failed tests", heartbeat, 200);
+    cost("failures, 50 of one shard", other.get(&format!("/api/test-runs/{failing}/failures")), 200);
     cost("events", project.get(&format!("/api/test-runs/{id}/events")), 200);
     cost("list of three runs", project.get("/api/test-runs"), 200);
     cost("cancel of a queued run", project.cancel(waiting), 200);

@@ -201,4 +201,5 @@ fn what_never_was_is_404_to_a_key_and_409_to_a_lease() {
     project.finish(NOBODYS, "x").is_error(409);
     project.get(&format!("/api/test-runs/{NOBODYS}")).is_error(404);
     project.get(&format!("/api/test-runs/{NOBODYS}/events")).is_error(404);
+    project.get(&format!("/api/test-runs/{NOBODYS}/failures")).is_error(404);
 }

@@ -77,6 +77,7 @@ fn another_projects_runs_do_not_exist() {
     for (method, path, body) in [
         ("GET", format!("/api/test-runs/{id}"), None),
         ("GET", format!("/api/test-runs/{id}/events"), None),
+        ("GET", format!("/api/test-runs/{id}/failures"), None),
         ("POST", format!("/api/test-runs/{id}/cancel"), Some(json!({}))),
         ("POST", format!("/api/test-runs/{id}/claim"), Some(json!({}))),
     ] {

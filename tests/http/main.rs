@@ -20,6 +20,7 @@ mod limits;
 mod line;
 mod lists;
 mod observed;
+mod progress;
 mod races;
 mod refusals;
 mod sessions;

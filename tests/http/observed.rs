@@ -65,6 +65,7 @@ fn every_authenticated_request_takes_one_round_trip_whatever_its_answer() {
         (project.get(&format!("/api/test-runs?before={id}")), 200),
         (project.get(&format!("/api/test-runs/{id}")), 200),
         (project.get(&format!("/api/test-runs/{id}/events")), 200),
+        (project.get(&format!("/api/test-runs/{id}/failures")), 200),
         (project.call("PUT", "/api/test-runs", Some(&json!({"environment": "staging"}))), 200),
         (project.call("PUT", "/api/test-runs", Some(&json!({"environment": "nowhere"}))), 400),
         (project.post(&format!("/api/test-runs/{queued}/claim"), &json!({})), 200),

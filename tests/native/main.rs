@@ -25,6 +25,7 @@ mod old_worker;
 mod openapi;
 mod orders;
 mod people;
+mod progress;
 #[path = "../rig/random.rs"]
 mod random;
 mod schema;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use estop::database::{MIGRATIONS, SCHEMA_VERSION};
-use estop::operations::{cancel, health};
+use estop::operations::{cancel, health, heartbeat};
 use estop_protocol::run::State;
 use rusqlite::Connection;
 use serde_json::json;
@@ -115,6 +115,36 @@ fn a_database_that_lacks_a_migration_is_503_and_the_log_says_which() {
         let state: String = world.runtime.db.borrow().query_row(&state, [], |row| row.get(0)).expect("the run");
         assert_eq!(state, "queued", "nothing is written to a schema that is too old");
     }
+}
+
+#[test]
+fn a_shard_that_runs_during_the_upgrade_is_as_it_was_and_tells_its_progress_from_then_on() {
+    let before = MIGRATIONS.iter().position(|name| *name == "0015_progress").expect("the migration");
+    let world = world_at(before);
+    world.sql(
+        "INSERT INTO projects (id, slug, name, request_id, created_at) VALUES (1, 'one', 'One', 'x', 1); \
+         INSERT INTO environments (id, project_id, slug, name, request_id, created_at) VALUES (1, 1, 's', 'S', 'x', 1)",
+    );
+    world.add_key(KEY, 1, (1, 1, 1), None, None);
+    let id = world.run_in(State::Queued).id;
+    let now = world.now.get().0;
+    world.sql(&format!(
+        "INSERT INTO run_shards (run_id, shard, state, lease_token, lease_renewed_at, lease_expires_at, started_at, started_by, \
+         claim_request_id, counts, failed) VALUES ({id}, 1, 'started', '00.1.t', {now}, {now} + 120000, {now}, 'ada', 'c', \
+         '{{\"total\":5,\"failed\":1}}', 1)"
+    ));
+    let row = |columns: &str| -> String {
+        let sql = format!("SELECT json_array({columns}) FROM run_shards WHERE run_id = {id}");
+        world.runtime.db.borrow().query_row(&sql, [], |row| row.get(0)).expect("the shard")
+    };
+    let columns = "state, counts, failed, lease_token, lease_renewed_at, lease_expires_at, started_at, started_by, claim_request_id";
+    let as_it_was = row(columns);
+    migrate(&world.runtime.db.borrow(), before + 1);
+    assert_eq!((row(columns), row("progress, failures").as_str()), (as_it_was, "[null,null]"));
+    let beat =
+        json!({"lease": "00.1.t", "progress": {"total": 5, "done": 3, "failed": 2}, "failures": [{"title": "pays"}]});
+    assert_eq!(world.ask(&heartbeat::OPERATION, id, &beat).outcome, "renewed");
+    assert!(row("progress").contains("\\\"done\\\":3"), "{}", row("progress"));
 }
 
 #[test]

@@ -201,14 +201,22 @@ fn a_shard_is_one_of_a_run_that_goes_on() {
         "late_result = '{}'",
         "carried = 1",
         "failed = -1",
+        "progress = 'half'",
+        "failures = 'many'",
     ] {
         refuses(&world, &format!("UPDATE run_shards SET {set} WHERE run_id = {queued}"));
     }
     refuses(&world, &format!("DELETE FROM run_shards WHERE run_id = {queued}"));
     let over = world.run_in(State::Ended).id;
-    for set in
-        ["result = 'failed'", "counts = '{}'", "state = 'started', result = NULL", "lease_expires_at = 5", "failed = 7"]
-    {
+    for set in [
+        "result = 'failed'",
+        "counts = '{}'",
+        "state = 'started', result = NULL",
+        "lease_expires_at = 5",
+        "failed = 7",
+        "progress = '{}'",
+        "failures = '[]'",
+    ] {
         refuses(&world, &format!("UPDATE run_shards SET {set} WHERE run_id = {over}"));
     }
 }

@@ -280,8 +280,8 @@ fn what_a_statement_costs_does_not_grow_with_the_table() {
         let later = now + 1_000_000;
         let other = world.run_in(State::Started);
         let queued = world.run_in(State::Queued);
-        let finish: [&dyn ToSql; 11] =
-            [&other.id, &1, &other.token, &now, &"own:2", &"h", &"ended", &"passed", &Null, &Null, &Null];
+        let finish: [&dyn ToSql; 13] =
+            [&other.id, &1, &other.token, &now, &"own:2", &"h", &"ended", &"passed", &Null, &Null, &Null, &Null, &Null];
         let register: [&dyn ToSql; 17] = [
             &key, &now, &"own:4", &"h", &"staging", &"main", &Null, &Null, &"[]", &Null, &4, &0, &0, &Null, &"g",
             &Null, &1,
@@ -309,7 +309,7 @@ fn what_a_statement_costs_does_not_grow_with_the_table() {
             cost("sweeper/incomplete.sql", &[&now, &1, &100, &"tick"]),
             cost("sweeper/over_age.sql", &[&now, &1, &100, &"tick"]),
             cost("sweeper/unconfirmed.sql", &[&later, &0, &100]),
-            cost("heartbeat/renew.sql", &[&run.id, &1, &run.token, &now, &1, &1, &Null, &0]),
+            cost("heartbeat/renew.sql", &[&run.id, &1, &run.token, &now, &1, &1, &Null, &0, &Null, &Null]),
             cost("heartbeat/diagnose.sql", &[&run.id, &1, &run.token]),
             cost("bulk_cancel/preview_matching.sql", &matching),
             cost("bulk_cancel/choose_matching.sql", &matching),
@@ -321,7 +321,7 @@ fn what_a_statement_costs_does_not_grow_with_the_table() {
             cost("cancel/diagnose.sql", &[&key, &now, &run.id, &"own:1", &"h"]),
             cost("kill/kill.sql", &[&key, &now, &run.id, &"own:7"]),
             cost("kill/diagnose.sql", &[&key, &now, &run.id, &"own:7"]),
-            cost("finish/confirm_stop.sql", &[&run.id, &1, &run.token, &now, &"terminated"]),
+            cost("finish/confirm_stop.sql", &[&run.id, &1, &run.token, &now, &"terminated", &Null, &Null, &Null]),
             cost("finish/keep_late.sql", &[&run.id, &1, &run.token, &now, &1, &"{}"]),
             cost("finish/finish.sql", &finish),
             cost("finish/diagnose.sql", &[&other.id, &1, &other.token, &"own:2", &"h"]),
@@ -331,6 +331,7 @@ fn what_a_statement_costs_does_not_grow_with_the_table() {
             cost("register/diagnose.sql", &[&key, &now, &"own:4", &"h", &"staging", &"main", &"g", &Null, &1]),
             cost("show/show.sql", &[&key, &now, &run.id]),
             cost("events/events.sql", &[&key, &now, &run.id]),
+            cost("failures/failures.sql", &[&key, &now, &run.id]),
             cost("environments/environments.sql", &[&key, &now, &9, &100]),
             cost("cancels/cancels.sql", &cancels),
             cost("analytics/analytics.sql", &[&key, &now, &Null, &0]),

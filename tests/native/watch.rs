@@ -143,7 +143,10 @@ fn a_shards_lease_opens_its_line_until_the_shard_is_over() {
     let line = |token: &str| world.send(&Ask::new(&watch::RUN).about(run.id).with_key("nobody's").with_lease(token));
     let opened = line(&run.token);
     let open = opened.line.expect("a line");
-    assert_eq!((opened.status, open.project, open.tags), (101, 1, vec![hub::line(run.id)]));
+    assert_eq!(
+        (opened.status, open.project, open.tags),
+        (101, 1, vec!["lines".to_owned(), hub::line(run.id), hub::shard(1)])
+    );
     let other = world.run_in(State::Started).token;
     assert_eq!((line(&other).status, line("00.1.x").status), (409, 409), "another run's lease, and nobody's");
     let token = run.token.clone();

@@ -40,6 +40,34 @@ export async function within<T>(
   }
 }
 
+/** The line of a shard's lease. */
+export class Line {
+  readonly socket: WebSocket;
+  #watched = false;
+
+  constructor(address: string, lease: string) {
+    // Node.js takes headers, which browsers do not.
+    this.socket = new WebSocket(address, { headers: { 'Estop-Lease': lease } } as never);
+    this.socket.onmessage = ({ data }) => {
+      const message = JSON.parse(data as string);
+      if (message.type === 'watched') this.#watched = message.watched;
+    };
+  }
+
+  /** Waits until it is told that somebody watches. */
+  watched() {
+    return within('somebody watches', async () => this.#watched);
+  }
+
+  report(progress: Body) {
+    this.socket.send(JSON.stringify({ type: 'progress', progress }));
+  }
+
+  close() {
+    this.socket.close();
+  }
+}
+
 export class Runner {
   readonly project: Project;
   readonly id: number;
@@ -59,6 +87,12 @@ export class Runner {
 
   async finish(report: Body = { state: 'ended', result: 'passed' }) {
     return call('POST', `/api/test-runs/${this.id}/finish`, '', { lease: this.lease, ...report }, this.project.at);
+  }
+
+  async line(): Promise<Line> {
+    const line = new Line(`${this.project.at.replace('http', 'ws')}/api/test-runs/${this.id}/watch`, this.lease);
+    await within('an open line', async () => line.socket.readyState === WebSocket.OPEN);
+    return line;
   }
 
   /** Waits for the order to stop, as its runner would, and gives it. */

@@ -248,7 +248,7 @@ fn a_read_survives_what_passes_and_says_503_to_what_does_not() {
     let rig = Rig::start();
     let project = rig.project();
     let id = project.queued();
-    let of_run = [format!("/api/test-runs/{id}"), format!("/api/test-runs/{id}/events")];
+    let of_run = ["", "/events", "/failures"].map(|what| format!("/api/test-runs/{id}{what}"));
     let lists = ["/api/test-runs", "/api/environments"].map(str::to_owned);
     let admin =
         ["/api/projects".to_owned(), format!("/api/projects/{}/environments", project.id), "/api/keys".to_owned()];

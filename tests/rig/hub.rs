@@ -103,6 +103,124 @@ fn nobody_hears_of_another_project() {
     assert_eq!((feed.within(SILENCE), run.within(SILENCE)), (None, None), "and a client's own tags say nothing");
 }
 
+/// A line's report that so many tests are done.
+fn report(done: u32) -> Message {
+    let progress = json!({"total": 412, "done": done, "failed": 1, "current": "checkout › pays"});
+    Message::text(json!({"type": "progress", "progress": progress}).to_string())
+}
+
+fn of_run(project: &Project, id: i64) -> Line {
+    let bearer = format!("Bearer {}", project.key);
+    let path = format!("/api/test-runs/{id}/watch");
+    Line::open(&project.server, &path, &[("Authorization", &bearer)]).expect("a line")
+}
+
+#[test]
+fn what_a_line_reports_reaches_who_watches_the_run_or_the_project_and_nobody_else() {
+    let rig = Rig::start();
+    let (project, other) = (rig.project(), rig.project());
+    let (id, token) = project.started();
+    let (neighbour, their_token) = project.started();
+    let mut line = Line::of_shard(&rig.server, id, &token);
+    let mut watcher = of_run(&project, id);
+    assert_eq!(line.message("watched"), json!({"type": "watched", "watched": true}));
+    let (mut feed, mut elsewhere) = (Line::of_project(&project), Line::of_project(&other));
+    assert_eq!(line.message("watched")["watched"], true, "the feed's watcher too");
+    let mut next = of_run(&project, neighbour);
+    let mut theirs = Line::of_shard(&rig.server, neighbour, &their_token);
+    assert_eq!(theirs.message("watched")["watched"], true, "a line that opens late is told at once");
+    rig.backend.count();
+    line.0.send(report(170)).expect("a line");
+    for who in [&mut watcher, &mut feed] {
+        let heard = who.message("progress");
+        assert_eq!((&heard["test_run"], &heard["shard"]), (&json!(id), &json!(1)));
+        let progress =
+            json!({"total": 412, "done": 170, "failed": 1, "flaky": 0, "skipped": 0, "current": "checkout › pays"});
+        assert_eq!(heard["progress"], progress);
+    }
+    for who in [&mut elsewhere, &mut next, &mut theirs, &mut line] {
+        assert_eq!(who.within(SILENCE), None);
+    }
+    assert_eq!(rig.backend.count().0, 0, "it is written nowhere");
+}
+
+#[test]
+fn a_line_is_told_when_nobody_watches_any_more() {
+    let rig = Rig::start();
+    let project = rig.project();
+    let (id, token) = project.started();
+    let mut line = Line::of_shard(&rig.server, id, &token);
+    assert_eq!(line.within(SILENCE), None, "nobody watches");
+    let (mut watcher, mut feed) = (of_run(&project, id), Line::of_project(&project));
+    assert_eq!([line.message("watched"), line.message("watched")].map(|said| said["watched"].clone()), [true, true]);
+    for (who, done, left) in [(&mut watcher, 1, true), (&mut feed, 2, false)] {
+        who.0.close(None).expect("a line");
+        while !matches!(who.next(), Heard::Closed(_)) {}
+        line.0.send(report(done)).expect("a line");
+        if left {
+            assert_eq!(line.within(SILENCE), None, "somebody still hears it");
+        }
+    }
+    assert_eq!(line.message("watched")["watched"], false);
+    let mut again = of_run(&project, id);
+    assert_eq!(line.message("watched")["watched"], true);
+    line.0.send(report(3)).expect("a line");
+    assert_eq!(again.message("progress")["progress"]["done"], 3);
+}
+
+#[test]
+fn a_line_that_reports_too_often_too_much_or_nonsense_is_cut_off_and_so_is_a_watcher_that_reports() {
+    let rig = Rig::start();
+    let project = rig.project();
+    let (id, token) = project.started();
+    let mut feed = Line::of_project(&project);
+    let mut flood = Line::of_shard(&rig.server, id, &token);
+    assert_eq!(flood.message("watched")["watched"], true);
+    rig.backend.count();
+    for done in 0..1000 {
+        // Cut off before the last of them.
+        let _ = flood.0.send(report(done));
+    }
+    assert!(matches!(flood.next(), Heard::Closed(1006 | 1008)));
+    let heard = std::iter::from_fn(|| feed.within(SILENCE)).count();
+    assert_eq!(heard, 10, "what a connection that stood still may bring at once");
+    let long = json!({"type": "progress", "progress": {"done": 1, "current": "x".repeat(501)}}).to_string();
+    let padded = format!("{}{{\"type\":\"progress\",\"progress\":{{}}}}", " ".repeat(4096));
+    for odd in [r#"{"type":"progress"}"#, r#"{"type":"progress","progress":{"done":-1}}"#, &long, &padded, "[[[["] {
+        let mut line = Line::of_shard(&rig.server, id, &token);
+        line.message("watched");
+        line.0.send(Message::text(odd)).expect("a line");
+        assert_eq!(line.next(), Heard::Closed(1008), "{odd}");
+    }
+    for mut watcher in [of_run(&project, id), Line::of_project(&project)] {
+        watcher.0.send(report(1)).expect("a line");
+        assert_eq!(watcher.next(), Heard::Closed(1008), "a key has nothing to say");
+    }
+    assert_eq!(feed.within(SILENCE), None);
+}
+
+/// The hub sleeps after some ten seconds of silence, and its memory is gone then.
+#[test]
+fn a_hub_that_has_slept_still_knows_who_watches_whom_and_what_a_line_has_used_up() {
+    let rig = Rig::start();
+    let project = rig.project();
+    let (id, token) = project.started();
+    let mut feed = Line::of_project(&project);
+    let mut line = Line::of_shard(&rig.server, id, &token);
+    line.message("watched");
+    for done in 0..10 {
+        line.0.send(report(done)).expect("a line");
+        assert_eq!(feed.message("progress")["progress"]["done"], done);
+    }
+    std::thread::sleep(Duration::from_secs(13));
+    for done in 10..13 {
+        line.0.send(report(done)).expect("a line");
+        assert_eq!(feed.message("progress")["progress"]["done"], done, "three in thirteen seconds");
+    }
+    line.0.send(report(13)).expect("a line");
+    assert_eq!(line.next(), Heard::Closed(1008), "and not a fourth");
+}
+
 #[test]
 fn a_client_that_talks_is_cut_off_and_nothing_is_written() {
     let rig = Rig::start();

@@ -27,6 +27,7 @@ fn every_authenticated_route_asks_the_database_once() {
         (false, "GET", "/api/test-runs?before=3&state=queued", None, 200),
         (false, "GET", &run, None, 200),
         (false, "GET", &format!("{run}/events"), None, 200),
+        (false, "GET", &format!("{run}/failures"), None, 200),
         (false, "POST", &format!("/api/test-runs/{waiting}/claim"), None, 200),
         (false, "POST", &format!("{run}/heartbeat"), Some(lease), 200),
         (false, "POST", &format!("{run}/finish"), Some(finish), 200),

@@ -11,6 +11,7 @@ use super::values::{MetadataEntry, Shard};
 const EXAMPLES: &str = "\
 Branch, commit, build URL, actor and CI run id are read from GitHub Actions, GitLab CI, Buildkite and CircleCI; flags override them.
 COMMAND gets the run's id in ESTOP_RUN_ID. It gets neither ESTOP_ADMIN_TOKEN nor, without --pass-key, ESTOP_KEY.
+With a reporter, tests tell how far they are and which have failed (file in ESTOP_PROGRESS), and learn why they are stopped (file in ESTOP_STOP).
 CMD of --on-stop gets the same, and who cancelled the run and why in ESTOP_CANCEL_BY and ESTOP_CANCEL_REASON.
 A cancel reaches COMMAND at once, over a WebSocket. Where a network breaks those it takes up to two seconds; --no-push tries none.
 If estop itself is killed, its guard process stops COMMAND in the same way.
@@ -18,6 +19,8 @@ If estop itself is killed, its guard process stops COMMAND in the same way.
 Examples:
   estop run --environment staging -- npx playwright test
   estop run --environment staging --shard 2/4 -- npx playwright test --shard=2/4
+  estop run --environment staging --fail-fast 10 -- npx playwright test
+  estop run --environment staging --junit 'reports/**/*.xml' -- make e2e
   estop run --environment staging --tag nightly --metadata suite=checkout -- make e2e
   estop run --environment production --exclusive --grace 15 -- sh -c 'npm ci && npm run e2e'
   estop run --environment staging --on-stop './delete-test-data $ESTOP_RUN_ID' -- make e2e";
@@ -61,9 +64,12 @@ pub struct RunArgs {
     /// Which attempt of the group this is [default: what GitHub Actions or Buildkite says]
     #[arg(long, env = "ESTOP_ATTEMPT", value_name = "N", value_parser = clap::value_parser!(i64).range(1..=limits::ATTEMPTS), help_heading = "Shards")]
     pub attempt: Option<i64>,
-    /// Cancel the run, all of its shards, once N tests have failed, by the counts that heartbeats and finishes carry; estop itself sends none
+    /// Cancel the run, all of its shards, once N tests have failed, as the tests tell by ESTOP_PROGRESS
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=limits::FAIL_FAST), help_heading = "Shards")]
     pub fail_fast: Option<i64>,
+    /// Once COMMAND has ended, count its tests by this JUnit XML report, or by those that match a pattern, unless they told by ESTOP_PROGRESS; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub junit: Vec<String>,
     /// Never let a newer run supersede this one (concurrency limits)
     #[arg(long)]
     pub protected: bool,

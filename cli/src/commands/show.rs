@@ -2,6 +2,8 @@
 
 use estop_protocol::envelope::Data;
 use estop_protocol::events::Events;
+use estop_protocol::failures::{Failures, ListedFailure};
+use estop_protocol::limits;
 use estop_protocol::run::{ErrorCode, RunResult};
 use estop_protocol::show::{LateResult, Shard, Shown, TestRun};
 
@@ -28,6 +30,10 @@ pub fn show(args: &ShowArgs, service: &Service) -> Result<Exit, Failure> {
     if run.total_shards.is_some_and(|total| total > 1) {
         terminal::print("");
         print_shards(&run);
+    }
+    if has_failures(&run) {
+        let failures = retry::send(service, &Call::new("GET", format!("{path}/failures")), RETRY_FOR)?;
+        print_failures(&failures.read::<Data<Failures>>()?.data.failures);
     }
     terminal::print("");
     let mut table = table::new(&["AT", "STATE", "WHAT", "BY", "WHY"]);
@@ -68,6 +74,7 @@ fn print_details(run: &TestRun) {
         row("shards", Some(format!("{} of {total} finished", run.finished_shards)));
     } else if let Some(shard) = run.shards().first() {
         row("runner", shard.runner.clone());
+        row("progress", shard.progress.as_ref().map(table::progress));
         row("lease until", shard.lease.as_ref().map(|lease| lease.expires_at.to_string()));
         row("late result", shard.late_result.as_ref().map(late_result));
     }
@@ -95,25 +102,54 @@ fn print_details(run: &TestRun) {
 
 /// A line for each shard that a runner has claimed, and one for those that none has.
 fn print_shards(run: &TestRun) {
-    let mut table = table::new(&["SHARD", "STATE", "RUNNER", "SINCE", "RESULT"]);
+    let tells_progress = run.shards().iter().any(|shard| shard.progress.is_some());
+    let headings = ["SHARD", "STATE", "RUNNER", "SINCE", "RESULT", "PROGRESS"];
+    let columns = if tells_progress { headings.len() } else { headings.len() - 1 };
+    let mut table = table::new(headings.get(..columns).unwrap_or(&headings));
     for shard in run.shards() {
         let (state, result) = match (&shard.stop, &shard.late_result) {
             (Some(stop), late) => (stop.outcome.name(), late.as_ref().map(late_result)),
             (None, _) => (shard.state.name(), shard_result(shard)),
         };
-        table.add_row([
+        let cells = [
             table::text(shard.shard.to_string()),
             table::text(state),
             table::optional(shard.runner.as_deref()),
             table::time(shard.ended_at.unwrap_or(shard.started_at)),
             table::optional(result.as_deref()),
-        ]);
+            table::optional(shard.progress.as_ref().map(table::progress).as_deref()),
+        ];
+        table.add_row(cells.into_iter().take(columns));
     }
     table::print(&table);
     let claimed = i64::try_from(run.shards().len()).unwrap_or(i64::MAX);
     let unclaimed = run.total_shards.unwrap_or(1).saturating_sub(claimed);
     if unclaimed > 0 {
         terminal::print(format!("{unclaimed} of its shards no runner has claimed."));
+    }
+}
+
+/// Whether its runners have named tests that failed, or may have.
+fn has_failures(run: &TestRun) -> bool {
+    run.shards().iter().any(|shard| shard.progress.as_ref().is_some_and(|progress| progress.failed > 0))
+}
+
+fn print_failures(failures: &[ListedFailure]) {
+    if failures.is_empty() {
+        return;
+    }
+    terminal::print("");
+    let mut table = table::new(&["FAILED", "WHERE", "WHY"]);
+    for ListedFailure { title, file, line, message, .. } in failures {
+        let line = line.map(|line| format!(":{line}")).unwrap_or_default();
+        let place = file.as_ref().map(|file| format!("{file}{line}"));
+        // The rest is on the page.
+        let why = message.as_deref().and_then(|message| message.lines().find(|line| !line.trim().is_empty()));
+        table.add_row([table::text(title), table::optional(place.as_deref()), table::optional(why.map(str::trim))]);
+    }
+    table::print(&table);
+    if failures.len() >= limits::FAILURES {
+        terminal::print(format!("These are the first {}.", limits::FAILURES));
     }
 }
 

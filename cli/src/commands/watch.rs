@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use estop_protocol::envelope::Data;
 use estop_protocol::list::RunList;
-use estop_protocol::show::{Shown, TestRun};
+use estop_protocol::show::{RunProgress, Shown, TestRun};
+use estop_protocol::time::Timestamp;
 use estop_protocol::watch::Message;
 
 use super::wait::{exit_once_over, is_stopping, unless_lost};
@@ -26,6 +27,9 @@ const WATCHED_DELAY: Duration = Duration::from_secs(60);
 /// The same while none is.
 const POLL_DELAY: Duration = Duration::from_secs(2);
 
+/// The shortest time between two lines that say how far the tests are.
+const PROGRESS_DELAY: Duration = Duration::from_secs(5);
+
 /// How many runs are asked for at a time: the newest.
 const NEWEST: i64 = 100;
 
@@ -37,8 +41,8 @@ const WIDTHS: [usize; 5] = [20, 6, 24, 12, 20];
 
 pub fn watch(args: &WatchArgs, service: &Service) -> Result<Exit, Failure> {
     let (news, inbox) = channel();
-    let mut followed =
-        Followed { only: args.id, print: if args.json { print_json } else { print_row }, known: BTreeMap::new() };
+    let mut followed = Followed::new(args.id, if args.json { print_json } else { print_row });
+    followed.print_progress = Some(print_progress as fn(&Heard)).filter(|_| args.id.is_some() && !args.json);
     let mut line: Option<Line> = None;
     loop {
         followed.look(service)?;
@@ -62,8 +66,22 @@ struct Followed {
     /// The one run; `None` for all.
     only: Option<i64>,
     print: fn(&TestRun),
+    /// Not for all runs of a project: they would drown what changes.
+    print_progress: Option<fn(&Heard)>,
     /// By id.
     known: BTreeMap<i64, Known>,
+    /// How far the shards of the one run are, by number.
+    progress: BTreeMap<i64, RunProgress>,
+    /// When a line last said so.
+    told_progress: Option<Duration>,
+}
+
+/// How far the tests of a run are, over all shards of which that is known.
+#[derive(Debug, PartialEq, Eq)]
+struct Heard {
+    run: i64,
+    progress: RunProgress,
+    at: Timestamp,
 }
 
 struct Known {
@@ -74,6 +92,11 @@ struct Known {
 }
 
 impl Followed {
+    fn new(only: Option<i64>, print: fn(&TestRun)) -> Self {
+        let (known, progress) = (BTreeMap::new(), BTreeMap::new());
+        Self { only, print, print_progress: None, known, progress, told_progress: None }
+    }
+
     /// Asks for the runs as they are now.
     fn look(&mut self, service: &Service) -> Result<(), Failure> {
         if let Some(id) = self.only {
@@ -108,11 +131,17 @@ impl Followed {
         while self.end().is_none() {
             let left = within.saturating_sub(clock::since(started));
             match inbox.recv_timeout(left) {
-                Ok(News::Message(text)) => {
-                    if let Ok(Message::Run { run }) = serde_json::from_str::<Message<TestRun>>(&text) {
-                        self.see(&run);
+                Ok(News::Message(text)) => match serde_json::from_str::<Message<TestRun>>(&text) {
+                    Ok(Message::Run { run }) => self.see(&run),
+                    Ok(Message::Progress { test_run, shard, progress, at }) => {
+                        if let (Some(heard), Some(print)) =
+                            (self.hear(test_run, shard, progress, at, clock::now()), self.print_progress)
+                        {
+                            print(&heard);
+                        }
                     }
-                }
+                    _ => {}
+                },
                 // What happened before it opened was not heard; and once it is closed nothing is.
                 Ok(News::Opened | News::Closed) | Err(_) => return,
             }
@@ -128,7 +157,31 @@ impl Followed {
         (self.print)(run);
     }
 
+    /// Hears how far a shard of the one run is, and gives how far all are if it is time to say so.
+    fn hear(&mut self, run: i64, shard: i64, progress: RunProgress, at: Timestamp, now: Duration) -> Option<Heard> {
+        if self.only != Some(run) || self.end().is_some() {
+            return None;
+        }
+        self.progress.insert(shard, progress);
+        if self.told_progress.is_some_and(|told| now.saturating_sub(told) < PROGRESS_DELAY) {
+            return None;
+        }
+        self.told_progress = Some(now);
+        // Last the shard that has just spoken, so that its test is the one that is named.
+        let others = self.progress.iter().filter(|(number, _)| **number != shard).map(|(_, progress)| progress);
+        let all = others.chain(self.progress.get(&shard)).cloned().reduce(|sum, one| sum.and(&one))?;
+        Some(Heard { run, progress: all, at })
+    }
+
     fn note(&mut self, run: &TestRun) {
+        if self.only == Some(run.id) {
+            for shard in run.shards() {
+                // What was heard is newer than what is written down.
+                if let Some(progress) = &shard.progress {
+                    self.progress.entry(shard.shard).or_insert_with(|| progress.clone());
+                }
+            }
+        }
         let end = (!is_open(run)).then(|| exit_once_over(run)).flatten().map(|exit| unless_lost(run, exit));
         self.known.insert(run.id, Known { version: run.version, is_open: is_open(run), end });
     }
@@ -155,6 +208,10 @@ fn print_row(run: &TestRun) {
     table::print_row(&WIDTHS, &cells);
 }
 
+fn print_progress(Heard { run, progress, at }: &Heard) {
+    table::print_row(&WIDTHS, &[table::time(*at), table::id(*run), table::text(table::progress(progress))]);
+}
+
 /// Whether anything can still happen to it.
 fn is_open(run: &TestRun) -> bool {
     exit_once_over(run).is_none() || is_stopping(run)
@@ -166,7 +223,7 @@ fn show(id: i64, service: &Service) -> Result<TestRun, Failure> {
 }
 
 /// When the last of what is known of a run happened.
-fn changed_at(run: &TestRun) -> estop_protocol::time::Timestamp {
+fn changed_at(run: &TestRun) -> Timestamp {
     let stopped = run.stop.as_ref().and_then(|stop| stop.confirmed_at);
     let cancelled = run.cancel.as_ref().map(|cancel| cancel.at);
     [run.started_at, run.ended_at, cancelled, stopped].into_iter().flatten().fold(run.created_at, Ord::max)
@@ -189,7 +246,33 @@ mod tests {
     }
 
     fn followed(only: Option<i64>) -> Followed {
-        Followed { only, print: |_| {}, known: BTreeMap::new() }
+        Followed::new(only, |_| {})
+    }
+
+    #[test]
+    fn how_far_the_one_run_is_is_said_over_all_shards_and_every_five_seconds_at_most() {
+        let shards: Vec<Value> = [
+            (1, json!({"total": 10, "done": 4, "failed": 1, "flaky": 0, "skipped": 0, "current": "a"})),
+            (2, json!(null)),
+        ]
+        .into_iter()
+        .map(|(shard, progress)| {
+            json!({"shard": shard, "state": "started", "started_at": "2026-11-24T09:30:00.000Z", "started_by": "ci",
+                       "carried": false, "progress": progress})
+        })
+        .collect();
+        let mut followed = followed(Some(7));
+        followed.see(&run(7, 2, json!({"total_shards": 2, "shards": shards})));
+        let of = |total, done| RunProgress { total, done, current: Some("b".to_owned()), ..RunProgress::default() };
+        let mut hear = |id, shard, progress, seconds| {
+            followed.hear(id, shard, progress, Timestamp(0), Duration::from_secs(seconds)).map(|heard| heard.progress)
+        };
+        assert_eq!(hear(8, 1, of(Some(1), 1), 100), None, "another run");
+        assert_eq!(hear(7, 2, of(Some(20), 5), 100), Some(RunProgress { failed: 1, ..of(Some(30), 9) }));
+        assert_eq!(hear(7, 1, of(Some(10), 5), 104), None, "not yet");
+        assert_eq!(hear(7, 2, of(None, 6), 105), Some(of(None, 11)), "a total that is not known");
+        followed.see(&run(7, 3, json!({"state": "ended", "result": "failed"})));
+        assert_eq!(followed.hear(7, 1, of(Some(10), 6), Timestamp(0), Duration::from_secs(200)), None, "it is over");
     }
 
     #[test]

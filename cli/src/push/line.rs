@@ -1,8 +1,8 @@
 //! A line that is kept open: a thread that opens a WebSocket, listens to it, and opens it again.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -35,6 +35,23 @@ pub enum News {
     Closed,
 }
 
+/// How long something that is to be said waits at most: the line listens for so long at a time.
+const SAY_WITHIN: Duration = Duration::from_secs(1);
+
+/// What a line is to say: only the newest counts.
+#[derive(Clone, Default)]
+pub struct Outbox(Arc<Mutex<Option<String>>>);
+
+impl Outbox {
+    pub fn put(&self, text: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+    }
+
+    pub fn take(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
 /// Dropping it closes it.
 pub struct Line {
     is_open: Arc<AtomicBool>,
@@ -51,6 +68,17 @@ impl Line {
         credential: Credential,
         tell: impl FnMut(News) + Send + 'static,
     ) -> Self {
+        Self::open_with(service, path, credential, None, tell)
+    }
+
+    /// The same, and says what is put into `outbox` while it is open.
+    pub fn open_with(
+        service: &Service,
+        path: String,
+        credential: Credential,
+        outbox: Option<Outbox>,
+        tell: impl FnMut(News) + Send + 'static,
+    ) -> Self {
         let (handle, dropped) = channel();
         let (is_open, cutter) = (Arc::<AtomicBool>::default(), Cutter::default());
         let patience = patience();
@@ -58,6 +86,7 @@ impl Line {
             service: service.clone(),
             path,
             credential,
+            outbox,
             tell,
             patience,
             is_open: is_open.clone(),
@@ -93,6 +122,7 @@ struct Thread<F> {
     service: Service,
     path: String,
     credential: Credential,
+    outbox: Option<Outbox>,
     tell: F,
     patience: Patience,
     is_open: Arc<AtomicBool>,
@@ -133,9 +163,15 @@ impl<F: FnMut(News)> Thread<F> {
     /// Listens to the end, and says with which code it was closed.
     fn hear_out(&mut self, mut socket: Socket) -> Option<u16> {
         let mut pulse = Pulse::new(self.patience, clock::now());
+        let slice = if self.outbox.is_some() { SAY_WITHIN } else { Duration::MAX };
         loop {
+            // What was not said on an earlier connection is said on this one, once that is known to live.
+            let is_open = self.is_open.load(Ordering::Relaxed);
+            if let Some(text) = self.outbox.as_ref().filter(|_| is_open).and_then(Outbox::take) {
+                socket.say(text).ok()?;
+            }
             let text = match pulse.next(clock::now()) {
-                Next::Listen(within) => match socket.hear(within) {
+                Next::Listen(within) => match socket.hear(within.min(slice)) {
                     Heard::Text(text) => Some(text),
                     Heard::Sign => None,
                     Heard::Nothing => continue,

@@ -9,5 +9,5 @@ mod pulse;
 mod reconnect;
 mod socket;
 
-pub use line::{Credential, Line, News};
+pub use line::{Credential, Line, News, Outbox};
 pub use probe::{Obstacle, probe};

@@ -23,7 +23,7 @@ use crate::service::Service;
 /// From connecting to the end of the handshake.
 const OPEN_WITHIN: Duration = Duration::from_secs(8);
 
-/// How long a frame of ours may take to be sent; it is a ping, and fits into any buffer.
+/// How long a frame of ours may take to be sent; it is a ping or a report, and fits into any buffer.
 const SEND_WITHIN: Duration = Duration::from_secs(5);
 
 /// The largest message that is read. A run as in lists is far smaller.
@@ -111,6 +111,11 @@ impl Socket {
             Err(Error::Io(error)) if is_timeout(&error) => Heard::Nothing,
             Err(_) => Heard::Closed(None),
         }
+    }
+
+    pub fn say(&mut self, text: String) -> Result<(), Attempt> {
+        self.0.get_mut().set_timeout(timeout(SEND_WITHIN));
+        self.0.send(Message::text(text)).map_err(|_| Attempt::Failed)
     }
 
     pub fn ping(&mut self) -> Result<(), Attempt> {

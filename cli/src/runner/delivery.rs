@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::heartbeat;
 use super::messages;
+use super::progress::Told;
 use super::supervisor::StopReason;
 use crate::service::{Call, Failure, Response, idempotency_key};
 use crate::terminal::{self, sanitize};
@@ -53,6 +54,14 @@ pub enum Answer {
 impl Delivery {
     pub fn new(test_run: i64, request: FinishRequest) -> Self {
         Self { version: VERSION, test_run, idempotency_key: idempotency_key(), request }
+    }
+
+    /// With what COMMAND has told of its tests, if it has.
+    #[must_use]
+    pub fn with_tests(mut self, told: &Told) -> Self {
+        self.request.progress = told.progress().cloned();
+        self.request.failures = (told.changes() > 0).then(|| told.failures());
+        self
     }
 
     pub fn call(&self) -> Call {
@@ -134,7 +143,16 @@ mod tests {
             version: VERSION,
             test_run: 7,
             idempotency_key: "k".to_owned(),
-            request: FinishRequest { lease, state: Finish::Ended, result, error_code: None, counts: None, stop: None },
+            request: FinishRequest {
+                lease,
+                state: Finish::Ended,
+                result,
+                error_code: None,
+                counts: None,
+                progress: None,
+                failures: None,
+                stop: None,
+            },
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use super::progress::{Exchange, PROGRESS, STOP};
 use super::signals::LAUNCHER;
 use crate::args::RunArgs;
 
@@ -13,10 +14,11 @@ pub struct Environment(Vec<(&'static str, Option<String>)>);
 
 impl Environment {
     /// It has no secrets: tests run other people's code, and whoever reads their logs could stop every run.
-    pub fn new(args: &RunArgs, id: Option<i64>, mark: &str) -> Self {
+    pub fn new(args: &RunArgs, id: Option<i64>, mark: &str, exchange: Option<&Exchange>) -> Self {
         let mut changes = vec![("ESTOP_ADMIN_TOKEN", None), (LAUNCHER, None), (MARK, Some(mark.to_owned()))];
         // An estop that COMMAND starts is another run, and not a shard of this one.
-        changes.extend(["ESTOP_SHARD", "ESTOP_GROUP", "ESTOP_ATTEMPT"].map(|name| (name, None)));
+        changes.extend(["ESTOP_SHARD", "ESTOP_GROUP", "ESTOP_ATTEMPT", PROGRESS, STOP].map(|name| (name, None)));
+        changes.extend(exchange.into_iter().flat_map(Exchange::variables).map(|(name, path)| (name, Some(path))));
         if !args.pass_key {
             changes.push(("ESTOP_KEY", None));
         }

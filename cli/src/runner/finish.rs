@@ -66,7 +66,8 @@ impl Ending {
             Self::Crashed(_) | Self::NotStarted(_) => (Finish::Error, None, Some(ErrorCode::RunFailedWithError)),
         };
         let stop = stop.map(|outcome| StopReport { outcome });
-        FinishRequest { lease: lease.to_owned(), state, result, error_code, counts: None, stop }
+        let (counts, progress, failures) = (None, None, None);
+        FinishRequest { lease: lease.to_owned(), state, result, error_code, counts, progress, failures, stop }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Heartbeats: a thread that asks the service whether to go on, often unless a line is open on which the service tells.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
@@ -10,10 +11,12 @@ use estop_protocol::watch::Message;
 use serde::de::IgnoredAny;
 
 use super::lease::Lease;
+use super::progress::Exchange;
 use super::rhythm::Rhythm;
 use super::supervisor::{Event, HeartbeatOutcome};
+use super::teller::{Said, Teller};
 use crate::clock;
-use crate::push::{Credential, Line, News};
+use crate::push::{Credential, Line, News, Outbox};
 use crate::retry;
 use crate::service::{Call, Response, Service};
 
@@ -40,6 +43,8 @@ pub struct Heartbeats {
 enum Turn {
     /// The line is open, or not any more.
     Line(bool),
+    /// Whether somebody watches the run.
+    Watched(bool),
     /// An order has come on the line.
     Ordered,
     /// COMMAND is being stopped, and this was done.
@@ -52,10 +57,21 @@ const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
 impl Heartbeats {
     /// Starts them, and with `push` opens a line if the service has any. Their outcomes and its orders go into `events`.
-    pub fn start(service: Service, run: HeldRun, push: bool, events: Sender<Event>) -> Self {
+    /// Both tell what the tests tell by `exchange`.
+    pub fn start(
+        service: Service,
+        run: HeldRun,
+        push: bool,
+        exchange: Option<Arc<Exchange>>,
+        is_fail_fast: bool,
+        events: Sender<Event>,
+    ) -> Self {
         let (turns, inbox) = channel();
-        let line = (push && run.rhythm.has_lines()).then(|| open_line(&service, &run, events.clone(), turns.clone()));
-        thread::spawn(move || send_until_the_end(&service, &run, &events, &inbox));
+        let outbox = Outbox::default();
+        let line = (push && run.rhythm.has_lines())
+            .then(|| open_line(&service, &run, outbox.clone(), events.clone(), turns.clone()));
+        let teller = Teller::new(exchange, outbox, is_fail_fast);
+        thread::spawn(move || send_until_the_end(&service, &run, teller, &events, &inbox));
         Self { turns, line }
     }
 }
@@ -73,41 +89,63 @@ impl Drop for Heartbeats {
     }
 }
 
-fn open_line(service: &Service, run: &HeldRun, events: Sender<Event>, turns: Sender<Turn>) -> Line {
+fn open_line(service: &Service, run: &HeldRun, outbox: Outbox, events: Sender<Event>, turns: Sender<Turn>) -> Line {
     let id = run.id;
     let path = format!("/api/test-runs/{id}/watch");
     // Nobody hears it once the run is over.
-    Line::open(service, path, Credential::Lease(run.token.clone()), move |news| match news {
+    Line::open_with(service, path, Credential::Lease(run.token.clone()), Some(outbox), move |news| match news {
         News::Opened => drop(turns.send(Turn::Line(true))),
         News::Closed => drop(turns.send(Turn::Line(false))),
-        News::Message(text) => {
-            if let Some(order) = order_for(id, &text) {
+        News::Message(text) => match heard(id, &text) {
+            Some(Heard::Order(order)) => {
                 let _ = events.send(Event::Order(order));
                 let _ = turns.send(Turn::Ordered);
             }
-        }
+            Some(Heard::Watched(is_watched)) => drop(turns.send(Turn::Watched(is_watched))),
+            None => {}
+        },
     })
 }
 
-/// The order in a message, if it is one for this run.
-fn order_for(id: i64, text: &str) -> Option<StopOrder> {
+/// What a message means to the runner of a shard.
+#[derive(Debug, PartialEq, Eq)]
+enum Heard {
+    Order(StopOrder),
+    /// Whether somebody watches.
+    Watched(bool),
+}
+
+/// What a message says, if it is for this run and of a kind that is known.
+fn heard(id: i64, text: &str) -> Option<Heard> {
     match serde_json::from_str(text) {
-        Ok(Message::<IgnoredAny>::Stop { test_run, stop, .. }) if test_run == id => Some(stop),
+        Ok(Message::<IgnoredAny>::Stop { test_run, stop, .. }) if test_run == id => Some(Heard::Order(stop)),
+        Ok(Message::Watched { watched }) => Some(Heard::Watched(watched)),
         _ => None,
     }
 }
 
-fn send_until_the_end(service: &Service, run: &HeldRun, events: &Sender<Event>, turns: &Receiver<Turn>) {
+fn send_until_the_end(
+    service: &Service,
+    run: &HeldRun,
+    mut teller: Teller,
+    events: &Sender<Event>,
+    turns: &Receiver<Turn>,
+) {
     let mut rhythm = run.rhythm;
     let first = Duration::from_millis(500).min(rhythm.short());
     let backoff = || retry::backoff(first, LONGEST_DELAY);
     let mut delays = backoff();
     let mut delay = rhythm.interval();
-    while let Some(step) = wait(&mut rhythm, delay, turns) {
+    while let Some(step) = wait(&mut rhythm, delay, &mut teller, turns) {
         let started = clock::now();
-        let outcome = match send(service, run, step) {
+        teller.look(started);
+        let said = teller.say();
+        let outcome = match send(service, run, step, &said) {
             Ok(outcome) => {
                 delays = backoff();
+                if let HeartbeatOutcome::Continue { expires_at, .. } = &outcome {
+                    teller.answered(&said, *expires_at);
+                }
                 if matches!(outcome, HeartbeatOutcome::Stop(_)) {
                     rhythm.stopping();
                 }
@@ -130,28 +168,40 @@ fn send_until_the_end(service: &Service, run: &HeldRun, events: &Sender<Event>, 
 }
 
 /// Waits for the next heartbeat's time, and returns the step that it tells, if any; `None` if there is to be no heartbeat.
-fn wait(rhythm: &mut Rhythm, delay: Duration, turns: &Receiver<Turn>) -> Option<Option<StopStep>> {
-    let mut deadline = clock::now().saturating_add(delay);
+fn wait(rhythm: &mut Rhythm, delay: Duration, teller: &mut Teller, turns: &Receiver<Turn>) -> Option<Option<StopStep>> {
+    let started = clock::now();
+    let mut deadline = started.saturating_add(delay);
     loop {
-        match turns.recv_timeout(deadline.saturating_sub(clock::now())) {
+        let left = deadline.saturating_sub(clock::now());
+        match turns.recv_timeout(left.min(teller.next_look())) {
             // At once: an order may have fallen between the last heartbeat and a line that has opened, or got lost with one
             // that is gone.
             Ok(Turn::Line(is_open)) => {
                 rhythm.line(is_open);
+                if !is_open {
+                    teller.watched(false, clock::now());
+                }
                 return Some(None);
             }
+            Ok(Turn::Watched(is_watched)) => teller.watched(is_watched, clock::now()),
             Ok(Turn::Step(step)) => return Some(Some(step)),
             Ok(Turn::Ordered) => {
                 rhythm.stopping();
                 deadline = deadline.min(clock::now().saturating_add(rhythm.interval()));
             }
             Ok(Turn::End) | Err(RecvTimeoutError::Disconnected) => return None,
-            Err(RecvTimeoutError::Timeout) => return Some(None),
+            Err(RecvTimeoutError::Timeout) if clock::now() >= deadline => return Some(None),
+            Err(RecvTimeoutError::Timeout) => {
+                teller.look(clock::now());
+                if teller.has_urgent_news() {
+                    deadline = deadline.min(started.saturating_add(rhythm.short().min(delay)));
+                }
+            }
         }
     }
 }
 
-pub struct HeartbeatError {
+struct HeartbeatError {
     message: String,
     retry_after: Option<Duration>,
 }
@@ -160,8 +210,14 @@ pub struct HeartbeatError {
 ///
 /// # Errors
 /// Whatever says nothing about the run: an outage, a 500, a proxy's refusal. None of them stops the tests.
-pub fn send(service: &Service, run: &HeldRun, step: Option<StopStep>) -> Result<HeartbeatOutcome, HeartbeatError> {
-    let request = HeartbeatRequest { lease: run.token.clone(), counts: None, step };
+fn send(
+    service: &Service,
+    run: &HeldRun,
+    step: Option<StopStep>,
+    said: &Said,
+) -> Result<HeartbeatOutcome, HeartbeatError> {
+    let (progress, failures) = (said.progress.clone(), said.failures.clone());
+    let request = HeartbeatRequest { lease: run.token.clone(), counts: None, progress, failures, step };
     let call = Call::new("POST", format!("/api/test-runs/{}/heartbeat", run.id)).with_body(&request);
     let response = service
         .send(&call)
@@ -192,11 +248,13 @@ mod tests {
     fn an_order_is_one_for_this_run_and_of_a_kind_that_is_known() {
         let order = |kind: &str, id: i64| {
             let stop = r#"{"reason":null,"cause":"user","by":"ada","at":"2026-11-24T09:30:00.000Z","grace_seconds":10,"lease_lost":false}"#;
-            order_for(7, &format!(r#"{{"type":"{kind}","test_run":{id},"version":3,"stop":{stop},"run":{{}}}}"#))
+            heard(7, &format!(r#"{{"type":"{kind}","test_run":{id},"version":3,"stop":{stop},"run":{{}}}}"#))
         };
-        assert_eq!(order("stop", 7).map(|order| order.by).as_deref(), Some("ada"));
+        assert!(matches!(order("stop", 7), Some(Heard::Order(order)) if order.by == "ada"));
         assert_eq!((order("stop", 8), order("run", 7), order("pause", 7)), (None, None, None));
-        assert_eq!((order_for(7, "pong"), order_for(7, "{}")), (None, None));
+        assert_eq!((heard(7, "pong"), heard(7, "{}")), (None, None));
+        let watched = |watched| heard(7, &format!(r#"{{"type":"watched","watched":{watched}}}"#));
+        assert_eq!([watched(true), watched(false)], [true, false].map(|is| Some(Heard::Watched(is))));
     }
 
     #[test]
@@ -212,19 +270,22 @@ mod tests {
         let service = crate::runner::lease::ServiceTime { date: None, counted };
         let lease = Lease::claimed(claimed.expires_at, Duration::ZERO, service);
         let mut rhythm = Rhythm::new(&claimed, lease);
+        let mut teller = Teller::new(None, Outbox::default(), false);
         let minute = Duration::from_secs(60);
         for is_open in [true, false, true] {
             turns.send(Turn::Line(is_open)).expect("it listens");
-            assert_eq!(wait(&mut rhythm, minute, &inbox), Some(None));
+            assert_eq!(wait(&mut rhythm, minute, &mut teller, &inbox), Some(None));
             assert_eq!(rhythm.interval() > rhythm.short(), is_open);
         }
         turns.send(Turn::Ordered).expect("it listens");
         let started = clock::now();
-        assert!(wait(&mut rhythm, minute, &inbox).is_some() && clock::since(started) < Duration::from_secs(20));
+        assert!(
+            wait(&mut rhythm, minute, &mut teller, &inbox).is_some() && clock::since(started) < Duration::from_secs(20)
+        );
         turns.send(Turn::Step(StopStep::Sigint)).expect("it listens");
-        assert_eq!(wait(&mut rhythm, minute, &inbox), Some(Some(StopStep::Sigint)));
+        assert_eq!(wait(&mut rhythm, minute, &mut teller, &inbox), Some(Some(StopStep::Sigint)));
         turns.send(Turn::End).expect("it listens");
-        assert_eq!(wait(&mut rhythm, minute, &inbox), None);
+        assert_eq!(wait(&mut rhythm, minute, &mut teller, &inbox), None);
     }
 
     #[test]

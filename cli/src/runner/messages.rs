@@ -150,6 +150,11 @@ pub fn late_result_kept(id: i64, result: &str) -> String {
     format!("test run {id}: its result ({result}) is kept in the record beside the cancel.")
 }
 
+/// The files by which COMMAND and estop tell each other of tests and stops cannot be written.
+pub fn no_exchange(error: &std::io::Error) -> String {
+    format!("the tests cannot tell how far they are, nor learn why they are stopped: {error}. Check TMPDIR")
+}
+
 /// The service does not answer the finish.
 pub fn finish_retries(error: &str, within: Duration) -> String {
     format!("{error}; retrying for up to {} s to record the result. Ctrl-C ends that", within.as_secs())

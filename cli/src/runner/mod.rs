@@ -14,18 +14,23 @@ pub mod messages;
 mod on_stop;
 mod process_group;
 mod process_table;
+mod progress;
 mod registration;
 mod rhythm;
 mod self_check;
 mod signals;
 mod start;
 mod supervisor;
+mod teller;
 
 use std::io::ErrorKind;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
+
+use estop_protocol::time::Timestamp;
 
 use crate::args::RunArgs;
 use crate::clock;
@@ -42,6 +47,7 @@ use heartbeat::{Heartbeats, HeldRun};
 use lease::Lease;
 use on_stop::OnStop;
 use process_group::ProcessGroup;
+use progress::{Exchange, Told};
 pub use self_check::{Reach, reach};
 use start::{Start, Starter};
 use supervisor::{Action, ChildStatus, Event, Notice, Signal, State, StopReason, StopTimeouts};
@@ -88,22 +94,35 @@ fn run_claimed(
         let ending = Ending::NotStarted(Exit::Fenced);
         return finisher.finish(&ending.delivery(run.id, &run.token, None), ending, None, None);
     }
-    let heartbeats = Heartbeats::start(service.clone(), run.clone(), args.push.is_on(), events.clone());
+    let exchange = Exchange::new().map(Arc::new).inspect_err(|error| terminal::warn(messages::no_exchange(error))).ok();
+    let started = clock::date();
+    let heartbeats = Heartbeats::start(
+        service.clone(),
+        run.clone(),
+        args.push.is_on(),
+        exchange.clone(),
+        args.fail_fast.is_some(),
+        events.clone(),
+    );
+    let exchange = exchange.as_deref();
     let children = Children::new(events);
-    let mut keeper = Keeper::start(&children, service.address(), args.watch(Some(run)));
-    let ended = run_command(args, Some((run, &heartbeats)), &children, &mut keeper, inbox);
+    let mut keeper = Keeper::start(&children, service.address(), args.watch(Some(run), exchange));
+    let held = Held { run, heartbeats: &heartbeats, exchange };
+    let ended = run_command(args, Some(&held), &children, &mut keeper, inbox);
     let state = ended.state.as_ref();
     if let (Some(on_stop), Some(StopReason::Ordered(order))) =
-        (args.on_stop(Environment::new(args, Some(run.id), keeper.mark())), state.and_then(State::stop_reason))
+        (args.on_stop(Environment::new(args, Some(run.id), keeper.mark(), exchange)), state.and_then(State::stop_reason))
         // Once the lease is lost, another run's data may be there.
         && !order.lease_lost
     {
         on_stop.run(order, &children, inbox, |event| keeper.replaces_guard(event));
     }
     drop(heartbeats);
+    let told = args.reported(exchange.map(Exchange::last_look).unwrap_or_default(), started);
     let (reason, stop) = (state.and_then(State::stop_reason), state.and_then(State::confirmed_stop));
-    let delivery = ended.ending.delivery(run.id, &run.token, stop);
+    let delivery = ended.ending.delivery(run.id, &run.token, stop).with_tests(&told);
     keeper.finishing(&delivery);
+    exchange.into_iter().for_each(Exchange::remove);
     let exit = finisher.finish(&delivery, ended.ending, reason, stop);
     keeper.dismiss(inbox);
     exit
@@ -112,7 +131,7 @@ fn run_claimed(
 /// Without the service.
 fn run_unclaimed(args: &RunArgs, service: &Service, events: Sender<Event>, inbox: &Receiver<Event>) -> Exit {
     let children = Children::new(events);
-    let mut keeper = Keeper::start(&children, service.address(), args.watch(None));
+    let mut keeper = Keeper::start(&children, service.address(), args.watch(None, None));
     let ended = run_command(args, None, &children, &mut keeper, inbox);
     keeper.dismiss(inbox);
     ended.ending.exit()
@@ -124,25 +143,32 @@ struct Ended {
     state: Option<State>,
 }
 
+/// A run that is ours, and the ways to tell of it.
+struct Held<'a> {
+    run: &'a HeldRun,
+    heartbeats: &'a Heartbeats,
+    exchange: Option<&'a Exchange>,
+}
+
 fn run_command(
     args: &RunArgs,
-    run: Option<(&HeldRun, &Heartbeats)>,
+    held: Option<&Held>,
     children: &Children,
     keeper: &mut Keeper,
     inbox: &Receiver<Event>,
 ) -> Ended {
-    let (run, heartbeats) = run.unzip();
-    let id = run.map(|run| run.id);
+    let id = held.map(|held| held.run.id);
+    let exchange = held.and_then(|held| held.exchange);
     let mut command = Command::new(args.program());
     command.args(args.arguments());
-    Environment::new(args, id, keeper.mark()).apply_to(&mut command);
+    Environment::new(args, id, keeper.mark(), exchange).apply_to(&mut command);
     match ProcessGroup::start(&mut command, keeper.mark(), keeper.fuse(), children) {
         Ok(mut group) => {
             keeper.command_started(group.id());
             group.set_guard(keeper.guard());
-            let lease: Option<Lease> = run.filter(|_| args.exclusive).map(|run| run.lease);
+            let lease: Option<Lease> = held.filter(|_| args.exclusive).map(|held| held.run.lease);
             let state = State::new(args.stop_timeouts(), lease);
-            let state = supervise(state, &mut group, keeper, heartbeats, id.unwrap_or_default(), inbox);
+            let state = supervise(state, &mut group, keeper, held, inbox);
             Ended { ending: Ending::of(&state), state: Some(state) }
         }
         Err(error) => {
@@ -157,10 +183,10 @@ fn supervise(
     mut state: State,
     group: &mut ProcessGroup,
     keeper: &mut Keeper,
-    heartbeats: Option<&Heartbeats>,
-    id: i64,
+    held: Option<&Held>,
     inbox: &Receiver<Event>,
 ) -> State {
+    let id = held.map_or(0, |held| held.run.id);
     let mut told = None;
     loop {
         let event = match state.next_tick(clock::now()) {
@@ -186,9 +212,13 @@ fn supervise(
             // SIGKILL is sent again and again while processes are left.
             if let Some(step) = state.step(&action).filter(|step| told != Some(*step)) {
                 told = Some(step);
-                heartbeats.into_iter().for_each(|heartbeats| heartbeats.tell(step));
+                held.into_iter().for_each(|held| held.heartbeats.tell(step));
             }
             match action {
+                Action::Report(Notice::Stopping) => {
+                    report(id, &state, &Notice::Stopping);
+                    say_why(held.and_then(|held| held.exchange), &state);
+                }
                 Action::Report(notice) => report(id, &state, &notice),
                 Action::Send(signal) => group.signal(signal, state.is_stopping() || signal == Signal::Kill),
                 Action::Suspend => group.suspend(),
@@ -196,6 +226,15 @@ fn supervise(
                 Action::Finish => return state,
             }
         }
+    }
+}
+
+/// Says COMMAND why it is about to be stopped, if somebody or something cancelled the run.
+fn say_why(exchange: Option<&Exchange>, state: &State) {
+    if let (Some(exchange), Some(StopReason::Ordered(order))) = (exchange, state.stop_reason())
+        && let Err(error) = exchange.stopping(order)
+    {
+        terminal::warn(messages::no_exchange(&error));
     }
 }
 
@@ -231,6 +270,16 @@ impl RunArgs {
         self.on_stop.as_deref().map(|command| OnStop { command, within, environment })
     }
 
+    /// What COMMAND has told of its tests or, if that is nothing, its reports.
+    fn reported(&self, told: Told, started: Timestamp) -> Told {
+        if self.junit.is_empty() || told.progress().is_some() {
+            return told;
+        }
+        let (counted, problems) = progress::junit::count(&self.junit, started);
+        problems.iter().for_each(terminal::warn);
+        counted
+    }
+
     /// How long the end of the run is tried to be recorded.
     fn finish_within(&self, run: &HeldRun) -> Duration {
         self.finish_within.map_or_else(|| finish::two_leases(run.lease), Duration::from_secs)
@@ -242,13 +291,14 @@ impl RunArgs {
     }
 
     /// What the guard needs to know.
-    fn watch(&self, run: Option<&HeldRun>) -> Watch {
+    fn watch(&self, run: Option<&HeldRun>, exchange: Option<&Exchange>) -> Watch {
         let StopTimeouts { grace, default_grace, kill_after } = self.stop_timeouts();
         Watch {
             grace_seconds: grace.unwrap_or(default_grace).as_secs(),
             kill_after_seconds: kill_after.as_secs(),
             keep_in: self.keep_in().to_owned(),
             finish_within_seconds: run.map_or(0, |run| self.finish_within(run).as_secs()),
+            exchange: exchange.map(|exchange| exchange.folder().to_owned()),
             mark: format!("{:032x}", fastrand::u128(..)),
             run: run.map(|run| guard::Run { id: run.id, lease: run.token.clone() }),
         }

@@ -21,6 +21,7 @@ mod lists;
 mod on_stop;
 mod outage;
 mod playwright;
+mod progress;
 mod proxy;
 mod push;
 mod questions;

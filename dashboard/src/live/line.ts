@@ -4,7 +4,9 @@ import { loadSession, over } from '../session';
 
 /** What the runner of a shard that is stopping has just done. */
 export type Step = Schemas['StepMessage'];
-export type Message = Schemas['RunMessage'] | Step;
+/** How far the tests of a shard are. */
+export type Report = Schemas['ProgressMessage'];
+export type Message = Schemas['RunMessage'] | Step | Report;
 
 /** `offline`: this machine has no network. `waiting`: the line broke, and is opened again in a moment. */
 export type Condition = 'connecting' | 'live' | 'waiting' | 'offline';

@@ -1,5 +1,6 @@
 import type { Run, Shard } from '../api/client';
-import type { Step } from '../live/line';
+import type { Report, Step } from '../live/line';
+import { Bar, far, type Progress, together } from '../ui/progress';
 import { errorWords, outcomeWords } from '../ui/state';
 import { ago, duration, now } from '../ui/time';
 
@@ -36,8 +37,36 @@ function says(run: Run, shard: Shard, step: Step | undefined): { text: string; t
 const toneOf = ({ state, result }: Shard) =>
   state === 'started' ? 'run' : state === 'error' || result === 'failed' ? 'bad' : state === 'ended' ? 'ok' : 'off';
 
+type Reports = ReadonlyMap<number, Report>;
+
+/** How far a shard is: as its runner says it while it runs, and as the record has it otherwise. */
+function progressOf(shard: Shard, reports: Reports): Progress | null {
+  const heard = shard.state === 'started' ? reports.get(shard.shard) : undefined;
+  // One from before the shard was claimed anew is not its own.
+  return heard && Date.parse(heard.at) >= Date.parse(shard.started_at) ? heard.progress : shard.progress;
+}
+
+/** How far the run is, over all shards of which that is known. */
+export const progressOfRun = (run: Run, reports: Reports) =>
+  together((run.shards ?? []).flatMap((shard) => progressOf(shard, reports) ?? []));
+
+function Tests({ shard, reports }: { shard: Shard; reports: Reports }) {
+  const progress = progressOf(shard, reports);
+  if (!progress) return null;
+  const now = progress.current && shard.state === 'started' ? `, now: ${progress.current}` : '';
+  const text = `${far(progress)}${now}`;
+  return (
+    <span class="tests">
+      <Bar of={progress} label={`Tests of shard ${shard.shard}`} />
+      <span class="sub" title={text}>
+        {text}
+      </span>
+    </span>
+  );
+}
+
 /** The shards side by side, on one scale of time. Those that nobody has claimed have an empty lane. */
-export function Lanes({ run, steps }: { run: Run; steps: ReadonlyMap<number, Step> }) {
+export function Lanes({ run, steps, reports }: { run: Run; steps: ReadonlyMap<number, Step>; reports: Reports }) {
   const claimed = new Map((run.shards ?? []).map((shard) => [shard.shard, shard]));
   const from = Date.parse(run.started_at ?? run.created_at);
   const ends = [
@@ -56,7 +85,9 @@ export function Lanes({ run, steps }: { run: Run; steps: ReadonlyMap<number, Ste
           return (
             <li key={number} class="lane">
               <span>{number}</span>
-              <span class="track" />
+              <span class="course">
+                <span class="track" />
+              </span>
               <span class="sub">{run.cancel ? 'never started' : 'waits for a runner'}</span>
             </li>
           );
@@ -70,14 +101,17 @@ export function Lanes({ run, steps }: { run: Run; steps: ReadonlyMap<number, Ste
             <span title={`Claimed by ${shard.started_by}`}>
               {number} <span class="sub">{shard.runner}</span>
             </span>
-            <span class="track">
-              <i
-                class={toneOf(shard)}
-                style={{
-                  marginInlineStart: share(start - from),
-                  width: share(Math.max(until - start, (last - from) / 100)),
-                }}
-              />
+            <span class="course">
+              <span class="track">
+                <i
+                  class={toneOf(shard)}
+                  style={{
+                    marginInlineStart: share(start - from),
+                    width: share(Math.max(until - start, (last - from) / 100)),
+                  }}
+                />
+              </span>
+              <Tests shard={shard} reports={reports} />
             </span>
             <span class={odd ? 'sub odd' : 'sub'} title={title}>
               {text}

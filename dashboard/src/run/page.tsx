@@ -6,11 +6,13 @@ import { KillButton, StopButton, whyNotKill, whyNotStop } from '../runs/buttons'
 import { isOpen, lastList } from '../runs/filters';
 import { asking, askingToKill } from '../runs/stop';
 import { Heading } from '../ui/heading';
+import { far } from '../ui/progress';
 import { detail, State, who, why } from '../ui/state';
 import { Ago, At, duration, now, ticking } from '../ui/time';
 import { say } from '../ui/toast';
 import { Facts } from './facts';
-import { Lanes } from './lanes';
+import { Failures } from './failures';
+import { Lanes, progressOfRun } from './lanes';
 import { Stopping } from './stopping';
 import { type Followed, followRun } from './store';
 import { timeline } from './timeline';
@@ -91,16 +93,21 @@ function Timeline({ run, events }: Pick<Followed, 'events'> & { run: Run }) {
 
 function Loaded({ run, followed }: { run: Run; followed: Followed }) {
   useKeys(run);
+  const progress = progressOfRun(run, followed.reports.value);
   return (
     <>
       <Banner run={run} />
       <div class="grid">
         <div>
           <Stopping run={run} steps={followed.steps.value} />
-          <h2>{run.total_shards > 1 ? 'Shards' : 'Runner'}</h2>
+          <h2>
+            {run.total_shards > 1 ? 'Shards' : 'Runner'}{' '}
+            {run.total_shards > 1 && progress && <span class="sub total">{far(progress)}</span>}
+          </h2>
           <div class="card">
-            <Lanes run={run} steps={followed.steps.value} />
+            <Lanes run={run} steps={followed.steps.value} reports={followed.reports.value} />
           </div>
+          <Failures failures={followed.failures.value} shards={run.total_shards} />
           <h2>What happened</h2>
           <div class="card">
             <Timeline run={run} events={followed.events} />

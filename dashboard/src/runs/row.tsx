@@ -1,10 +1,11 @@
+import { Bar, far, shortly } from '../ui/progress';
 import { detail, State, stopWords, took } from '../ui/state';
 import { Ago, At, duration, Since } from '../ui/time';
 import { KillButton, StopButton } from './buttons';
 import { actorOf, isOpen } from './filters';
 import { rows } from './search';
 import { cursor, selected, toggle } from './selection';
-import { runOf } from './store';
+import { progressOf, runOf } from './store';
 
 const ciRun = (metadata: { [name: string]: unknown } | null) => {
   const id = metadata?.ci_run_id;
@@ -21,6 +22,7 @@ export function Row({ id, index }: { id: number; index: number }) {
   const length = took(run);
   const about = [actorOf(run), ciRun(run.metadata), run.tags.join(', ')].filter(Boolean).join(' · ');
   const more = detail(run);
+  const progress = progressOf(run);
   return (
     <tr
       data-run={id}
@@ -51,9 +53,15 @@ export function Row({ id, index }: { id: number; index: number }) {
       </td>
       <td class="state">
         <State run={run} /> <span class="sub">{stopWords(run)}</span>
-        <div class="sub" title={more}>
-          {more}
-        </div>
+        {progress ? (
+          <div class="sub" title={far(progress)}>
+            <Bar of={progress} label={`Tests of run ${id}`} /> {shortly(progress)}
+          </div>
+        ) : (
+          <div class="sub" title={more}>
+            {more}
+          </div>
+        )}
       </td>
       <td class="num shards" title={`${run.finished_shards} of ${run.total_shards} shards are finished`}>
         {run.total_shards > 1 || run.finished_shards > 0 ? `${run.finished_shards}/${run.total_shards}` : '–'}

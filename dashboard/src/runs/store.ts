@@ -1,8 +1,9 @@
 import { batch, computed, effect, type Signal, signal, untracked } from '@preact/signals';
 import { api, type Run, type Schemas, said, take } from '../api/client';
-import { type Condition, openLine } from '../live/line';
+import { type Condition, openLine, type Report } from '../live/line';
 import { path } from '../router';
 import { loadSession, may, person, session } from '../session';
+import { type Progress, together } from '../ui/progress';
 import { type Filter, filters, isOpen, matches, toQuery } from './filters';
 
 const PAGE = 50;
@@ -20,6 +21,25 @@ const POLL_MS = 5_000;
 /** The newest version that is known of each run. A row looks at its own alone. */
 const known = new Map<number, Signal<Run>>();
 export const runOf = (id: number) => known.get(id);
+
+/** How far the shards of each run are that said so since the page was opened. A row looks at its own alone. */
+const reports = new Map<number, Signal<ReadonlyMap<number, Progress>>>();
+
+const reportsOf = (id: number) => {
+  const of = reports.get(id) ?? signal<ReadonlyMap<number, Progress>>(new Map());
+  reports.set(id, of);
+  return of;
+};
+
+/** How far a run is that runs; null if nobody has said so. */
+export const progressOf = (run: Run): Progress | null =>
+  run.state === 'started' ? together([...reportsOf(run.id).value.values()]) : null;
+
+function hearReport({ test_run, shard, progress }: Report) {
+  if (known.get(test_run)?.peek().state !== 'started') return;
+  const of = reportsOf(test_run);
+  of.value = new Map(of.peek()).set(shard, progress);
+}
 
 /** The ids of the rows, newest first. */
 export const shown = signal<readonly number[]>([]);
@@ -59,6 +79,7 @@ function learn(run: Run): boolean {
   if (!before) known.set(run.id, signal(run));
   else if (before.peek().version < run.version) before.value = run;
   else return false;
+  if (run.state !== 'started') reports.delete(run.id);
   return true;
 }
 
@@ -281,6 +302,7 @@ function follow() {
   const line = openLine({
     path: '/api/watch',
     hear: (message) => {
+      if (message.type === 'progress') hearReport(message);
       if (message.type !== 'run') return;
       hear(message.run);
       if (message.run.cancel) cancelsHeard.value++;
@@ -307,6 +329,7 @@ function follow() {
     line.end();
     // The next person to sign in here may not see these.
     known.clear();
+    reports.clear();
     heard.clear();
     active = null;
     generation++;

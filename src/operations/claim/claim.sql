@@ -23,7 +23,7 @@ SELECT r.id, ?6, 'started', ?7, max(?2, r.waiting_since), max(?2, r.waiting_sinc
                     OR EXISTS (SELECT 1 FROM run_shards s
                                 WHERE s.run_id = o.id AND s.state = 'started' AND s.lease_expires_at > ?2 - ?11)))))
 ON CONFLICT (run_id, shard) DO UPDATE
-   SET state = 'started', result = NULL, error_code = NULL, counts = NULL, failed = 0,
+   SET state = 'started', result = NULL, error_code = NULL, counts = NULL, failed = 0, progress = NULL, failures = NULL,
        lease_token = excluded.lease_token, lease_renewed_at = excluded.lease_renewed_at,
        lease_expires_at = excluded.lease_expires_at, started_at = excluded.started_at, started_by = excluded.started_by,
        claim_request_id = excluded.claim_request_id, claim_request_hash = excluded.claim_request_hash,

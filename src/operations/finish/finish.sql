@@ -3,6 +3,7 @@
 --
 -- ?1 run   ?2 shard   ?3 lease token   ?4 now (ms)   ?5 this write's id   ?6 this write's hash
 -- ?7 state: ended or error   ?8 result or NULL   ?9 error code or NULL   ?10 counts (JSON) or NULL   ?11 how many failed, or NULL
+-- ?12 progress (JSON) or NULL   ?13 failures (JSON) or NULL
 -- Plan: (run_id=? AND shard=?), INTEGER PRIMARY KEY
 UPDATE run_shards
    SET state               = ?7,
@@ -10,6 +11,8 @@ UPDATE run_shards
        error_code          = ?9,
        counts              = coalesce(?10, counts),
        failed              = coalesce(?11, failed),
+       progress            = coalesce(?12, progress),
+       failures            = coalesce(?13, failures),
        ended_at            = max(?4, started_at),
        finish_request_id   = 'lease:' || ?5,
        finish_request_hash = ?6

@@ -3,12 +3,13 @@
 
 use estop_protocol::finish::{Counts, FinishRefused, FinishRequest, Finished, FinishedRun, FinishedShard};
 use estop_protocol::heartbeat::StopOrder;
+use estop_protocol::progress::Progress;
 use estop_protocol::run::{Cause, ConfirmedStop, ErrorCode, Finish as State, RunResult, StopOutcome};
 use estop_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::over::Standing;
-use crate::http::check::invalid;
+use crate::http::check::{self, invalid};
 use crate::http::error::ApiError;
 use crate::http::json;
 use crate::http::operation::{Access, Method, Operation, Outcome};
@@ -102,13 +103,16 @@ async fn finish(call: &Call<'_>, id: i64, write_id: &WriteId, request: &FinishRe
     let (token, shard) = (request.lease.as_str(), lease::shard(&request.lease));
     let result = request.result.map(RunResult::name);
     let error_code = request.error_code.map(ErrorCode::name);
-    let counts = request.counts.map(|counts| json(&counts));
+    let (progress, failures) =
+        (check::progress(request.progress.as_ref())?, check::failures(request.failures.as_deref())?);
+    let numbers = request.counts.or_else(|| request.progress.as_ref().map(Progress::counts));
+    let counts = numbers.map(|counts| json(&counts));
     let stopped = request.stop.map_or(ConfirmedStop::Graceful, |stop| stop.outcome);
     let late = json(&Late {
         state: request.state,
         result: request.result,
         error_code: request.error_code,
-        counts: request.counts,
+        counts: numbers,
         at: now,
     });
     let finish = vec![
@@ -122,9 +126,20 @@ async fn finish(call: &Call<'_>, id: i64, write_id: &WriteId, request: &FinishRe
         result.into(),
         error_code.into(),
         counts.as_deref().into(),
-        request.counts.map(|counts| i64::from(counts.failed)).into(),
+        numbers.map(|counts| i64::from(counts.failed)).into(),
+        progress.as_deref().into(),
+        failures.as_deref().into(),
     ];
-    let confirm = vec![id.into(), shard.into(), token.into(), now.into(), stopped.name().into()];
+    let confirm = vec![
+        id.into(),
+        shard.into(),
+        token.into(),
+        now.into(),
+        stopped.name().into(),
+        counts.as_deref().into(),
+        progress.as_deref().into(),
+        failures.as_deref().into(),
+    ];
     let keep = vec![id.into(), shard.into(), token.into(), now.into(), KEEP_LATE_FOR.into(), late.as_str().into()];
     let rows = call
         .batch(vec![

@@ -3,12 +3,14 @@
 //! The lease's token is the credential: a key that was revoked since the claim must not leave tests that nobody can stop.
 
 use estop_protocol::heartbeat::{Beat, HeartbeatRequest, LeaseExpiry, StopOrder};
+use estop_protocol::progress::Progress;
 use estop_protocol::run::{Cause, ShardState, State, StopOutcome};
 use estop_protocol::time::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::over::not_the_holder;
+use crate::http::check;
 use crate::http::error::ApiError;
 use crate::http::json;
 use crate::http::operation::{Access, Method, Operation, Outcome};
@@ -85,9 +87,12 @@ fn tell(call: &Call<'_>, id: i64, run: &Run, request: &HeartbeatRequest) {
 
 async fn heartbeat(call: &Call<'_>, id: i64, request: &HeartbeatRequest) -> Result<Heartbeat, ApiError> {
     let (token, shard) = (request.lease.as_str(), lease::shard(&request.lease));
+    let (progress, failures) =
+        (check::progress(request.progress.as_ref())?, check::failures(request.failures.as_deref())?);
     let (lease, stop_limit) = (call.config.lease, call.config.stop_limit);
-    let counts = request.counts.map(|counts| json(&counts));
-    let failed = request.counts.map_or(0, |counts| i64::from(counts.failed));
+    let counts = request.counts.or_else(|| request.progress.as_ref().map(Progress::counts));
+    let failed = counts.map_or(0, |counts| i64::from(counts.failed));
+    let counts = counts.map(|counts| json(&counts));
     let renew = vec![
         id.into(),
         shard.into(),
@@ -97,6 +102,8 @@ async fn heartbeat(call: &Call<'_>, id: i64, request: &HeartbeatRequest) -> Resu
         stop_limit.into(),
         counts.as_deref().into(),
         failed.into(),
+        progress.as_deref().into(),
+        failures.as_deref().into(),
     ];
     let diagnose = vec![id.into(), shard.into(), token.into()];
     let rows = call.batch(vec![Statement::new(RENEW, renew), Statement::new(DIAGNOSE, diagnose)]).await?;

@@ -10,7 +10,7 @@ SELECT json_object(
            'test_run', json((SELECT json_set(r.test_run,
            '$.shards', json((SELECT json_group_array(json_object(
                 'shard', s.shard, 'state', s.state, 'result', s.result, 'error_code', s.error_code,
-                'counts', json(s.counts), 'runner', s.runner,
+                'counts', json(s.counts), 'progress', json(s.progress), 'runner', s.runner,
                 'started_at', strftime('%Y-%m-%dT%H:%M:%fZ', s.started_at / 1000.0, 'unixepoch'), 'started_by', s.started_by,
                 'lease', json(CASE WHEN s.state = 'started' THEN json_object(
                     'renewed_at', strftime('%Y-%m-%dT%H:%M:%fZ', s.lease_renewed_at / 1000.0, 'unixepoch'),

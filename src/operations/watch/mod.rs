@@ -60,7 +60,8 @@ async fn line(call: &Call<'_>, token: &str) -> Outcome {
         return Err(not_the_holder(id, state));
     }
     call.accept_lease(token);
-    Ok(open(project, vec![hub::line(id)]).about(id))
+    let tags = vec![hub::LINES.to_owned(), hub::line(id), hub::shard(lease::shard(token))];
+    Ok(open(project, tags).about(id))
 }
 
 async fn run(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {

@@ -46,6 +46,9 @@ pub struct Watch {
     pub keep_in: PathBuf,
     /// What COMMAND's processes carry.
     pub mark: String,
+    /// Where COMMAND tells of its tests.
+    #[serde(default)]
+    pub exchange: Option<PathBuf>,
     /// `None` if COMMAND runs without the service.
     pub run: Option<Run>,
 }

@@ -16,6 +16,7 @@ use crate::runner::delivery::{Answer, Delivery};
 use crate::runner::finish::Ending;
 use crate::runner::messages;
 use crate::runner::process_group::ProcessGroup;
+use crate::runner::progress::Exchange;
 use crate::runner::supervisor::{self, Action, Event, ExitStatus, Notice, Remaining, State, StopTimeouts};
 use crate::service::Service;
 use crate::terminal;
@@ -43,11 +44,14 @@ pub fn guard(service: &Service) -> Exit {
         return Exit::Usage;
     };
     terminal::warn(messages::estop_died(watch.run.as_ref().map(|run| run.id)));
+    // It is removed when this ends.
+    let exchange = watch.exchange.clone().and_then(|folder| Exchange::of(folder).ok());
     let stop = command.and_then(|command| stop(&ProcessGroup::of(command, &watch.mark), &watch));
     if let Some(run) = &watch.run {
         // Nobody cancelled the run, and its tests have no result.
         let ending = Ending::Interrupted(ExitStatus::Signal(9));
-        let delivery = delivery.unwrap_or_else(|| ending.delivery(run.id, &run.lease, stop));
+        let told = exchange.as_ref().map(Exchange::last_look).unwrap_or_default();
+        let delivery = delivery.unwrap_or_else(|| ending.delivery(run.id, &run.lease, stop).with_tests(&told));
         finish(service, &delivery, &watch, stop);
     }
     Exit::Done
