@@ -36,7 +36,9 @@ pub struct Config {
     pub admin_token: Option<String>,
     /// `SESSION_SECRET`, a secret; unset or empty closes the routes with which a person signs in, and no cookie is a key.
     pub session_secret: Option<String>,
-    /// `ESTOP_LOCAL=1`: a laptop, where the public demo key is let in. No deployment sets it.
+    /// `WEBHOOK_SECRET`, a secret; unset or empty closes the routes of webhooks, and nothing is sent.
+    pub webhook_secret: Option<String>,
+    /// `ESTOP_LOCAL=1`: a laptop, where the public demo key is let in, and webhooks may be on it. No deployment sets it.
     pub local: bool,
 }
 
@@ -74,6 +76,7 @@ impl Config {
             log_heartbeats: var("LOG_HEARTBEATS").as_deref() == Some("1"),
             admin_token: var("ADMIN_TOKEN").filter(|token| !token.is_empty()),
             session_secret: var("SESSION_SECRET").filter(|secret| !secret.is_empty()),
+            webhook_secret: var("WEBHOOK_SECRET").filter(|secret| !secret.is_empty()),
             local: var("ESTOP_LOCAL").as_deref() == Some("1"),
         };
         (config, complaints)

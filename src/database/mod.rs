@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use crate::runtime::{DbError, Rows, Runtime, Sql, Statement, sql};
 
 /// The files in `migrations/`, oldest first. A schema's version is the number of its last one.
-pub const MIGRATIONS: [&str; 10] = [
+pub const MIGRATIONS: [&str; 13] = [
     "0001_initial",
     "0002_schema_version",
     "0003_generated_columns",
@@ -23,6 +23,9 @@ pub const MIGRATIONS: [&str; 10] = [
     "0008_who_stopped_what",
     "0009_daily_runs",
     "0010_badges_and_admin_events",
+    "0011_placeholder",
+    "0012_placeholder",
+    "0013_webhooks",
 ];
 
 /// The schema version that this Worker needs. It also works with a later one, as far as the statements do.

@@ -19,13 +19,15 @@ use worker::{Delay, Env};
 use super::now;
 use crate::http::json;
 use crate::recent::Recent;
-use crate::runtime::{DbError, Limit, LocalFuture, News, Rows, Runtime, Statement, Value};
+use crate::runtime::{DbError, Limit, LocalFuture, News, Rows, Runtime, Statement, Url, Value};
 
 #[wasm_bindgen(module = "/src/edge/glue.js")]
 extern "C" {
     fn batch(env: &JsValue, statements: &str, ms: f64) -> Promise;
     #[wasm_bindgen(js_name = withinRate)]
     fn within_rate(env: &JsValue, limiter: &str, key: &str) -> Promise;
+    #[wasm_bindgen(js_name = parseUrl)]
+    fn parse_url(text: &str) -> Option<String>;
 }
 
 #[wasm_bindgen]
@@ -63,6 +65,7 @@ pub struct EdgeRuntime<'e> {
     blocked: Rc<Recent>,
     accepted: Rc<Recent>,
     news: RefCell<Vec<(i64, String)>>,
+    delivers: Cell<bool>,
 }
 
 /// What `glue.js` gives for a batch.
@@ -83,12 +86,18 @@ impl<'e> EdgeRuntime<'e> {
             blocked: BLOCKED.with(Rc::clone),
             accepted: ACCEPTED.with(Rc::clone),
             news: RefCell::default(),
+            delivers: Cell::new(false),
         }
     }
 
     /// What the hub of each project has to be told, once: [`News`] of all that has changed in it.
     pub fn news(&self) -> Vec<(i64, String)> {
         self.news.take()
+    }
+
+    /// Whether there are deliveries that are to go out at once.
+    pub fn delivers(&self) -> bool {
+        self.delivers.get()
     }
 
     /// What was asked so far.
@@ -150,7 +159,10 @@ impl Runtime for EdgeRuntime<'_> {
     }
 
     fn tell(&self, news: Option<News>) {
-        let Some(News { project, runs }) = news else { return };
+        let Some(News { project, runs, deliveries }) = news else { return };
+        if deliveries > 0 {
+            self.deliver();
+        }
         let mut told = self.news.borrow_mut();
         // A bulk cancel changes many runs of one project: one message for its hub.
         match (told.iter_mut().find(|(other, _)| *other == project), runs.get().strip_prefix('[')) {
@@ -161,6 +173,14 @@ impl Runtime for EdgeRuntime<'_> {
             }
             _ => told.push((project, runs.get().to_owned())),
         }
+    }
+
+    fn deliver(&self) {
+        self.delivers.set(true);
+    }
+
+    fn parse_url(&self, text: &str) -> Option<Url> {
+        serde_json::from_str(&parse_url(text)?).ok()
     }
 
     fn blocked(&self) -> &Recent {

@@ -43,7 +43,7 @@ const LAYERS: [&[&str]; 9] = [
     &["runtime", "database"],
     &["lease"],
     &["http"],
-    &["hub"],
+    &["hub", "webhooks"],
     &["operations"],
     &["sweeper"],
     &["edge"],

@@ -33,4 +33,5 @@ mod statements;
 mod sweep;
 mod upgrade;
 mod watch;
+mod webhooks;
 mod world;

@@ -26,6 +26,7 @@ pub const LEASE: i64 = 120_000;
 pub const STOP_LIMIT: i64 = 300_000;
 pub const ADMIN: &str = "admin-token";
 pub const SESSIONS: &str = "session-secret";
+pub const WEBHOOKS: &str = "webhook-secret";
 /// The service's own.
 pub const ORIGIN: &str = "https://estop.example";
 pub const KEY: &str = "estop_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -161,6 +162,7 @@ impl World {
         assert_eq!(complaints, Vec::<String>::new());
         config.admin_token = Some(ADMIN.to_owned());
         config.session_secret = Some(SESSIONS.to_owned());
+        config.webhook_secret = Some(WEBHOOKS.to_owned());
         Self { runtime: SqliteRuntime::on(db), config, now: Cell::new(NOW), holds_to_contract: true }
     }
 
@@ -375,6 +377,7 @@ pub fn body_of(operation: &Operation, run: &Run) -> Json {
         () if is(&session::SIGN_IN) => json!({"key": KEY}),
         () if is(&admin::projects::LIMIT) => json!({"scope": "project", "behaviour": "queue_new"}),
         () if is(&admin::projects::CREATE) || is(&admin::environments::CREATE) => json!({"name": "N", "slug": "n"}),
+        () if is(&admin::webhooks::CREATE) => json!({"url": "https://example.com/"}),
         () if is(&admin::keys::CREATE) => json!({"project_id": 1, "user": "u", "name": "n", "scopes": ["read"]}),
         () => json!({}),
     }

@@ -6,6 +6,7 @@ pub mod environments;
 pub mod events;
 pub mod keys;
 pub mod projects;
+pub mod webhooks;
 
 use serde::Deserialize;
 
