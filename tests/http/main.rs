@@ -18,7 +18,10 @@ mod line;
 mod lists;
 mod observed;
 mod races;
+#[path = "../support/receiver.rs"]
+mod receiver;
 mod refusals;
 mod sessions;
 mod shards;
 mod sweeper;
+mod webhooks;

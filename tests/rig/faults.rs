@@ -132,8 +132,9 @@ fn again(name: &str, write: Write, attempt: &Attempt<'_>, with_key: bool) {
     } else if answer.status == write.status() {
         attempt.is_true(&answer);
     }
-    // Without a key a second registration, or a second API key, is another one. Nothing else may double.
-    let doubles = matches!(write, Write::CreateKey | Write::Register) && !with_key;
+    // Without a key a second registration, API key, webhook or secret is another one. Nothing else may double.
+    let doubles =
+        matches!(write, Write::CreateKey | Write::Register | Write::CreateWebhook | Write::RotateWebhook) && !with_key;
     assert_eq!(attempt.made(), if doubles { before + 1 } else { write.times() }, "{name}, again");
 }
 
@@ -189,6 +190,10 @@ matrix! {
     change_environment: ChangeEnvironment,
     create_key: CreateKey,
     revoke_key: RevokeKey,
+    create_webhook: CreateWebhook,
+    change_webhook: ChangeWebhook,
+    rotate_a_webhooks_secret: RotateWebhook,
+    delete_webhook: DeleteWebhook,
 }
 
 /// The hub's columns of the matrix: whatever is wrong with it, no write is delayed, fails or is half done, and a repeat, for

@@ -20,6 +20,8 @@ mod orders;
 mod process;
 mod random;
 mod raw;
+#[path = "../support/receiver.rs"]
+mod receiver;
 #[allow(dead_code, reason = "shared with the tests of the command-line tool, which use all of it")]
 #[path = "../support/relay.rs"]
 mod relay;
@@ -32,5 +34,6 @@ mod tampered;
 mod trips;
 mod verdict;
 mod watcher;
+mod webhooks;
 mod workerd;
 mod writes;
