@@ -1,7 +1,7 @@
 //! What comes after an attempt.
 
-use estop_protocol::webhooks::{DeliveryFailure, DeliveryState};
 use estop_protocol::time::Timestamp;
+use estop_protocol::webhooks::{DeliveryFailure, DeliveryState};
 use serde::Deserialize;
 
 const MINUTE: i64 = 60_000;

@@ -51,11 +51,7 @@ impl std::fmt::Debug for Secret {
 pub fn headers(secrets: &[Secret], message_id: &str, now: Timestamp, body: &str) -> [(&'static str, String); 3] {
     let at = now.0.div_euclid(1000).to_string();
     let signatures: Vec<String> = secrets.iter().map(|secret| secret.sign(message_id, &at, body)).collect();
-    [
-        ("webhook-id", message_id.to_owned()),
-        ("webhook-timestamp", at),
-        ("webhook-signature", signatures.join(" ")),
-    ]
+    [("webhook-id", message_id.to_owned()), ("webhook-timestamp", at), ("webhook-signature", signatures.join(" "))]
 }
 
 #[cfg(test)]

@@ -70,7 +70,8 @@ mod tests {
     use serde_json::{Value, json};
 
     fn told(event: &str, extra: &Value) -> String {
-        let mut told = json!({"origin": "https://estop.example", "run": 42, "environment": "Staging", "branch": "main"});
+        let mut told =
+            json!({"origin": "https://estop.example", "run": 42, "environment": "Staging", "branch": "main"});
         told.as_object_mut().expect("an object").extend(extra.as_object().expect("an object").clone());
         serde_json::from_value::<Told>(told).expect("what is told").text(event)
     }

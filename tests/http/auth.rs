@@ -70,7 +70,8 @@ fn the_matrix_has_every_operation_that_is_not_open() {
     let listed = routes(1).into_iter().map(|(method, path, ..)| (method, path));
     let leases = lease_routes(1, "").into_iter().map(|(path, _)| ("POST", path));
     let listed = listed.chain(ANY_KEY.map(|(method, path)| (method, path.to_owned())));
-    let listed = listed.chain(leases).chain(admin_routes(1, 1, 1, 1).into_iter().map(|(method, path, _)| (method, path)));
+    let listed =
+        listed.chain(leases).chain(admin_routes(1, 1, 1, 1).into_iter().map(|(method, path, _)| (method, path)));
     let mut listed: Vec<String> = listed.map(|(method, path)| find(method, &path).expect("served").name()).collect();
     // WebSockets have a test of their own.
     let watched = |operation: &&Operation| operation.pattern.ends_with("/watch");

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::client::{Answer, Project, Server, eventually, unique};
 use crate::line::Line;
-use crate::receiver::{Answer as Reply, Receiver};
 use crate::observed::{line, line_of, line_with_id};
+use crate::receiver::{Answer as Reply, Receiver};
 
 /// Rows read and rows written, as D1 counts them: a row of an index is one too, and so is a trigger's.
 type Rows = (u64, u64);

@@ -204,7 +204,9 @@ fn every_statement_guards_itself() {
         let scope = Scope::ALL.iter().find(|scope| room.contains(&format!("Access::Key(Scope::{scope:?}, ")));
         let Some(scope) = scope else {
             let other = room.contains("Access::Admin")
-                || ["sweeper/", "database/", "hub/", "badge/", "webhooks/"].iter().any(|folder| name.starts_with(folder));
+                || ["sweeper/", "database/", "hub/", "badge/", "webhooks/"]
+                    .iter()
+                    .any(|folder| name.starts_with(folder));
             assert!(other, "{name} belongs to no operation");
             continue;
         };

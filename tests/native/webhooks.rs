@@ -202,7 +202,11 @@ fn a_webhook_hears_only_what_its_filters_let_through() {
         .runtime
         .db
         .borrow()
-        .query_row("SELECT count(*) FROM deliveries WHERE webhook_id NOT IN (SELECT id FROM webhooks WHERE project_id = 1)", [], |r| r.get(0))
+        .query_row(
+            "SELECT count(*) FROM deliveries WHERE webhook_id NOT IN (SELECT id FROM webhooks WHERE project_id = 1)",
+            [],
+            |r| r.get(0),
+        )
         .expect("a count");
     assert_eq!(foreign, 0);
 }
@@ -317,7 +321,10 @@ fn a_late_word_of_an_attempt_changes_nothing_once_another_has_begun() {
     let first = Receiver { meanwhile: Some(&later), ..Receiver::that_answers([status(410)]) };
     deliver(&world, &first, Which::Fresh);
     let delivery = deliveries(&world, id).remove(0);
-    assert_eq!((&delivery["state"], &delivery["status"], &delivery["attempts"]), (&json!("due"), &json!(500), &json!(2)));
+    assert_eq!(
+        (&delivery["state"], &delivery["status"], &delivery["attempts"]),
+        (&json!("due"), &json!(500), &json!(2))
+    );
     assert_eq!(shown(&world, id)["disabled"], false);
 }
 
@@ -344,7 +351,10 @@ fn a_webhook_that_answers_410_is_switched_off_and_nothing_more_is_sent() {
     // Switched on again it hears of what happens from now on.
     assert_eq!(ask(&world, &room::CHANGE, id, &json!({"disabled": false})).status, 200);
     let on = shown(&world, id);
-    assert_eq!((&on["disabled"], &on["disabled_why"], &on["failing_since"]), (&json!(false), &json!(null), &json!(null)));
+    assert_eq!(
+        (&on["disabled"], &on["disabled_why"], &on["failing_since"]),
+        (&json!(false), &json!(null), &json!(null))
+    );
     world.run_in(State::Started);
     assert_eq!(deliver(&world, &gone, Which::Fresh).delivered, 1);
     let what: String = world
@@ -390,7 +400,8 @@ fn one_that_does_not_answer_keeps_none_of_the_others_waiting() {
         let id = world.register(&json!({"environment": "staging", "branch": "bad"}));
         assert_eq!(world.ask(&claim::OPERATION, id, &json!({})).status, 200);
     }
-    let well = webhook(&world, &json!({"events": ["run.started"], "branch": "good", "url": "https://good.example.com/"})).0;
+    let well =
+        webhook(&world, &json!({"events": ["run.started"], "branch": "good", "url": "https://good.example.com/"})).0;
     let good = world.register(&json!({"environment": "staging", "branch": "good"}));
     assert_eq!(world.ask(&claim::OPERATION, good, &json!({})).status, 200);
     let heard = Cell::new(0);
@@ -523,16 +534,17 @@ fn a_redelivery_lets_no_later_event_overtake_the_one_that_it_repeats() {
 #[test]
 fn slack_gets_a_sentence_that_is_signed_as_well() {
     let world = World::new();
-    webhook(&world, &json!({"format": "slack", "events": ["run.cancelled"], "url": "https://hooks.slack.com/services/T/B/x"}));
+    webhook(
+        &world,
+        &json!({"format": "slack", "events": ["run.cancelled"], "url": "https://hooks.slack.com/services/T/B/x"}),
+    );
     let run = world.run_in(State::Queued);
     world.ask(&cancel::OPERATION, run.id, &json!({"reason": "wrong <branch>"}));
     let receiver = Receiver::default();
     deliver(&world, &receiver, Which::Fresh);
     let post = receiver.heard.borrow()[0].clone();
-    let expected = format!(
-        "ada stopped <https://estop.example/runs/{0}|test run {0}> on Staging: wrong &lt;branch&gt;.",
-        run.id
-    );
+    let expected =
+        format!("ada stopped <https://estop.example/runs/{0}|test run {0}> on Staging: wrong &lt;branch&gt;.", run.id);
     assert_eq!(serde_json::from_str::<Value>(&post.body).expect("JSON"), json!({"text": expected}));
     assert!(header(&post, "webhook-signature").starts_with("v1,"));
 }
@@ -551,7 +563,8 @@ fn what_a_webhook_is_can_be_changed_and_what_is_not_given_stays() {
     assert_eq!(change(json!({"url": null, "events": null, "format": null, "disabled": null})), before);
     let changed = change(json!({"environment": "production", "branch": null}));
     assert_eq!((&changed["environment"], &changed["branch"]), (&json!("production"), &json!(null)));
-    let changed = change(json!({"environment": null, "url": "https://EXAMPLE.com", "events": ["run.error", "run.started"]}));
+    let changed =
+        change(json!({"environment": null, "url": "https://EXAMPLE.com", "events": ["run.error", "run.started"]}));
     assert_eq!((&changed["environment"], &changed["url"]), (&json!(null), &json!("https://example.com/")));
     assert_eq!(changed["events"], json!(["run.started", "run.error"]));
     let unknown = ask(&world, &room::CHANGE, id, &json!({"environment": "elsewhere", "branch": "x"}));
@@ -719,7 +732,13 @@ fn only_addresses_on_the_internet_are_taken_and_on_a_laptop_its_own() {
     ] {
         assert!(check(bad, false).is_err(), "{bad}");
     }
-    for laptop in ["http://127.0.0.1:9000/", "http://localhost:9000/", "http://[::1]:9000/", "https://localhost/", "http://127.1/"] {
+    for laptop in [
+        "http://127.0.0.1:9000/",
+        "http://localhost:9000/",
+        "http://[::1]:9000/",
+        "https://localhost/",
+        "http://127.1/",
+    ] {
         assert!(check(laptop, true).is_ok() && check(laptop, false).is_err(), "{laptop}");
     }
     for never in ["http://10.0.0.1/", "https://printer.local/", "ftp://localhost/", "http://169.254.169.254/"] {
