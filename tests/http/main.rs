@@ -18,6 +18,7 @@ mod line;
 mod lists;
 mod observed;
 mod races;
+#[allow(dead_code, reason = "shared with the rig, which uses all of it")]
 #[path = "../support/receiver.rs"]
 mod receiver;
 mod refusals;

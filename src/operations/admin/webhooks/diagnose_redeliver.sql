@@ -2,9 +2,9 @@
 --
 -- ?1 delivery   ?2 this write's id   ?3 this write's hash
 -- Plan: INTEGER PRIMARY KEY, deliveries_by_request
--- Row: {over, mine, item}; over says whether the one that was to be sent once more is done with; mine and item are null if
+-- Row: {id, over, mine, item}; over says whether the one that was to be sent once more is done with; mine and item are null if
 --      nothing was written; mine says whether it is of this very request
-SELECT json_object('over', json(iif(o.state = 'delivered' OR o.state = 'failed', 'true', 'false')),
+SELECT json_object('id', o.id, 'over', json(iif(o.state = 'delivered' OR o.state = 'failed', 'true', 'false')),
                    'mine', CASE WHEN d.id IS NOT NULL THEN iif(d.request_hash = ?3, 'yes', 'reused') END,
                    'item', json(d.delivery)) AS row
   FROM deliveries o

@@ -110,7 +110,8 @@ struct Row {
     known: Option<bool>,
     /// Whether the delivery to be sent once more is done with.
     over: Option<bool>,
-    id: Option<i64>,
+    /// The webhook, or what the path names; a row without it is none of ours.
+    id: i64,
     generation: Option<i64>,
     /// What is answered.
     item: Option<Box<RawValue>>,
@@ -171,7 +172,7 @@ async fn create(call: &Call<'_>) -> Outcome {
 /// The answer with the secret.
 fn with_secret(outcome: &'static str, secret: &str, row: &Row) -> Outcome {
     row.mine.map(Mine::check).transpose()?;
-    let secret = Secret::derived(secret, row.id.unwrap_or(0), row.generation.unwrap_or(0)).reveal();
+    let secret = Secret::derived(secret, row.id, row.generation.unwrap_or(0)).reveal();
     Ok(answer(outcome, "webhook", row.item.as_deref(), Some(&secret)))
 }
 
