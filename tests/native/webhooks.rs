@@ -13,6 +13,7 @@ use estop::webhooks::signature::{self, Secret};
 use estop::webhooks::{self, LEASE, Post, Sender, Tally, Which, address};
 use estop_protocol::run::{Finish, State};
 use estop_protocol::time::Timestamp;
+use estop_protocol::webhooks::{Deliveries, NewWebhook, OneDelivery, OneWebhook, Webhooks};
 use pollster::block_on;
 use serde_json::{Value, json};
 
@@ -88,16 +89,26 @@ fn webhook(world: &World, extra: &Value) -> (i64, String) {
     let reply = ask(world, &room::CREATE, 1, &body);
     assert_eq!(reply.status, 200, "{reply:?}");
     let made = data(&reply);
+    is_a::<NewWebhook>(&made);
     (made["webhook"]["id"].as_i64().expect("an id"), made["secret"].as_str().expect("a secret").to_owned())
 }
 
+/// The database writes what is answered: it has to be what the protocol's types say.
+fn is_a<T: serde::de::DeserializeOwned>(answer: &Value) {
+    serde_json::from_value::<T>(answer.clone()).unwrap_or_else(|error| panic!("{error}: {answer}"));
+}
+
 fn shown(world: &World, id: i64) -> Value {
-    data(&ask(world, &room::SHOW, id, &json!({})))["webhook"].take()
+    let mut shown = data(&ask(world, &room::SHOW, id, &json!({})));
+    is_a::<OneWebhook>(&shown);
+    shown["webhook"].take()
 }
 
 /// Its deliveries, oldest first.
 fn deliveries(world: &World, id: i64) -> Vec<Value> {
-    let mut all = data(&ask(world, &room::DELIVERIES, id, &json!({})))["deliveries"].as_array().expect("some").clone();
+    let listed = data(&ask(world, &room::DELIVERIES, id, &json!({})));
+    is_a::<Deliveries>(&listed);
+    let mut all = listed["deliveries"].as_array().expect("some").clone();
     all.reverse();
     all
 }
@@ -505,6 +516,7 @@ fn a_test_and_a_redelivery_go_out_at_once_and_are_written_once() {
     assert_eq!(heard[0].body, heard[1].body);
     let message: Value = serde_json::from_str(&heard[0].body).expect("JSON");
     assert_eq!(message["data"], json!({"project": {"id": 1, "slug": "one", "name": "One"}, "webhook": {"id": id}}));
+    is_a::<OneDelivery>(&data(&again));
     assert_eq!(data(&again)["delivery"]["redelivers"], first);
     ask(&world, &room::CHANGE, id, &json!({"disabled": true}));
     for (operation, about) in [(&room::TEST, id), (&room::REDELIVER, first)] {
@@ -616,8 +628,9 @@ fn a_project_has_ten_webhooks_at_most_and_a_deleted_one_makes_room() {
     assert_eq!(ask(&world, &room::SHOW, ids[9], &json!({})).status, 404);
     let next = webhook(&world, &json!({})).0;
     assert_eq!(next, 11, "an id is never used again: the secret is made of it");
-    let listed = data(&ask(&world, &room::LIST, 1, &json!({})))["webhooks"].as_array().map(Vec::len);
-    assert_eq!(listed, Some(10));
+    let listed = data(&ask(&world, &room::LIST, 1, &json!({})));
+    is_a::<Webhooks>(&listed);
+    assert_eq!(listed["webhooks"].as_array().map(Vec::len), Some(10));
     let other = ask(&world, &admin::projects::CREATE, 0, &json!({"name": "N", "slug": "n"}));
     let project = data(&other)["project"]["id"].as_i64().expect("an id");
     assert_eq!(ask(&world, &room::CREATE, project, &json!({"url": URL})).status, 200, "another project has its own");
