@@ -42,7 +42,9 @@ pub struct Config {
     /// `ACCESS_TEAM_DOMAIN` and `ACCESS_AUD`: whom people sign in with. Without both, and without `SESSION_SECRET`, there is no
     /// `/session/access`.
     pub access: Option<Team>,
-    /// `ESTOP_LOCAL=1`: a laptop, where the public demo key is let in. No deployment sets it.
+    /// `WEBHOOK_SECRET`, a secret; unset or empty closes the routes of webhooks, and nothing is sent.
+    pub webhook_secret: Option<String>,
+    /// `ESTOP_LOCAL=1`: a laptop, where the public demo key is let in, and webhooks may be on it. No deployment sets it.
     pub local: bool,
 }
 
@@ -82,6 +84,7 @@ impl Config {
             session_secret: var("SESSION_SECRET").filter(|secret| !secret.is_empty()),
             github_webhook_secret: var("GITHUB_WEBHOOK_SECRET").filter(|secret| !secret.is_empty()),
             access: None,
+            webhook_secret: var("WEBHOOK_SECRET").filter(|secret| !secret.is_empty()),
             local: var("ESTOP_LOCAL").as_deref() == Some("1"),
         };
         let text = |name| var(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());

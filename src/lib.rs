@@ -9,7 +9,7 @@
 //! | [`run`], [`key`], [`access`] | the rules, pure |
 //! | [`config`], [`session`] | what an operator can set; the cookie that stands for a key |
 //! | [`runtime`], [`database`], [`recent`] | what an operation needs of its surroundings; retries, the schema's version; who was refused or let in lately |
-//! | [`hub`] | what the hub tells whom |
+//! | [`hub`], [`webhooks`] | what the hub tells whom; what goes out to whom, signed, and when it is tried again |
 //! | [`http`] | the corridor: request, reply, errors, checks |
 //! | [`operations`], [`sweeper`] | the rooms, and **the table** of all operations |
 //! | `edge` | the only place that knows of Workers |
@@ -28,6 +28,7 @@ pub mod run;
 pub mod runtime;
 pub mod session;
 pub mod sweeper;
+pub mod webhooks;
 
 /// The only module that knows of Workers.
 #[cfg(target_arch = "wasm32")]

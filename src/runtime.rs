@@ -217,6 +217,24 @@ pub struct News {
     pub project: i64,
     /// A JSON array of them, which has at least one: the view `changed_runs` says what it has of each.
     pub runs: Box<RawValue>,
+    /// Not 0 if there are deliveries that are to go out at once: of these runs, or left by another request.
+    #[serde(default)]
+    pub deliveries: u8,
+}
+
+/// An address, as the platform's own reader of URLs (WHATWG) understands it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Url {
+    /// All of it, in its normal form.
+    pub href: String,
+    /// With its colon: `https:`.
+    pub protocol: String,
+    /// Lower case; an IPv4 address in any of its forms is four decimal numbers, and an IPv6 address is in brackets.
+    pub hostname: String,
+    /// The user's name, or nothing.
+    pub username: String,
+    /// The user's password, or nothing.
+    pub password: String,
 }
 
 /// What an operation needs of its surroundings. On Workers it is `edge`; in native tests it is SQLite.
@@ -239,6 +257,12 @@ pub trait Runtime {
     /// Tells the hub once the request is answered. It may fail, and nobody waits for it: what the hub says sooner, every
     /// heartbeat and every list says too.
     fn tell(&self, news: Option<News>);
+
+    /// Sends the deliveries that are to go out at once, once the request is answered.
+    fn deliver(&self);
+
+    /// Reads an address; `None` if it is none.
+    fn parse_url(&self, text: &str) -> Option<Url>;
 
     /// The networks that sent too many requests that were refused.
     fn blocked(&self) -> &Recent;

@@ -34,6 +34,7 @@ case "$*" in
     "secret list"*) [ ! -f "$ACCOUNT/hiccup" ] || exit 1; echo "[$(cat "$ACCOUNT/secrets" 2>/dev/null)]" ;;
     "secret put ADMIN_TOKEN"*) cat > "$ACCOUNT/token"; echo '{"name":"ADMIN_TOKEN","type":"secret_text"}' >> "$ACCOUNT/secrets" ;;
     "secret put SESSION_SECRET"*) cat > "$ACCOUNT/sessions"; echo '{"name":"SESSION_SECRET","type":"secret_text"}' >> "$ACCOUNT/secrets" ;;
+    "secret put WEBHOOK_SECRET"*) cat > "$ACCOUNT/webhooks"; echo '{"name":"WEBHOOK_SECRET","type":"secret_text"}' >> "$ACCOUNT/secrets" ;;
     *) exit 1 ;;
 esac
 "#;
@@ -158,6 +159,8 @@ fn a_deployment_makes_what_is_missing_once_and_never_loads_the_seed() {
     assert!(text(&first.stdout).contains("https://estop.acme.workers.dev"), "{first:?}");
     let sessions = account.file("sessions");
     assert!(sessions.len() == 43 && sessions != token && !text(&first.stdout).contains(&sessions), "{first:?}");
+    let webhooks = account.file("webhooks");
+    assert!(webhooks.len() == 43 && webhooks != sessions && !text(&first.stdout).contains(&webhooks), "{first:?}");
     assert_eq!(account.version(), newest());
 
     account.mark("hiccup");
@@ -167,6 +170,7 @@ fn a_deployment_makes_what_is_missing_once_and_never_loads_the_seed() {
     assert!(again.status.success(), "{again:?}");
     assert_eq!(account.file("token"), token, "an upgrade keeps the admin token");
     assert_eq!(account.file("sessions"), sessions, "and the sessions");
+    assert_eq!(account.file("webhooks"), webhooks, "and the secrets of the webhooks");
     account.mark("broken");
     let broken = account.deploy();
     assert!(!broken.status.success() && text(&broken.stderr).contains("nothing was uploaded"), "{broken:?}");
@@ -177,7 +181,7 @@ fn a_deployment_makes_what_is_missing_once_and_never_loads_the_seed() {
     let order = ["d1 migrations apply", "deploy --config"].map(|call| calls.find(call).expect("a call"));
     assert!(order[0] < order[1], "the database first: {calls}");
     assert_eq!(calls.matches("d1 create").count(), 2, "one refused, one done: {calls}");
-    for secret in ["ADMIN_TOKEN", "SESSION_SECRET"] {
+    for secret in ["ADMIN_TOKEN", "SESSION_SECRET", "WEBHOOK_SECRET"] {
         assert_eq!(calls.matches(&format!("secret put {secret}")).count(), 1, "{calls}");
     }
     assert!(!calls.contains("seed"), "{calls}");

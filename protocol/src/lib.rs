@@ -35,4 +35,5 @@ pub mod session;
 pub mod show;
 pub mod time;
 pub mod watch;
+pub mod webhooks;
 pub mod whole;

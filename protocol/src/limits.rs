@@ -72,3 +72,21 @@ pub const BULK_AGE_MINUTES: i64 = 5_256_000;
 
 /// The longest page of any list.
 pub const PER_PAGE: i64 = 100;
+
+/// The most webhooks of a project: each is written to with every change of a run.
+pub const WEBHOOKS: usize = 10;
+
+/// The longest address of a webhook, in characters.
+pub const WEBHOOK_URL_CHARS: usize = 2000;
+
+/// The longest branch pattern of a webhook, in bytes: D1 takes no longer GLOB pattern.
+pub const BRANCH_PATTERN_BYTES: usize = 50;
+
+/// The most `*` of a branch pattern: each multiplies what a comparison costs.
+pub const BRANCH_PATTERN_STARS: usize = 3;
+
+/// How much is kept of a webhook's answer, in bytes.
+pub const WEBHOOK_ANSWER_BYTES: usize = 8 * 1024;
+
+/// How many deliveries of a webhook are kept.
+pub const DELIVERIES: usize = 100;

@@ -21,7 +21,7 @@ use crate::access::{Keyring, PublicKey};
 use crate::http::json;
 use crate::last_use::NotedToday;
 use crate::recent::Recent;
-use crate::runtime::{DbError, Limit, LocalFuture, News, Rows, Runtime, Statement, Value};
+use crate::runtime::{DbError, Limit, LocalFuture, News, Rows, Runtime, Statement, Url, Value};
 
 #[wasm_bindgen(module = "/src/edge/glue.js")]
 extern "C" {
@@ -32,6 +32,8 @@ extern "C" {
     fn get_text(url: &str, most: u32, ms: u32) -> Promise;
     #[wasm_bindgen(js_name = hasSigned)]
     fn has_signed(n: &str, e: &str, signed: &str, signature: &[u8]) -> Promise;
+    #[wasm_bindgen(js_name = parseUrl)]
+    fn parse_url(text: &str) -> Option<String>;
 }
 
 #[wasm_bindgen]
@@ -79,6 +81,7 @@ pub struct EdgeRuntime<'e> {
     noted: Rc<NotedToday>,
     team_keys: Rc<Keyring>,
     news: RefCell<Vec<(i64, String)>>,
+    delivers: Cell<bool>,
 }
 
 /// What `glue.js` gives for a batch.
@@ -101,12 +104,18 @@ impl<'e> EdgeRuntime<'e> {
             noted: NOTED.with(Rc::clone),
             team_keys: TEAM_KEYS.with(Rc::clone),
             news: RefCell::default(),
+            delivers: Cell::new(false),
         }
     }
 
     /// What the hub of each project has to be told, once: [`News`] of all that has changed in it.
     pub fn news(&self) -> Vec<(i64, String)> {
         self.news.take()
+    }
+
+    /// Whether there are deliveries that are to go out at once.
+    pub fn delivers(&self) -> bool {
+        self.delivers.get()
     }
 
     /// What was asked so far.
@@ -168,7 +177,10 @@ impl Runtime for EdgeRuntime<'_> {
     }
 
     fn tell(&self, news: Option<News>) {
-        let Some(News { project, runs }) = news else { return };
+        let Some(News { project, runs, deliveries }) = news else { return };
+        if deliveries > 0 {
+            self.deliver();
+        }
         let mut told = self.news.borrow_mut();
         // A bulk cancel changes many runs of one project: one message for its hub.
         match (told.iter_mut().find(|(other, _)| *other == project), runs.get().strip_prefix('[')) {
@@ -179,6 +191,14 @@ impl Runtime for EdgeRuntime<'_> {
             }
             _ => told.push((project, runs.get().to_owned())),
         }
+    }
+
+    fn deliver(&self) {
+        self.delivers.set(true);
+    }
+
+    fn parse_url(&self, text: &str) -> Option<Url> {
+        serde_json::from_str(&parse_url(text)?).ok()
     }
 
     fn blocked(&self) -> &Recent {

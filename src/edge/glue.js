@@ -75,3 +75,58 @@ export async function openLine(env, project, tags, ms) {
   const deadline = new Promise((_, reject) => (timer = setTimeout(reject, ms)));
   return Promise.race([opened, deadline]).finally(() => clearTimeout(timer));
 }
+
+/** Reads an address; gives JSON of its parts, or null if it is none. */
+export function parseUrl(text) {
+  try {
+    const { href, protocol, hostname, username, password } = new URL(text);
+    return JSON.stringify({ href, protocol, hostname, username, password });
+  } catch {
+    return null;
+  }
+}
+
+/** The first `most` bytes of a body, as text. */
+async function beginning(body, most) {
+  let text = "";
+  let left = most;
+  const decoder = new TextDecoder();
+  const reader = body?.getReader();
+  while (reader && left > 0) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    text += decoder.decode(value.subarray(0, left), { stream: true });
+    left -= value.length;
+  }
+  // Whoever goes on and on is not listened to.
+  reader?.cancel().catch(() => {});
+  return (text + decoder.decode()).replaceAll("\0", "\ufffd");
+}
+
+/** How many milliseconds a `Retry-After` asks for, seconds or a date; null if it is neither. */
+function wait(header) {
+  const ms = /^\s*\d+\s*$/.test(header ?? "") ? Number(header) * 1000 : Date.parse(header) - Date.now();
+  return Number.isNaN(ms) ? null : Math.round(Math.min(Math.max(ms, 0), 1e12));
+}
+
+/**
+ * Sends all of `posts` at once (JSON, `[{"url": …, "headers": [[name, value], …], "body": …}, …]`). Gives JSON of what was
+ * heard of each within `ms` milliseconds, with `most` bytes of its body. No redirect is followed.
+ */
+export async function sendAll(posts, ms, most) {
+  const send = async ({ url, headers, body }) => {
+    const abort = new AbortController();
+    let timer;
+    const deadline = new Promise((resolve) => (timer = setTimeout(resolve, ms, { timed_out: true })));
+    const exchange = async () => {
+      const answer = await fetch(url, { method: "POST", headers, body, redirect: "manual", signal: abort.signal });
+      const retry_after = wait(answer.headers.get("retry-after"));
+      return { status: answer.status, retry_after, body: await beginning(answer.body, most), timed_out: false };
+    };
+    const heard = await Promise.race([exchange().catch(() => ({ timed_out: false })), deadline]);
+    clearTimeout(timer);
+    if (heard.timed_out) abort.abort();
+    return heard;
+  };
+  return JSON.stringify(await Promise.all(JSON.parse(posts).map(send)));
+}

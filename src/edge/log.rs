@@ -12,6 +12,7 @@ use crate::http::operation::Operation;
 use crate::http::reply::Reply;
 use crate::runtime::DbError;
 use crate::sweeper::Tally;
+use crate::webhooks;
 
 #[derive(Serialize)]
 struct RequestLine<'a> {
@@ -83,6 +84,26 @@ pub fn hub_not_told(project_id: i64) {
     let failures = HUB_FAILURES.get().saturating_add(1);
     HUB_FAILURES.set(failures);
     write(&HubLine { log: "hub", outcome: "not_told", project_id, failures });
+}
+
+#[derive(Serialize)]
+struct DeliveriesLine {
+    log: &'static str,
+    error: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    attempts: webhooks::Tally,
+    d1: Usage,
+}
+
+/// What went out to webhooks, after an answer or with a tick.
+pub fn deliveries(outcome: &Result<webhooks::Tally, (webhooks::Tally, DbError)>, d1: Usage) {
+    let (attempts, error) = match outcome {
+        Ok(tally) => (*tally, None),
+        Err((tally, error)) => (*tally, Some(error)),
+    };
+    let detail = error.and_then(DbError::detail);
+    write(&DeliveriesLine { log: "webhooks", error: error.map(DbError::name), detail, attempts, d1 });
 }
 
 #[derive(Serialize)]

@@ -4,6 +4,7 @@ mod d1;
 mod http;
 mod hub;
 mod log;
+mod webhooks;
 
 use std::cell::OnceCell;
 use std::panic;
@@ -22,6 +23,7 @@ use crate::http::reply::Reply;
 use crate::http::request::{self, Call};
 use crate::operations::{self, OPERATIONS};
 use crate::sweeper;
+use crate::webhooks::Which;
 
 thread_local! {
     /// The bindings of an isolate do not change, so its settings are read once.
@@ -142,6 +144,9 @@ async fn serve(operation: &Operation, mut incoming: Request, context: RouteConte
     if !news.is_empty() {
         context.data.context.wait_until(hub::tell(context.env.clone(), news));
     }
+    if runtime.delivers() && config.webhook_secret.is_some() {
+        context.data.context.wait_until(webhooks::deliver(context.env.clone(), Which::Fresh, now()));
+    }
     match &reply.line {
         Some(line) => match hub::open(&context.env, line).await {
             Some(response) => Ok(response),
@@ -162,6 +167,11 @@ async fn scheduled(event: ScheduledEvent, env: Env, _context: ScheduleContext) {
     let outcome = sweeper::tick(&runtime, &config(&env), scheduled_for).await;
     log::tick(scheduled_for, now().since(begun), &outcome, runtime.usage());
     hub::tell(env.clone(), runtime.news()).await;
+    let has_deliveries = outcome.as_ref().unwrap_or_else(|(tally, _)| tally).has_deliveries;
+    if (has_deliveries || runtime.delivers()) && config(&env).webhook_secret.is_some() {
+        // A receiver takes no signature of an earlier time than its own by much, so a late tick sends as of now.
+        webhooks::deliver(env.clone(), Which::Due, scheduled_for.max(now())).await;
+    }
 }
 
 /// The runtime's clock: it stands still while the Worker computes and moves on at I/O.

@@ -1,9 +1,9 @@
--- Whether a timeout has passed for any run, and whether any waits to be counted. When none has, which is nearly every minute, it reads a row or two for each run
+-- Whether a timeout has passed for any run, whether any waits to be counted, and whether there are deliveries to come. When none has, which is nearly every minute, it reads a row or two for each run
 -- that is not over and each of its shards, and one if all are over.
 --
 -- ?1 now (ms)   the timeouts (ms): ?2 unclaimed   ?3 lapsed   ?4 over-age   ?5 unconfirmed
--- Plan: runs_open, runs_by_held_group, runs_stopping, (run_id=?)
--- Row: {stale, closed}, each true or false
+-- Plan: runs_open, runs_by_held_group, runs_stopping, (run_id=?), deliveries_due
+-- Row: {stale, closed, deliveries}, each true or false
 SELECT json_object('stale', json(iif(EXISTS (SELECT 1 FROM runs r INDEXED BY runs_open
                     WHERE open_state = 'queued' AND waiting_since <= ?1 - ?2
                       AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.project_id = r.project_id AND o.held_group = r.concurrency_group))
@@ -16,4 +16,5 @@ SELECT json_object('stale', json(iif(EXISTS (SELECT 1 FROM runs r INDEXED BY run
                     CROSS JOIN run_shards s ON s.run_id = r.id
                     WHERE r.stop_outcome = 'stopping' AND s.state = 'started' AND s.lease_expires_at <= ?1 - ?5),
            'true', 'false')),
-       'closed', json(iif(EXISTS (SELECT 1 FROM closed_runs), 'true', 'false'))) AS row;
+       'closed', json(iif(EXISTS (SELECT 1 FROM closed_runs), 'true', 'false')),
+       'deliveries', json(iif(EXISTS (SELECT 1 FROM deliveries WHERE due_at IS NOT NULL AND webhook_id > 0), 'true', 'false'))) AS row;

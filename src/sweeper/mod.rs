@@ -55,6 +55,9 @@ pub struct Tally {
     pub rounds: u32,
     /// Whether the last round was full, or runs are left to be counted, so that there may be more to do at the next tick.
     pub more: bool,
+    /// Whether there are deliveries to come, for [`crate::webhooks`] to look at.
+    #[serde(skip)]
+    pub has_deliveries: bool,
 }
 
 /// Does one tick at `now`, which need not be the present.
@@ -67,6 +70,7 @@ pub async fn tick(runtime: &dyn Runtime, config: &Config, now: Timestamp) -> Res
     let mut tally = Tally::default();
     let due = due(runtime, config, now).await.map_err(|error| (tally, error))?;
     tally.more = due.stale;
+    tally.has_deliveries = due.deliveries;
     while tally.more && tally.rounds < ROUNDS {
         let rows = round(runtime, config, now, &tick_id).await.map_err(|error| (tally, error))?;
         let swept = STATEMENTS.map(|(timeout, _)| (timeout, rows.rows(timeout as usize).len()));
@@ -92,6 +96,8 @@ struct Due {
     stale: bool,
     /// Some run has closed and is not counted.
     closed: bool,
+    /// There are deliveries to come, now or later.
+    deliveries: bool,
 }
 
 async fn due(runtime: &dyn Runtime, config: &Config, now: Timestamp) -> Result<Due, DbError> {

@@ -15,8 +15,12 @@ mod lint;
 #[allow(dead_code, reason = "shared with the benchmark, which uses all of it")]
 #[path = "../rig/process.rs"]
 mod process;
+#[allow(dead_code, reason = "the rig's, which uses all of it")]
+#[path = "../support/receiver.rs"]
+mod receiver;
 mod schemathesis;
 mod tools;
+mod webhooks;
 #[allow(dead_code, reason = "the rig's, which uses all of it")]
 #[path = "../rig/workerd.rs"]
 mod workerd;

@@ -45,10 +45,17 @@ pub fn node() -> Command {
     command
 }
 
+/// Python with the tools from PyPI.
+pub fn python() -> Command {
+    let mut command = Command::new("python3");
+    command.env("PYTHONPATH", variable("SCHEMATHESIS_PACKAGES"));
+    command
+}
+
 /// schemathesis.
 pub fn schemathesis() -> Command {
-    let mut command = Command::new("python3");
-    command.args(["-m", "schemathesis.cli"]).env("PYTHONPATH", variable("SCHEMATHESIS_PACKAGES"));
+    let mut command = python();
+    command.args(["-m", "schemathesis.cli"]);
     command
 }
 

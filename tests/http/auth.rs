@@ -37,7 +37,7 @@ fn lease_routes(id: i64, token: &str) -> Vec<(String, Value)> {
     ]
 }
 
-fn admin_routes(project: i64, environment: i64, key: i64) -> Vec<(&'static str, String, Option<Value>)> {
+fn admin_routes(project: i64, environment: i64, key: i64, webhook: i64) -> Vec<(&'static str, String, Option<Value>)> {
     vec![
         ("POST", "/api/projects".into(), Some(json!({"name": "x", "slug": crate::client::unique()}))),
         (
@@ -59,6 +59,15 @@ fn admin_routes(project: i64, environment: i64, key: i64) -> Vec<(&'static str, 
         ("PATCH", format!("/api/projects/{project}"), Some(json!({"name": "Another"}))),
         ("PATCH", format!("/api/environments/{environment}"), Some(json!({"disabled": true}))),
         ("GET", "/api/admin-events".into(), None),
+        ("POST", format!("/api/projects/{project}/webhooks"), Some(json!({"url": "https://example.com/"}))),
+        ("GET", format!("/api/projects/{project}/webhooks"), None),
+        ("GET", format!("/api/webhooks/{webhook}"), None),
+        ("PATCH", format!("/api/webhooks/{webhook}"), Some(json!({"disabled": true}))),
+        ("POST", format!("/api/webhooks/{webhook}/rotate"), None),
+        ("POST", format!("/api/webhooks/{webhook}/test"), None),
+        ("GET", format!("/api/webhooks/{webhook}/deliveries"), None),
+        ("POST", "/api/deliveries/9007199254740991/redeliver".into(), None),
+        ("DELETE", format!("/api/webhooks/{webhook}"), None),
     ]
 }
 
@@ -67,7 +76,8 @@ fn the_matrix_has_every_operation_that_is_not_open() {
     let listed = routes(1).into_iter().map(|(method, path, ..)| (method, path));
     let leases = lease_routes(1, "").into_iter().map(|(path, _)| ("POST", path));
     let listed = listed.chain(ANY_KEY.map(|(method, path)| (method, path.to_owned())));
-    let listed = listed.chain(leases).chain(admin_routes(1, 1, 1).into_iter().map(|(method, path, _)| (method, path)));
+    let listed =
+        listed.chain(leases).chain(admin_routes(1, 1, 1, 1).into_iter().map(|(method, path, _)| (method, path)));
     let mut listed: Vec<String> = listed.map(|(method, path)| find(method, &path).expect("served").name()).collect();
     // WebSockets have a test of their own.
     let watched = |operation: &&Operation| operation.pattern.ends_with("/watch");
@@ -179,7 +189,8 @@ fn a_key_with_just_the_scope_is_enough() {
 fn the_admin_routes_open_to_the_admin_token_alone() {
     let project = Project::new();
     let (_, key_id) = project.key("x", &["read"], None);
-    for (method, path, body) in admin_routes(project.id, project.environment, key_id) {
+    let webhook = project.webhook("http://127.0.0.1:9/");
+    for (method, path, body) in admin_routes(project.id, project.environment, key_id, webhook) {
         for header in [
             None,
             Some("Bearer local-admi".to_owned()),
@@ -198,8 +209,16 @@ fn the_admin_routes_open_to_the_admin_token_alone() {
             .map(Vec::len),
         Some(2)
     );
-    for (method, path, body) in admin_routes(project.id, project.environment, key_id) {
-        project.server.admin(method, &path, body.as_ref()).ok();
+    for (method, path, body) in admin_routes(project.id, project.environment, key_id, webhook) {
+        let answer = project.server.admin(method, &path, body.as_ref());
+        // There is no such delivery, and a webhook that is off takes no test.
+        let expected = match path.rsplit('/').next() {
+            Some("redeliver") => 404,
+            Some("test") => 409,
+            _ if method == "DELETE" && path.contains("webhooks") => 204,
+            _ => 200,
+        };
+        assert_eq!(answer.status, expected, "{method} {path}: {answer:?}");
     }
 }
 

@@ -11,6 +11,7 @@ use crate::access::{Access, arrive};
 use crate::client::{Answer, Project, Server, eventually, unique};
 use crate::line::Line;
 use crate::observed::{line, line_of, line_with_id};
+use crate::receiver::{Answer as Reply, Receiver};
 
 /// Rows read and rows written, as D1 counts them: a row of an index is one too, and so is a trigger's.
 type Rows = (u64, u64);
@@ -171,6 +172,24 @@ fn measured() -> BTreeMap<&'static str, Rows> {
     cost("merged pull request that stops a run", project.merged("feat/pay", &format!("acme/{}", project.slug)), 200);
     let badge = format!("/api/badges/projects/{}/environments/staging", project.slug);
     cost("badge", project.server.send("GET", &badge, &[], b""), 200);
+    let receiver = Receiver::start(|_| Reply::status(204));
+    let webhook = json!({"url": format!("{}/", receiver.url), "environment": "staging", "branch": "main"});
+    cost("create webhook", admin("POST", &of("webhooks"), webhook), 200);
+    let id = project.webhook(&format!("{}/", receiver.url));
+    let delivered = project.delivered(id);
+    let path = |what: &str| format!("/api/webhooks/{id}{what}");
+    cost("list of two webhooks", admin_list(&of("webhooks")), 200);
+    cost("show webhook", admin_list(&path("")), 200);
+    cost("change webhook", admin("PATCH", &path(""), json!({"environment": "staging"})), 200);
+    cost("change of a webhook's secret", admin("POST", &path("/rotate"), json!({})), 200);
+    cost("test of a webhook", admin("POST", &path("/test"), json!({})), 200);
+    cost("redelivery", admin("POST", &format!("/api/deliveries/{delivered}/redeliver"), json!({})), 200);
+    eventually("all three", || (receiver.heard().len() == 3).then_some(()));
+    cost("list of three deliveries", admin_list(&path("/deliveries")), 200);
+    let told = project.queued();
+    cost("cancel of a queued run that one webhook hears of", project.cancel(told), 200);
+    eventually("the fourth", || (receiver.heard().len() == 4).then_some(()));
+    cost("delete webhook", project.server.admin("DELETE", &path(""), None), 204);
     cost("revoke key", project.server.admin("DELETE", &revoke, None), 200);
     cost("health", project.server.send("GET", "/healthz", &[], b""), 200);
     // An answer that switches protocols has no id of ours; as on Cloudflare, the request brings it.

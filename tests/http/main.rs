@@ -22,7 +22,11 @@ mod lists;
 mod observed;
 mod progress;
 mod races;
+#[allow(dead_code, reason = "shared with the rig, which uses all of it")]
+#[path = "../support/receiver.rs"]
+mod receiver;
 mod refusals;
 mod sessions;
 mod shards;
 mod sweeper;
+mod webhooks;

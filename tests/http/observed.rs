@@ -59,6 +59,8 @@ fn every_authenticated_request_takes_one_round_trip_whatever_its_answer() {
     let key = json!({"project_id": project.id, "user": "x", "name": "x", "scopes": ["run"]});
     let person = json!({"project_id": project.id, "address": "@example.com", "scopes": ["read"]});
     let slug = crate::client::unique();
+    let webhooks = format!("/api/projects/{}/webhooks", project.id);
+    let webhook = format!("/api/webhooks/{}", project.webhook("http://127.0.0.1:9/"));
     let answers = [
         (project.get("/api/test-runs"), 200),
         (project.get("/api/test-runs?state=queued&branch=main&interval_in_days=3"), 200),
@@ -122,6 +124,15 @@ fn every_authenticated_request_takes_one_round_trip_whatever_its_answer() {
         (project.server.admin("PATCH", &format!("/api/projects/{}", project.id), Some(&json!({"name": "x"}))), 200),
         (project.server.admin("PATCH", &format!("/api/environments/{}", project.production), Some(&json!({}))), 200),
         (project.server.admin("GET", "/api/admin-events?per_page=1", None), 200),
+        (project.server.admin("POST", &webhooks, Some(&json!({"url": "https://example.com/"}))), 200),
+        (project.server.admin("GET", &webhooks, None), 200),
+        (project.server.admin("GET", &webhook, None), 200),
+        (project.server.admin("PATCH", &webhook, Some(&json!({"disabled": true}))), 200),
+        (project.server.admin("POST", &format!("{webhook}/rotate"), None), 200),
+        (project.server.admin("POST", &format!("{webhook}/test"), None), 409),
+        (project.server.admin("GET", &format!("{webhook}/deliveries"), None), 200),
+        (project.server.admin("POST", "/api/deliveries/9007199254740991/redeliver", None), 404),
+        (project.server.admin("DELETE", &webhook, None), 204),
     ];
     let mut routes = HashSet::new();
     for (answer, status) in answers {

@@ -44,7 +44,7 @@ const LAYERS: [&[&str]; 10] = [
     &["runtime", "database"],
     &["lease"],
     &["http"],
-    &["hub"],
+    &["hub", "webhooks"],
     &["operations"],
     &["sweeper"],
     &["edge"],

@@ -36,4 +36,5 @@ mod statements;
 mod sweep;
 mod upgrade;
 mod watch;
+mod webhooks;
 mod world;

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use estop::access::{Keyring, PublicKey};
 use estop::last_use::NotedToday;
 use estop::recent::Recent;
-use estop::runtime::{DbError, Limit, LocalFuture, News, Rows, Runtime, Statement, Value};
+use estop::runtime::{DbError, Limit, LocalFuture, News, Rows, Runtime, Statement, Url, Value};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit as SqliteLimit;
@@ -44,6 +44,8 @@ pub struct SqliteRuntime {
     pub limits: Cell<[usize; 2]>,
     /// What the hub was told.
     pub told: RefCell<Vec<News>>,
+    /// Whether there are deliveries that are to go out at once.
+    pub delivers: Cell<bool>,
 }
 
 struct Bound<'a>(&'a Value<'a>);
@@ -95,6 +97,7 @@ impl SqliteRuntime {
             counted: RefCell::default(),
             limits: Cell::new([usize::MAX; 2]),
             told: RefCell::default(),
+            delivers: Cell::new(false),
         }
     }
 
@@ -188,7 +191,26 @@ impl Runtime for SqliteRuntime {
     }
 
     fn tell(&self, news: Option<News>) {
+        if news.as_ref().is_some_and(|news| news.deliveries > 0) {
+            self.deliver();
+        }
         self.told.borrow_mut().extend(news);
+    }
+
+    fn deliver(&self) {
+        self.delivers.set(true);
+    }
+
+    /// The `url` crate reads as browsers and Workers do (WHATWG).
+    fn parse_url(&self, text: &str) -> Option<Url> {
+        let url = url::Url::parse(text).ok()?;
+        Some(Url {
+            href: url.as_str().to_owned(),
+            protocol: format!("{}:", url.scheme()),
+            hostname: url.host_str().unwrap_or_default().to_owned(),
+            username: url.username().to_owned(),
+            password: url.password().unwrap_or_default().to_owned(),
+        })
     }
 
     fn blocked(&self) -> &Recent {

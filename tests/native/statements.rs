@@ -159,6 +159,9 @@ fn every_file_walks_the_indexes_that_its_comment_names_and_scans_no_table() {
                 "SCAN c",
                 "SCAN e",
                 "SCAN g",
+                // Deliveries that were taken from the outbox, or that ended: at most so many.
+                "SCAN d",
+                "SCAN o",
                 // What is stopping, and no more.
                 "SCAN r USING COVERING INDEX runs_stopping",
                 "SCAN r USING INDEX runs_stopping",
@@ -201,7 +204,7 @@ fn every_statement_guards_itself() {
         let scope = Scope::ALL.iter().find(|scope| room.contains(&format!("Access::Key(Scope::{scope:?}, ")));
         let Some(scope) = scope else {
             let other = room.contains("Access::Admin")
-                || ["sweeper/", "database/", "hub/", "badge/", "github/", "access/"]
+                || ["sweeper/", "database/", "hub/", "badge/", "github/", "access/", "webhooks/"]
                     .iter()
                     .any(|folder| name.starts_with(folder));
             assert!(other, "{name} belongs to no operation");
@@ -301,6 +304,19 @@ fn what_a_statement_costs_does_not_grow_with_the_table() {
         let person: [&dyn ToSql; 10] = [&1, &"ada@x.example", &"e".repeat(64), &1, &1, &0, &Null, &now, &"key:2", &"h"];
         let most = 9_007_199_254_740_991_i64;
         let cancels: [&dyn ToSql; 10] = [&key, &now, &most, &0, &0, &"ada", &Null, &Null, &20, &100];
+        let hook: [&dyn ToSql; 10] =
+            [&1, &"https://x/", &r#"["run.started"]"#, &"staging", &Null, &"slack", &"o", &now, &"own:8", &"h"];
+        let change: [&dyn ToSql; 10] = [&1, &Null, &Null, &Null, &1, &"production", &0, &Null, &Null, &now];
+        // A webhook with a history of deliveries, and a few that are still to come.
+        world.sql(&format!(
+            "INSERT INTO webhooks (id, project_id, url, events, format, origin, created_at, request_id, request_hash) \
+               VALUES (1, 1, 'https://x/', '[]', 'standard', 'o', 1, 'w', 'h'); \
+             INSERT INTO deliveries (webhook_id, run_id, step, event, message_id, data, at, created_at, state) \
+               SELECT 1, id, 4, 'run.cancelled', 'm', '{{}}', 1, 1, 'delivered' FROM runs WHERE id <= {history}; \
+             INSERT INTO deliveries (webhook_id, run_id, step, event, message_id, data, at, created_at, state, due_at, fresh) \
+               SELECT 1, -id, 4, 'run.cancelled', 'm', '{{}}', 1, 1, 'due', 1, id % 2 FROM runs WHERE id <= 20"
+        ));
+        let done = r#"[{"id":1,"attempt":0,"state":"delivered","status":200}]"#;
         let cost = |name: &str, params: &[&dyn ToSql]| (name.to_owned(), steps(&world, name, params));
         costs.push([
             cost("sweeper/due.sql", &[&now, &1, &1, &1, &1]),
@@ -355,6 +371,17 @@ fn what_a_statement_costs_does_not_grow_with_the_table() {
             cost("access/admitted.sql", &[&"eve@x.example", &now, &Null]),
             cost("admin/people/replace.sql", &[&1, &"p1000@x.example", &now, &"c".repeat(64), &"key:3"]),
             cost("admin/people/create.sql", &person),
+            cost("webhooks/take_fresh.sql", &[&later, &6]),
+            cost("webhooks/take_due.sql", &[&now, &later, &6]),
+            cost("webhooks/record.sql", &[&done, &now]),
+            cost("webhooks/prune.sql", &[&"[1]"]),
+            cost("webhooks/end_switched_off.sql", &[&1]),
+            cost("admin/webhooks/create.sql", &hook),
+            cost("admin/webhooks/diagnose_create.sql", &[&1, &"staging", &"own:8", &"h"]),
+            cost("admin/webhooks/change.sql", &change),
+            cost("admin/webhooks/deliveries.sql", &[&1]),
+            cost("admin/webhooks/test.sql", &[&1, &now, &"own:9", &"h"]),
+            cost("admin/webhooks/redeliver.sql", &[&1, &now, &"own:10", &"h"]),
             cost("admin/keys/diagnose_create.sql", &[&"f".repeat(64), &"key:1", &"h"]),
         ]);
     }

@@ -36,6 +36,7 @@ pub const ADMIN: &str = "admin-token";
 pub const SESSIONS: &str = "session-secret";
 /// What GitHub signs with.
 const GITHUB: &str = "a secret that GitHub knows";
+pub const WEBHOOKS: &str = "webhook-secret";
 /// The service's own.
 pub const ORIGIN: &str = "https://estop.example";
 pub const KEY: &str = "estop_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -181,6 +182,7 @@ impl World {
         assert_eq!(complaints, Vec::<String>::new());
         config.admin_token = Some(ADMIN.to_owned());
         config.session_secret = Some(SESSIONS.to_owned());
+        config.webhook_secret = Some(WEBHOOKS.to_owned());
         config.github_webhook_secret = Some(GITHUB.to_owned());
         config.access = Some(Team { issuer: "https://team.example".to_owned(), audience: "aud".to_owned() });
         let runtime = SqliteRuntime::on(db);
@@ -446,6 +448,7 @@ pub fn body_of(operation: &Operation, run: &Run) -> Json {
         () if is(&admin::projects::LIMIT) => json!({"scope": "project", "behaviour": "queue_new"}),
         () if is(&admin::projects::CREATE) || is(&admin::environments::CREATE) => json!({"name": "N", "slug": "n"}),
         () if is(&admin::people::ADMIT) => json!({"project_id": 1, "address": "grace@example.com", "scopes": ["read"]}),
+        () if is(&admin::webhooks::CREATE) => json!({"url": "https://example.com/"}),
         () if is(&admin::keys::CREATE) => json!({"project_id": 1, "user": "u", "name": "n", "scopes": ["read"]}),
         () if is(&github::OPERATION) => merged("main", "acme/shop", "acme/shop"),
         () => json!({}),

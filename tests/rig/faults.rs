@@ -132,8 +132,11 @@ fn again(name: &str, write: Write, attempt: &Attempt<'_>, with_key: bool) {
     } else if answer.status == write.status() {
         attempt.is_true(&answer);
     }
-    // Without a key a second registration, or a second API key, is another one. Nothing else may double.
-    let doubles = matches!(write, Write::CreateKey | Write::AdmitPerson | Write::Register) && !with_key;
+    // Without a key a second registration, API key, admission, webhook or secret is another one. Nothing else may double.
+    let doubles = matches!(
+        write,
+        Write::CreateKey | Write::AdmitPerson | Write::Register | Write::CreateWebhook | Write::RotateWebhook
+    ) && !with_key;
     assert_eq!(attempt.made(), if doubles { before + 1 } else { write.times() }, "{name}, again");
 }
 
@@ -190,6 +193,10 @@ matrix! {
     create_key: CreateKey,
     revoke_key: RevokeKey,
     admit_person: AdmitPerson,
+    create_webhook: CreateWebhook,
+    change_webhook: ChangeWebhook,
+    rotate_a_webhooks_secret: RotateWebhook,
+    delete_webhook: DeleteWebhook,
 }
 
 /// The hub's columns of the matrix: whatever is wrong with it, no write is delayed, fails or is half done, and a repeat, for

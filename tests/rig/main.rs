@@ -21,6 +21,8 @@ mod orders;
 mod process;
 mod random;
 mod raw;
+#[path = "../support/receiver.rs"]
+mod receiver;
 #[allow(dead_code, reason = "shared with the tests of the command-line tool, which use all of it")]
 #[path = "../support/relay.rs"]
 mod relay;
@@ -35,5 +37,6 @@ mod team;
 mod trips;
 mod verdict;
 mod watcher;
+mod webhooks;
 mod workerd;
 mod writes;

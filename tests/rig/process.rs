@@ -151,7 +151,7 @@ pub fn estop(database: &str, admin: &str, change: impl Fn(&str) -> Option<String
       compatibilityDate = {date},
       durableObjectNamespaces = [(className = "Hub", uniqueKey = "estop-hub", enableSql = true)],
       durableObjectStorage = (localDisk = "hubs"),
-      bindings = [{d1}, (name = "HUB", durableObjectNamespace = "Hub"), (name = "ADMIN_TOKEN", text = "{admin}"), (name = "SESSION_SECRET", text = "local-sessions"), (name = "GITHUB_WEBHOOK_SECRET", text = "local-github"), (name = "ESTOP_LOCAL", text = "1"), {vars}]
+      bindings = [{d1}, (name = "HUB", durableObjectNamespace = "Hub"), (name = "ADMIN_TOKEN", text = "{admin}"), (name = "SESSION_SECRET", text = "local-sessions"), (name = "WEBHOOK_SECRET", text = "local-webhooks"), (name = "GITHUB_WEBHOOK_SECRET", text = "local-github"), (name = "ESTOP_LOCAL", text = "1"), {vars}]
     )"#,
         date = compatibility_date(),
         d1 = d1(database),

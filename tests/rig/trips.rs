@@ -15,6 +15,7 @@ fn every_authenticated_route_asks_the_database_once() {
     let run = format!("/api/test-runs/{id}");
     let environments = format!("/api/projects/{}/environments", project.id);
     let concurrency = format!("/api/projects/{}/concurrency", project.id);
+    let webhooks = format!("/api/projects/{}/webhooks", project.id);
     let lease = json!({"lease": token});
     let finish = json!({"lease": token, "state": "ended", "result": "passed"});
     let key = json!({"project_id": project.id, "user": "u", "name": "n", "scopes": ["read"]});
@@ -51,6 +52,15 @@ fn every_authenticated_route_asks_the_database_once() {
         (true, "PATCH", &format!("/api/projects/{}", project.id), Some(json!({"badges": true})), 200),
         (true, "PATCH", &format!("/api/environments/{}", project.environment), Some(json!({"disabled": true})), 200),
         (true, "GET", "/api/admin-events", None, 200),
+        (true, "POST", &webhooks, Some(json!({"url": "https://example.com/"})), 200),
+        (true, "GET", &webhooks, None, 200),
+        (true, "GET", "/api/webhooks/1", None, 200),
+        (true, "PATCH", "/api/webhooks/1", Some(json!({"disabled": true})), 200),
+        (true, "POST", "/api/webhooks/1/rotate", None, 200),
+        (true, "POST", "/api/webhooks/1/test", None, 409),
+        (true, "GET", "/api/webhooks/1/deliveries", None, 200),
+        (true, "POST", "/api/deliveries/1/redeliver", None, 404),
+        (true, "DELETE", "/api/webhooks/1", None, 204),
         (false, "GET", "/api/badges/projects/x/environments/y.json", None, 200),
         (true, "DELETE", "/api/keys/1", None, 200),
         (false, "GET", &run, None, 401),

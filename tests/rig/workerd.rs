@@ -97,6 +97,13 @@ impl Rig {
         self.serve(Workerd::start(&config(&self.backend, |estop| estop), &process::built(), &["main", "driver"]));
     }
 
+    /// The same, and its database answers again.
+    pub fn kill_and_heal(&mut self) {
+        self.workerd.kill();
+        self.backend.heal();
+        self.kill_and_start_again();
+    }
+
     fn serve(&mut self, workerd: Workerd) {
         self.address = workerd.address("main");
         self.server = Server::at(format!("http://{}", self.address));
@@ -156,6 +163,7 @@ const config :Workerd.Config = (
     # Other services, which are on this machine: `fetch` reaches none otherwise.
     (name = "internet", network = (allow = ["local"])),
     (name = "d1", external = (address = "{address}", http = ())),
+    (name = "internet", network = (allow = ["public", "private"])),
     (name = "driver", worker = {driver})
   ],
   sockets = [

@@ -41,6 +41,10 @@ pub enum Write {
     RevokeKey,
     /// Of somebody who was let in before.
     AdmitPerson,
+    CreateWebhook,
+    ChangeWebhook,
+    RotateWebhook,
+    DeleteWebhook,
 }
 
 /// One write, ready to be sent.
@@ -64,13 +68,23 @@ impl Write {
     pub fn takes_idempotency_key(self) -> bool {
         !matches!(
             self,
-            Self::Renew | Self::SetConcurrency | Self::ChangeProject | Self::ChangeEnvironment | Self::RevokeKey
+            Self::Renew
+                | Self::SetConcurrency
+                | Self::ChangeProject
+                | Self::ChangeEnvironment
+                | Self::RevokeKey
+                | Self::ChangeWebhook
+                | Self::DeleteWebhook
         )
     }
 
     /// The answer when all is well.
     pub fn status(self) -> u16 {
-        if matches!(self, Self::Confirm | Self::KeepLate) { 412 } else { 200 }
+        match self {
+            Self::Confirm | Self::KeepLate => 412,
+            Self::DeleteWebhook => 204,
+            _ => 200,
+        }
     }
 
     /// How often the change is in the database once it is made. A run is joined without a change.
@@ -82,7 +96,9 @@ impl Write {
     pub fn status_again(self, with_key: bool) -> u16 {
         match self {
             // Each makes another.
-            Self::CreateKey | Self::AdmitPerson => 200,
+            Self::CreateKey | Self::AdmitPerson | Self::CreateWebhook | Self::RotateWebhook => 200,
+            Self::ChangeWebhook => 200,
+            Self::DeleteWebhook => 204,
             Self::Register | Self::RegisterGroup | Self::Join | Self::Renew | Self::BulkCancel | Self::Kill => 200,
             Self::SetConcurrency | Self::ChangeProject | Self::ChangeEnvironment | Self::RevokeKey => 200,
             Self::CreateProject | Self::CreateEnvironment => {
@@ -189,6 +205,26 @@ impl Write {
                 let (_, id) = project.key("u", &["read"], None);
                 (("DELETE", format!("/api/keys/{id}")), Value::Null, id)
             }
+            Self::CreateWebhook => {
+                // Ten are as many as a project may have.
+                rig.backend.sql("UPDATE webhooks SET deleted_at = 1");
+                let url = format!("https://example.com/{mark}");
+                (("POST", format!("/api/projects/{}/webhooks", project.id)), json!({"url": url}), 0)
+            }
+            Self::ChangeWebhook | Self::RotateWebhook | Self::DeleteWebhook => {
+                rig.backend.sql("UPDATE webhooks SET deleted_at = 1");
+                let path = format!("/api/projects/{}/webhooks", project.id);
+                let made = project.server.admin("POST", &path, Some(&json!({"url": "https://example.com/"}))).ok();
+                let id = made["data"]["webhook"]["id"].as_i64().expect("an id");
+                match self {
+                    Self::ChangeWebhook => {
+                        let body = json!({"url": format!("https://example.com/{mark}"), "disabled": true});
+                        (("PATCH", format!("/api/webhooks/{id}")), body, id)
+                    }
+                    Self::RotateWebhook => (("POST", format!("/api/webhooks/{id}/rotate")), json!({}), id),
+                    _ => (("DELETE", format!("/api/webhooks/{id}")), Value::Null, id),
+                }
+            }
         };
         let idempotency_key = with_key.then(unique);
         rig.backend.count();
@@ -254,6 +290,12 @@ impl Attempt<'_> {
                 of_hers("can_cancel = 1")
             }
             Write::RevokeKey => count(&format!("keys WHERE id = {id} AND revoked_at IS NOT NULL")),
+            Write::CreateWebhook => count(&format!("webhooks WHERE url = 'https://example.com/{mark}'")),
+            Write::ChangeWebhook => count(&format!(
+                "webhooks WHERE id = {id} AND url = 'https://example.com/{mark}' AND disabled_why = 'admin'"
+            )),
+            Write::RotateWebhook => rig.backend.value(&format!("SELECT generation - 1 FROM webhooks WHERE id = {id}")),
+            Write::DeleteWebhook => count(&format!("webhooks WHERE id = {id} AND deleted_at IS NOT NULL AND url = ''")),
         };
         history::folds(&rig.backend.db(), "true");
         assert_eq!(history::contradictions(&rig.backend.db()), [""; 0]);
@@ -275,9 +317,23 @@ impl Attempt<'_> {
     #[track_caller]
     pub fn is_true(&self, answer: &Answer) {
         let (id, mark, backend) = (self.id, &self.mark, &self.rig.backend);
-        let json = answer.json();
+        let json = if answer.status == 204 { Value::Null } else { answer.json() };
         let data = &json["data"];
         match self.write {
+            Write::CreateWebhook | Write::RotateWebhook => {
+                let stored = if self.write == Write::CreateWebhook {
+                    format!("url = 'https://example.com/{mark}' ORDER BY id DESC LIMIT 1")
+                } else {
+                    format!("id = {id}")
+                };
+                let (hook, generation): (i64, i64) = ["id", "generation"]
+                    .map(|column| backend.value(&format!("SELECT {column} FROM webhooks WHERE {stored}")))
+                    .into();
+                let secret = estop::webhooks::signature::Secret::derived("local-webhooks", hook, generation);
+                assert_eq!((&data["webhook"]["id"], &data["secret"]), (&json!(hook), &json!(secret.reveal())));
+            }
+            Write::ChangeWebhook => assert_eq!(data["webhook"]["disabled_why"], "admin"),
+            Write::DeleteWebhook => assert_eq!(answer.text, ""),
             Write::Register => {
                 let stored: i64 =
                     backend.value(&format!("SELECT id FROM runs WHERE branch = '{mark}' ORDER BY id DESC LIMIT 1"));

@@ -7,6 +7,7 @@ pub mod events;
 pub mod keys;
 pub mod people;
 pub mod projects;
+pub mod webhooks;
 
 use serde::Deserialize;
 

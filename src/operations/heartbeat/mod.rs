@@ -82,7 +82,11 @@ async fn answer(call: &Call<'_>) -> Outcome {
 fn tell(call: &Call<'_>, id: i64, run: &Run, request: &HeartbeatRequest) {
     let Some(step) = request.step.filter(|_| run.cancelled_at.is_some()) else { return };
     let message = hub::step(id, lease::shard(&request.lease), step, call.request.now);
-    call.runtime.tell(RawValue::from_string(message).ok().map(|runs| News { project: run.project, runs }));
+    call.runtime.tell(RawValue::from_string(message).ok().map(|runs| News {
+        project: run.project,
+        runs,
+        deliveries: 0,
+    }));
 }
 
 async fn heartbeat(call: &Call<'_>, id: i64, request: &HeartbeatRequest) -> Result<Heartbeat, ApiError> {

@@ -1,0 +1,9 @@
+-- Removes the deliveries of a webhook that is deleted, the 1,000 oldest at most: it keeps a hundred, and what was still to
+-- come the tick gives up.
+--
+-- ?1 webhook
+-- Plan: deliveries_by_webhook, INTEGER PRIMARY KEY
+DELETE FROM deliveries
+ WHERE id IN (SELECT d.id FROM deliveries d
+               WHERE d.webhook_id = (SELECT id FROM webhooks WHERE id = ?1 AND deleted_at IS NOT NULL)
+               ORDER BY d.id LIMIT 1000);

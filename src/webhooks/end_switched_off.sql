@@ -1,0 +1,16 @@
+-- Gives up what was still to come for webhooks that are switched off or deleted, 500 at most. `hooks` is that of
+-- take_due.sql.
+--
+-- ?1 1 (a console, which binds nothing, changes nothing)
+-- Plan: deliveries_due, INTEGER PRIMARY KEY
+WITH RECURSIVE hooks (id) AS (
+    SELECT min(webhook_id) FROM deliveries WHERE due_at IS NOT NULL AND webhook_id > 0
+    UNION ALL
+    SELECT (SELECT min(webhook_id) FROM deliveries WHERE due_at IS NOT NULL AND webhook_id > s.id) FROM hooks s WHERE s.id IS NOT NULL
+    LIMIT 200)
+UPDATE deliveries SET state = 'failed', due_at = NULL, fresh = 0, failure = 'switched_off'
+ WHERE id IN (SELECT d.id
+                FROM hooks s
+               CROSS JOIN webhooks w ON w.id = s.id AND (w.disabled_at IS NOT NULL OR w.deleted_at IS NOT NULL)
+               CROSS JOIN deliveries d ON d.webhook_id = s.id AND d.due_at IS NOT NULL
+               LIMIT 500 * coalesce(?1, 0));
