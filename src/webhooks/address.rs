@@ -28,10 +28,10 @@ pub fn check(runtime: &dyn Runtime, text: &str, local: bool) -> Result<String, &
     if url.href.chars().count() > WEBHOOK_URL_CHARS {
         return Err("expected an address of at most 2000 characters, encoded");
     }
-    if !is_public(&url) && !(local && is_loopback(&url)) {
-        return Err("expected an address on the internet, not one of this machine or of a private network");
+    if is_public(&url) || (local && is_loopback(&url)) {
+        return Ok(url.href);
     }
-    Ok(url.href)
+    Err("expected an address on the internet, not one of this machine or of a private network")
 }
 
 /// The host without the dot of the root, if it has one.
