@@ -38,7 +38,7 @@ fn rows_read(answer: &Answer) -> u64 {
 }
 
 #[test]
-fn a_key_that_may_not_costs_three_rows_at_most() {
+fn a_key_that_may_not_costs_four_rows_at_most() {
     let project = Project::new();
     let (id, _) = project.started();
     for _ in 0..30 {
@@ -63,13 +63,14 @@ fn a_key_that_may_not_costs_three_rows_at_most() {
         for key in [&unknown, &expired, &revoked] {
             let answer = project.server.call(key, method, &path, body.as_ref());
             assert_eq!(answer.status, 401, "{method} {path}");
-            assert!(rows_read(&answer) <= 3, "{method} {path}: {} rows for a 401", rows_read(&answer));
+            // One of them is the key's, to note its use if it is good.
+            assert!(rows_read(&answer) <= 4, "{method} {path}: {} rows for a 401", rows_read(&answer));
         }
         let answers = narrow.iter().map(|key| project.server.call(key, method, &path, body.as_ref()));
         let refused: Vec<Answer> = answers.filter(|answer| answer.status == 403).collect();
         assert_eq!(refused.len(), 2, "{method} {path}: one of the three scopes is enough");
         for answer in refused {
-            assert!(rows_read(&answer) <= 3, "{method} {path}: {} rows for a 403", rows_read(&answer));
+            assert!(rows_read(&answer) <= 4, "{method} {path}: {} rows for a 403", rows_read(&answer));
         }
     }
     for verb in ["heartbeat", "finish"] {
