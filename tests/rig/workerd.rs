@@ -160,10 +160,9 @@ const config :Workerd.Config = (
   services = [
     (name = "estop", worker = {estop}),
     {hubs},
-    # Other services, which are on this machine: `fetch` reaches none otherwise.
-    (name = "internet", network = (allow = ["local"])),
-    (name = "d1", external = (address = "{address}", http = ())),
+    # Other services: webhooks, and Access. The tests have theirs on this machine.
     (name = "internet", network = (allow = ["public", "private"])),
+    (name = "d1", external = (address = "{address}", http = ())),
     (name = "driver", worker = {driver})
   ],
   sockets = [
