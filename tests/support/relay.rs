@@ -10,11 +10,14 @@ pub struct Relay {
     inner: Arc<Mutex<Inner>>,
 }
 
+#[derive(Default)]
 struct Inner {
     /// The service's address.
     target: String,
     /// The first line of every request.
     requests: Vec<String>,
+    /// The first lines of those that were answered.
+    answered: Vec<String>,
     swallows: bool,
     refusal: Option<String>,
     sockets: Vec<TcpStream>,
@@ -24,8 +27,7 @@ impl Relay {
     pub fn before(url: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
-        let inner =
-            Inner { target: of_url(url), requests: Vec::new(), swallows: false, refusal: None, sockets: Vec::new() };
+        let inner = Inner { target: of_url(url), ..Inner::default() };
         let inner = Arc::new(Mutex::new(inner));
         let shared = inner.clone();
         thread::spawn(move || {
@@ -45,6 +47,11 @@ impl Relay {
     /// How many requests have come whose first line contains this.
     pub fn seen(&self, text: &str) -> usize {
         self.inner.lock().expect("a lock").requests.iter().filter(|line| line.contains(text)).count()
+    }
+
+    /// Whether a request whose first line contains this has been answered.
+    pub fn has_answered(&self, text: &str) -> bool {
+        self.inner.lock().expect("a lock").answered.iter().any(|line| line.contains(text))
     }
 
     /// From here on nothing passes on WebSockets, either way, and nobody is told.
@@ -79,6 +86,7 @@ fn relay(mut client: TcpStream, shared: &Arc<Mutex<Inner>>) {
     let first = buffer[..length].to_vec();
     let is_socket = first_line(&first).contains("/watch ");
     note(&first, shared);
+    let asked = Arc::new(Mutex::new(first_line(&first)));
     if is_socket && let Some(response) = shared.lock().expect("a lock").refusal.clone() {
         let _ = client.write_all(response.as_bytes());
         return;
@@ -91,9 +99,22 @@ fn relay(mut client: TcpStream, shared: &Arc<Mutex<Inner>>) {
     }
     pass(&first, &mut server, is_socket, shared);
     let (from, to) = (server.try_clone().expect("a socket"), client.try_clone().expect("a socket"));
-    let others = shared.clone();
-    thread::spawn(move || copy(from, to, is_socket, |_| {}, &others));
-    copy(client, server, is_socket, |chunk| note(chunk, shared), shared);
+    let (others, answers) = (shared.clone(), asked.clone());
+    thread::spawn(move || {
+        let answered = |_: &[u8]| {
+            let line = answers.lock().expect("a lock").clone();
+            others.lock().expect("a lock").answered.push(line);
+        };
+        copy(from, to, is_socket, answered, &others);
+    });
+    let see = |chunk: &[u8]| {
+        note(chunk, shared);
+        let line = first_line(chunk);
+        if !line.is_empty() {
+            *asked.lock().expect("a lock") = line;
+        }
+    };
+    copy(client, server, is_socket, see, shared);
 }
 
 fn copy(mut from: TcpStream, mut to: TcpStream, is_socket: bool, mut see: impl FnMut(&[u8]), shared: &Mutex<Inner>) {

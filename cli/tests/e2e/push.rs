@@ -30,6 +30,8 @@ fn with_line(project: &Project, relay: &Relay) -> (Running, i64) {
     let mut running = Running::of(&mut command);
     running.says("ready");
     eventually("an open line", || (relay.seen(WATCH) == 1 && relay.seen(HEARTBEAT) == 1).then_some(()));
+    // Else that one might bring the order.
+    eventually("its answer", || relay.has_answered(HEARTBEAT).then_some(()));
     let id = running.id();
     (running, id)
 }

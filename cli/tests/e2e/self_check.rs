@@ -16,7 +16,8 @@ fn check(url: &str, key: &str) -> Ended {
     Running::of(estop(url, key).arg("self-check")).end()
 }
 
-const FINE: [&str; 5] = ["ok"; 5];
+/// `wrangler dev` tells no date, so there is no clock to compare.
+const FINE: [&str; 5] = ["ok", "ok", "skipped", "ok", "ok"];
 
 #[test]
 fn where_all_is_well_it_says_with_whose_key_and_for_which_project() {
@@ -69,7 +70,7 @@ fn a_key_that_is_missing_wrong_or_revoked_is_told_apart() {
         (&revoked, 122, "This key was revoked. Ask whoever administers estop for a new one."),
     ] {
         let ended = check(&project.server.url, key).expect_code(code);
-        assert_eq!(statuses(&ended)[..4], ["ok", "FAILED", "ok", "skipped"], "{ended:?}");
+        assert_eq!(statuses(&ended)[..4], ["ok", "FAILED", "skipped", "skipped"], "{ended:?}");
         assert!(ended.stdout.contains(says), "{ended:?}");
     }
 }
@@ -79,7 +80,7 @@ fn a_key_for_ci_is_fine_and_its_scopes_are_told() {
     let project = Project::new();
     let (key, _) = project.key("ci@example.com", &["run"], None);
     let ended = check(&project.server.url, &key).expect_code(0);
-    assert_eq!(statuses(&ended)[..4], ["ok", "ok", "ok", "skipped"], "{ended:?}");
+    assert_eq!(statuses(&ended)[..4], ["ok", "ok", "skipped", "skipped"], "{ended:?}");
     assert!(ended.stdout.contains("scopes run; not read, cancel\n"), "{ended:?}");
 }
 
@@ -89,7 +90,7 @@ fn a_network_that_lets_no_websocket_through_is_a_warning() {
     let relay = Relay::before(&project.server.url);
     relay.refuse(Some(("502 Bad Gateway", "<html>")));
     let ended = check(&relay.url, &project.key).expect_code(0);
-    assert_eq!(statuses(&ended)[..4], ["ok", "ok", "ok", "warning"], "{ended:?}");
+    assert_eq!(statuses(&ended)[..4], ["ok", "ok", "skipped", "warning"], "{ended:?}");
     assert!(ended.stdout.contains("was answered with 502") && ended.stdout.contains("ESTOP_NO_PUSH=1"), "{ended:?}");
 }
 
@@ -99,7 +100,7 @@ fn a_network_that_swallows_websockets_is_noticed_in_time() {
     let relay = Relay::before(&project.server.url);
     relay.swallow();
     let ended = check(&relay.url, &project.key).expect_code(0);
-    assert_eq!(statuses(&ended)[..4], ["ok", "ok", "ok", "warning"], "{ended:?}");
+    assert_eq!(statuses(&ended)[..4], ["ok", "ok", "skipped", "warning"], "{ended:?}");
 }
 
 /// A service with this clock, where nobody can sign in.
