@@ -163,13 +163,13 @@ test('only what one sees is selected', async ({ signedIn: page, project }) => {
 
 test('a page of older runs that fails is asked for again by a click', async ({ signedIn: page, project }) => {
   const ids = await Promise.all(Array.from({ length: 60 }, () => project.register()));
-  await page.reload();
-  await expect(row(page, Math.max(...ids))).toBeVisible();
   let asked = 0;
   await page.route('**/api/test-runs?*before=*', (route) => {
     asked++;
     return route.abort();
   });
+  await page.reload();
+  await expect(row(page, Math.max(...ids))).toBeVisible();
   const again = page.getByRole('button', { name: 'Try again' });
   await expect(async () => {
     await page.evaluate(() => scrollTo(0, document.body.scrollHeight));

@@ -144,7 +144,7 @@ test('whoever signs in next finds nothing of the one before', async ({ signedIn:
   await page.getByRole('link', { name: 'Stops' }).click();
   await expect(page.getByText('between us')).toBeVisible();
   await openSettings(page);
-  await page.getByRole('link', { name: 'Runs' }).click();
+  await page.getByRole('link', { name: 'Runs', exact: true }).click();
   await row(page, id)
     .getByRole('button', { name: `Stop run ${id}` })
     .click();
