@@ -37,7 +37,15 @@ fn seed(rig: &Rig, project: &Project) {
          -- It may revoke any key but the one that it has: with that one, all that follows would be 401.
          DROP TRIGGER keys_are_revoked_for_good;
          CREATE TRIGGER its_own_key_stays AFTER UPDATE OF revoked_at ON keys WHEN NEW.id = 1 AND NEW.revoked_at IS NOT NULL
-         BEGIN UPDATE keys SET revoked_at = NULL WHERE id = 1; END;"
+         BEGIN UPDATE keys SET revoked_at = NULL WHERE id = 1; END;
+         -- Nor does an environment stay disabled: it would take no run.
+         CREATE TRIGGER environments_are_open AFTER UPDATE OF disabled ON environments WHEN NEW.disabled = 1
+         BEGIN UPDATE environments SET disabled = 0 WHERE id = NEW.id; END;
+         -- And one webhook is not deleted, for the other routes to find.
+         INSERT INTO webhooks (project_id, url, events, format, origin, created_at, request_id, request_hash)
+         VALUES ({project}, 'https://example.com/', '[\"run.started\"]', 'standard', 'https://estop.example', {now}, 'seed', 'seed');
+         CREATE TRIGGER one_webhook_stays BEFORE UPDATE OF deleted_at ON webhooks WHEN NEW.id = 1
+         BEGIN SELECT RAISE(IGNORE); END;"
     ));
 }
 
@@ -105,9 +113,12 @@ fn the_worker_keeps_its_own_document() {
     for operation in OPERATIONS.iter().filter(|operation| operation.pattern != bulk_cancel::OPERATION.pattern) {
         let status = match operation.access {
             _ if operation.pattern.ends_with("/watch") => 426,
-            // Nobody signs in or out but from the service's own page.
+            // What is to be sent once more was delivered, or given up: nothing is, here.
+            _ if operation.pattern.ends_with("/redeliver") => 404,
+            _ if operation.name() == "DELETE /api/webhooks/:id" => 204,
             // Nobody but GitHub can sign.
             Access::GitHub(_) => 401,
+            // Nobody signs in or out but from the service's own page.
             Access::Open(_) if operation.pattern == "/api/session" => 403,
             // It trusts no team of Cloudflare Access.
             Access::Open(_) if operation.pattern == "/session/access" => 404,
