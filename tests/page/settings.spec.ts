@@ -115,7 +115,7 @@ test('a key that was made stays until somebody has it, and a project is never sh
   const other = await Project.make();
   await page.reload();
   await openSettings(page);
-  await page.getByLabel('Until (optional)').fill('2099-12-31');
+  await page.getByRole('region', { name: 'Keys' }).getByLabel('Until (optional)').first().fill('2099-12-31');
   await make(page, 'linus@example.com');
   const key = (await page.locator('.made code').textContent()) ?? '';
   // To the end of the day, where the admin is.
