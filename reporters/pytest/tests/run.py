@@ -16,6 +16,10 @@ from typing import Any
 PROJECT = Path(__file__).parent / "project"
 
 
+def hear_sigint() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Run:
     """One run. Variables are added to the environment, or taken from it."""
 
@@ -48,6 +52,8 @@ class Run:
             text=True,
             # A process group of its own, as under `estop run`.
             start_new_session=True,
+            # Whoever starts these tests in the background of a script has them ignore it, and what they start.
+            preexec_fn=hear_sigint,
         )
 
     def signal(self, number: signal.Signals) -> None:
