@@ -64,7 +64,7 @@ app.post('/api/test-runs/:id{[1-9][0-9]*}/heartbeat', async (c) => {
   const shard = shardOf(body.lease);
   const { counts } = body;
   const [, explained] = await batch(c,
-    [sql.renew, id, shard, body.lease, Date.now(), LEASE, STOP_LIMIT, counts ? JSON.stringify(counts) : null, counts?.failed ?? 0],
+    [sql.renew, id, shard, body.lease, Date.now(), LEASE, STOP_LIMIT, counts ? JSON.stringify(counts) : null, counts?.failed ?? 0, null, null],
     [sql.diagnose_heartbeat, id, shard, body.lease]);
   const run = explained[0] ? JSON.parse(explained[0]) : null;
   if (run?.shard !== 'started' && run?.stop_outcome !== 'lost') return c.json(error('This lease does not hold the test run.'), 409);

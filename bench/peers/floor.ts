@@ -15,7 +15,7 @@ export default {
       const { lease, counts } = await request.json() as any;
       const shard = shardOf(lease);
       const [, explained] = await batch(
-        [sql.renew, +id, shard, lease, now, 120_000, 300_000, counts ? JSON.stringify(counts) : null, counts?.failed ?? 0],
+        [sql.renew, +id, shard, lease, now, 120_000, 300_000, counts ? JSON.stringify(counts) : null, counts?.failed ?? 0, null, null],
         [sql.diagnose_heartbeat, +id, shard, lease]);
       return Response.json(beat(JSON.parse(explained[0]), 10));
     }

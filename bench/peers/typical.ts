@@ -102,7 +102,8 @@ const stopped = (row: any): any => ({
 function shapedShard(row: any, cancelled: boolean): any {
   const late = JSON.parse(row.late_result);
   return {
-    shard: row.shard, state: row.state, result: row.result, error_code: row.error_code, counts: JSON.parse(row.counts), runner: row.runner,
+    shard: row.shard, state: row.state, result: row.result, error_code: row.error_code, counts: JSON.parse(row.counts),
+    progress: JSON.parse(row.progress), runner: row.runner,
     started_at: iso(row.started_at), started_by: row.started_by, ended_at: iso(row.ended_at),
     lease: row.state === 'started' ? { renewed_at: iso(row.lease_renewed_at), expires_at: iso(row.lease_expires_at) } : null,
     stop: row.state === 'cancelled' || (row.state === 'started' && cancelled) ? stopped(row) : null,
@@ -119,9 +120,9 @@ app.get('/api/test-runs', async (c) => {
   const total = await c.env.DB.prepare('SELECT count(*) AS n FROM runs WHERE project_id = ?').bind(key.project_id).first('n');
   const { results } = await c.env.DB.prepare(`SELECT ${COLUMNS} WHERE r.project_id = ? ORDER BY r.id DESC LIMIT ? OFFSET ?`)
     .bind(key.project_id, perPage, (number - 1) * perPage).all();
-  const { id, name, slug, repo_name, badges, concurrency_scope: scope, concurrency_behaviour: behaviour } = project;
+  const { id, name, slug, repo_name, badges, stop_on_close, concurrency_scope: scope, concurrency_behaviour: behaviour } = project;
   const next = results.length === perPage ? results[perPage - 1].id : null;
-  return c.json(page({ id, name, slug, repo_name, badges: badges === 1, concurrency: { scope, behaviour } }, results.map(shaped), number, perPage, { total, atLeast: false }, next));
+  return c.json(page({ id, name, slug, repo_name, badges: badges === 1, stop_on_close: stop_on_close === 1, concurrency: { scope, behaviour } }, results.map(shaped), number, perPage, { total, atLeast: false }, next));
 });
 
 app.get('/api/test-runs/:id{[1-9][0-9]*}', async (c) => {
@@ -132,7 +133,9 @@ app.get('/api/test-runs/:id{[1-9][0-9]*}', async (c) => {
   if (!run) return c.json(error('There is no such test run.'), 404);
   const { results } = await c.env.DB.prepare('SELECT * FROM run_shards WHERE run_id = ? ORDER BY shard').bind(id).all();
   const shards = results.map((row: any) => shapedShard(row, run.state === 'cancelled'));
-  return c.json({ data: { test_run: { ...shaped(run), shards } } });
+  const superseded = await c.env.DB.prepare('SELECT id FROM runs WHERE superseded_by = ? ORDER BY id DESC LIMIT 20').bind(id).all();
+  const took_the_place_of = superseded.results.map((row: any) => row.id);
+  return c.json({ data: { test_run: { ...shaped(run), shards, took_the_place_of } } });
 });
 
 export default app;
