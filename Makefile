@@ -13,7 +13,7 @@ help: ## This list
 dev: ## Serve on http://127.0.0.1:8787 with an embedded database (PORT=, STATE=, DEMO=0)
 	@exec scripts/dev
 
-check: ## Format, lints, native tests: for every edit, under a minute
+check: ## Format, lints, native tests: for every edit, two or three minutes
 	@scripts/check
 
 test: ## `make check`, and then everything else: the Worker in workerd, the CLI, faults, races, crashes, conformance
