@@ -81,14 +81,20 @@ impl std::fmt::Debug for PlainKey {
     }
 }
 
+/// An HMAC-SHA256 (RFC 2104) under a key of any length.
+pub fn hmac(key: &[u8]) -> Hmac<Sha256> {
+    let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
+    // One that is longer than a block stands for its hash, and a shorter one is filled up with zeros.
+    let hash = (key.len() > block.len()).then(|| Sha256::digest(key));
+    for (byte, given) in block.iter_mut().zip(hash.as_deref().unwrap_or(key)) {
+        *byte = *given;
+    }
+    Hmac::<Sha256>::new(&block)
+}
+
 /// The HMAC-SHA256 (RFC 2104) under a secret of `parts`, each with a zero byte after it.
 pub fn mac<'a>(secret: &str, parts: impl IntoIterator<Item = &'a str>) -> Hmac<Sha256> {
-    let mut mac_key = hmac::digest::Key::<Hmac<Sha256>>::default();
-    // A key longer or shorter than a block stands for its hash.
-    for (byte, hashed) in mac_key.iter_mut().zip(Sha256::digest(secret.as_bytes())) {
-        *byte = hashed;
-    }
-    let mut mac = Hmac::<Sha256>::new(&mac_key);
+    let mut mac = hmac(&Sha256::digest(secret.as_bytes()));
     for part in parts {
         mac.update(part.as_bytes());
         mac.update(&[0]);
@@ -149,7 +155,8 @@ pub fn is_admin(header: &str, admin_token: &str) -> bool {
 pub fn is_signed(secret: &str, signature: &str, body: &[u8]) -> bool {
     let mut bytes = [0; 32];
     let given = signature.strip_prefix("sha256=").and_then(|hex| base16ct::lower::decode(hex, &mut bytes).ok());
-    let (Some(given), Ok(mut mac)) = (given, Hmac::<Sha256>::new_from_slice(secret.as_bytes())) else { return false };
+    let Some(given) = given else { return false };
+    let mut mac = hmac(secret.as_bytes());
     mac.update(body);
     mac.verify_slice(given).is_ok()
 }
@@ -240,6 +247,17 @@ mod tests {
     #[test]
     fn debug_prints_no_secret() {
         assert_eq!(format!("{:?}", PlainKey::from_random([1; 32])), "PlainKey(…)");
+    }
+
+    #[test]
+    fn a_key_longer_than_a_block_stands_for_its_hash() {
+        // RFC 4231, test case 6.
+        let mut mac = hmac(&[0xaa; 131]);
+        mac.update(b"Test Using Larger Than Block-Size Key - Hash Key First");
+        assert_eq!(
+            base16ct::lower::encode_string(&mac.finalize().into_bytes()),
+            "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"
+        );
     }
 
     #[test]

@@ -104,7 +104,11 @@ async fn serve(operation: &Operation, mut incoming: Request, context: RouteConte
         (header("authorization"), header("idempotency-key"), header("content-type"));
     let (client, lease) = (header("cf-connecting-ip"), header(LEASE_HEADER));
     let (cookie, origin, own_origin) = (header("cookie"), header("origin"), http::origin(&incoming));
-    let (assertion, if_none_match) = (header("cf-access-jwt-assertion"), header("if-none-match"));
+    let if_none_match = header("if-none-match");
+    // Each header is a step into JavaScript and back, so those that one route alone needs are read for it alone.
+    let assertion = (operation.pattern == operations::access::OPERATION.pattern)
+        .then(|| header("cf-access-jwt-assertion"))
+        .flatten();
     let [event, delivery, signature] = match operation.access {
         Access::GitHub(_) => ["x-github-event", "x-github-delivery", "x-hub-signature-256"].map(header),
         _ => [const { None }; 3],

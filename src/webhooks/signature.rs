@@ -3,10 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use estop_protocol::time::Timestamp;
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use hmac::Mac as _;
 
-use crate::key::mac;
+use crate::key::{hmac, mac};
 
 /// For how long the secret before is good once there is a new one. Milliseconds.
 pub const BOTH_SECRETS: i64 = 24 * 3600 * 1000;
@@ -28,12 +27,7 @@ impl Secret {
 
     /// The signature of a message.
     fn sign(&self, message_id: &str, at: &str, body: &str) -> String {
-        // A key shorter than a block is filled up with zeros (RFC 2104).
-        let mut key = hmac::digest::Key::<Hmac<Sha256>>::default();
-        for (byte, secret) in key.iter_mut().zip(self.0) {
-            *byte = secret;
-        }
-        let mut mac = Hmac::<Sha256>::new(&key);
+        let mut mac = hmac(&self.0);
         for part in [message_id, ".", at, ".", body] {
             mac.update(part.as_bytes());
         }
