@@ -6,7 +6,7 @@ use comfy_table::{Table, presets::ASCII_MARKDOWN};
 
 use crate::fixture::{OPS, Op};
 use crate::peer::{PEERS, Peer};
-use crate::rounds::{CONNECTIONS, Figure, Figures, HISTORY, LAGS};
+use crate::rounds::{CONNECTIONS, Figure, Figures, HISTORY, LAG_ALONE, LAGS};
 use crate::rows::{Counted, SWEPT};
 
 /// Everything.
@@ -130,6 +130,10 @@ impl Results {
             section(&format!("p50 at {lag} ms of D1 latency, ms"), per_op(&self.figures, Figure::P50(lag), 2));
             section(&format!("p99 at {lag} ms of D1 latency, ms"), per_op(&self.figures, Figure::P99(lag), 2));
         }
+        section(
+            &format!("p50 of one request at a time at {LAG_ALONE} ms of D1 latency, ms"),
+            per_op(&self.figures, Figure::Alone, 2),
+        );
         section(
             &format!("Requests a second over {CONNECTIONS} connections"),
             per_op(&self.figures, Figure::Throughput, 0),

@@ -21,12 +21,17 @@ pub enum Figure {
     P50(u64),
     /// The same for 99 of 100.
     P99(u64),
+    /// Latency in ms that half of the requests stay within where each comes alone, at [`LAG_ALONE`]: a request's own time,
+    /// without what the process still does for the one before.
+    Alone,
     /// Requests a second over [`CONNECTIONS`].
     Throughput,
 }
 
 /// At how many ms of D1 latency is measured.
 pub const LAGS: [u64; 3] = [0, 5, 20];
+/// At how many ms of D1 latency [`Figure::Alone`] is measured.
+pub const LAG_ALONE: u64 = 5;
 /// How many connections throughput is measured over.
 pub const CONNECTIONS: usize = 32;
 /// How many connections latency is measured over where D1 takes its time.
@@ -177,6 +182,11 @@ impl<'a> Arena<'a> {
             self.backend.lag(Duration::ZERO);
             values.extend([(Figure::P50(lag), volley.percentile(50)), (Figure::P99(lag), volley.percentile(99))]);
         }
+        let requests = self.requests(peer, op, plan.lagging);
+        self.backend.lag(Duration::from_millis(LAG_ALONE));
+        let volley = self.fire(peer, op, 1, &requests);
+        self.backend.lag(Duration::ZERO);
+        values.push((Figure::Alone, volley.percentile(50)));
         let requests = self.requests(peer, op, plan.crowd);
         let volley = self.fire(peer, op, CONNECTIONS, &requests);
         values.push((Figure::Throughput, plan.crowd as f64 / volley.wall.as_secs_f64()));
