@@ -63,7 +63,7 @@ test('a webhook is added, its secret is shown once, and a test is delivered', as
   await expect(newest).toContainText('run.cancelled');
   await expect(newest).toContainText('it answered 200 · 1 attempt');
   await expect(newest.getByText('thank you')).toBeHidden();
-  await newest.getByText('Answer').click();
+  await newest.locator('summary').click();
   await expect(newest.getByText('thank you')).toBeVisible();
   await isAccessible(page);
 
@@ -96,7 +96,7 @@ test('a receiver that fails is seen to fail, and one that is gone is switched of
   await expect(delivery).toContainText('failed so far');
   // It is still to come by itself.
   await expect(delivery.getByRole('button', { name: 'Send again' })).toHaveCount(0);
-  await delivery.getByText('Answer').click();
+  await delivery.locator('summary').click();
   await expect(delivery.getByText('<b>out of order</b>')).toBeVisible();
   await isAccessible(page);
 
@@ -248,7 +248,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
     await button(page, 'Deliveries').click();
     await page
       .getByRole('region', { name: /^Deliveries of webhook/ })
-      .getByText('Answer')
+      .locator('summary')
       .click();
     await button(page, 'Change').click();
     await isAccessible(page);

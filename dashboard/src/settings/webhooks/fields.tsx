@@ -21,7 +21,7 @@ export const wanted = (form: HTMLFormElement) => ({
 /** The fields of a webhook that is to be, or of one that is to change. */
 export const Fields = ({ of, first }: { of?: Webhook; first?: boolean }) => (
   <>
-    <label class="wide">
+    <label class="line-of-its-own">
       <span>Address</span>
       <input
         name="url"
