@@ -58,7 +58,7 @@ pub fn webhooks(command: &WebhooksCommand, service: &Service) -> Result<Exit, Fa
             return send(service, call, *json).map_err(|mut failure| {
                 // The service says that it is switched off, and how its API switches it on.
                 if failure.message.contains("switched off.") {
-                    failure.message.push_str(&format!(" Here: estop webhooks change {id} --on"));
+                    failure.message.push_str(&format!(" Here: `estop webhooks change {id} --on`"));
                 }
                 failure
             });
@@ -104,7 +104,7 @@ fn add(args: &AddWebhookArgs, service: &Service) -> Result<(), Failure> {
     let new = response.read::<Data<NewWebhook>>()?.data;
     print_secret(&new, &response, args.secret_only, args.json, None);
     if !args.json && !args.secret_only {
-        terminal::info(format!("to try it: estop webhooks test {}", new.webhook.id));
+        terminal::info(format!("to try it: `estop webhooks test {}`", new.webhook.id));
     }
     Ok(())
 }
@@ -195,7 +195,7 @@ fn once_tried(service: &Service, written: &Delivery) -> Result<Delivery, Failure
             return Err(Failure::new(
                 Exit::Timeout,
                 format!(
-                    "nothing is known of delivery {} after {seconds} s. Later: estop webhooks deliveries {webhook}",
+                    "nothing is known of delivery {} after {seconds} s. Later: `estop webhooks deliveries {webhook}`",
                     written.id
                 ),
             ));
@@ -257,8 +257,8 @@ fn how_to_mend(webhook: &Webhook) -> Option<String> {
     let id = webhook.id;
     match (webhook.disabled_why, webhook.failing_since) {
         (Some(WhyDisabled::Admin), _) | (None, None) => None,
-        (Some(_), _) => Some(format!("once {id} is mended: estop webhooks change {id} --on")),
-        (None, Some(_)) => Some(format!("what {id} answers: estop webhooks deliveries {id}")),
+        (Some(_), _) => Some(format!("webhook {id}: once its receiver is mended, `estop webhooks change {id} --on`")),
+        (None, Some(_)) => Some(format!("webhook {id}: `estop webhooks deliveries {id}` shows what it answers")),
     }
 }
 
@@ -280,7 +280,7 @@ fn print_webhooks(webhooks: &[Webhook]) {
 }
 
 fn print_deliveries(deliveries: &[Delivery]) {
-    let mut table = table::new(&["ID", "EVENT", "RUN", "WRITTEN", "STATE", "ANSWER", "ATTEMPTS", "NEXT ATTEMPT"]);
+    let mut table = table::new(&["ID", "EVENT", "RUN", "CREATED", "STATE", "ANSWER", "ATTEMPTS", "NEXT ATTEMPT"]);
     for delivery in deliveries {
         // A failure that is no answer says more than the status of an earlier one.
         let answer = match (delivery.failure, delivery.status) {
@@ -368,14 +368,14 @@ mod tests {
         };
         let off = |why: &str| json!({"disabled": true, "disabled_why": why, "disabled_at": "2026-11-30T09:30:00.000Z"});
         let since = |text: &str| format!("{text} since 2026-11-30 09:30:00Z");
-        let on = Some("once 3 is mended: estop webhooks change 3 --on".to_owned());
+        let on = Some("webhook 3: once its receiver is mended, `estop webhooks change 3 --on`".to_owned());
         assert_eq!(said(json!({})), ("on".to_owned(), None));
         assert_eq!(said(off("admin")), (since("off"), None));
         assert_eq!(said(off("gone")), (format!("{}: it answered 410", since("off")), on.clone()));
         assert_eq!(said(off("failing")), (format!("{}: it failed for five days", since("off")), on));
         assert_eq!(
             said(json!({"failing_since": "2026-11-30T09:30:00.000Z"})),
-            (since("fails"), Some("what 3 answers: estop webhooks deliveries 3".to_owned()))
+            (since("fails"), Some("webhook 3: `estop webhooks deliveries 3` shows what it answers".to_owned()))
         );
     }
 }

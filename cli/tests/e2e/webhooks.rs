@@ -73,7 +73,7 @@ fn a_webhook_is_added_tested_changed_and_deleted() {
     let off = admin(&project, &["change", hook, "--off"]).expect_code(0);
     assert!(off.stdout.contains("off since 20"), "{off:?}");
     let refused = admin(&project, &["test", hook]).expect_code(122);
-    let hint = format!("estop webhooks change {hook} --on\n");
+    let hint = format!("`estop webhooks change {hook} --on`\n");
     assert!(refused.stderr.contains("switched off") && refused.stderr.ends_with(&hint), "{refused:?}");
     admin(&project, &["change", hook, "--on"]).expect_code(0);
     admin(&project, &["test", hook]).expect_code(0);
@@ -128,9 +128,9 @@ fn what_was_given_up_is_sent_once_more_with_the_same_id() {
     admin(&project, &["test", &hook]).expect_code(1);
     status.store(204, Ordering::Relaxed);
     admin(&project, &["change", &hook, "--on"]).expect_code(0);
-    let delivery = rows(&admin(&project, &["deliveries", &hook]).expect_code(0))[0].split_whitespace().next();
-    let delivery = delivery.expect("an id").to_owned();
-    let again = admin(&project, &["redeliver", &delivery]).expect_code(0);
+    let deliveries = admin(&project, &["deliveries", &hook]).expect_code(0);
+    let delivery = rows(&deliveries)[0].split_whitespace().next().expect("an id");
+    let again = admin(&project, &["redeliver", delivery]).expect_code(0);
     assert_eq!(again.stdout, format!("Webhook {hook} took it: it answered 204.\n"));
     let ids: Vec<_> = receiver.heard().iter().map(|message| message.header("webhook-id").to_owned()).collect();
     assert!(ids.len() == 2 && ids[0] == ids[1], "{ids:?}");
