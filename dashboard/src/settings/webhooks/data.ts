@@ -1,4 +1,4 @@
-import { effect, signal } from '@preact/signals';
+import { signal } from '@preact/signals';
 import { api, Failure, type Schemas, said, take } from '../../api/client';
 import { current, repeatable, token } from '../admin';
 
@@ -18,18 +18,24 @@ export const deliveries = signal<{ of: number; list: Delivery[] } | null>(null);
 /** The webhook whose deliveries are shown. */
 export const open = signal<number | null>(null);
 
-function forget() {
+/** What is of one project alone. A secret stays until somebody has it. */
+function forgetProject() {
   webhooks.value = null;
   problem.value = null;
   missing.value = false;
-  secrets.value = [];
-  deliveries.value = null;
-  open.value = null;
+  closeDeliveries();
 }
 
+function forget() {
+  forgetProject();
+  secrets.value = [];
+}
+
+// A project is never shown as another.
+current.subscribe(forgetProject);
 // Whoever locks Settings, or signs out, leaves nothing behind.
-effect(() => {
-  if (token.value === null) forget();
+token.subscribe((admin) => {
+  if (admin === null) forget();
 });
 
 /** The header of requests, and whether what comes back may still be shown: nobody has locked Settings meanwhile. */
@@ -38,29 +44,22 @@ function admitted() {
   return { headers: { Authorization: `Bearer ${admin}` }, here: () => admin !== null && token.peek() === admin };
 }
 
-export async function loadWebhooks(project: number, { anew = false } = {}) {
+export async function loadWebhooks(project: number) {
   const { headers, here } = admitted();
   const shown = () => here() && current.peek() === project;
-  if (anew) forgetProject();
   problem.value = null;
   try {
     const params = { path: { id: project } };
     const { data } = await take(api.GET('/api/projects/{id}/webhooks', { params, headers }));
-    if (shown()) webhooks.value = data.webhooks;
+    if (!shown()) return;
+    webhooks.value = data.webhooks;
+    missing.value = false;
   } catch (error) {
     if (!shown()) return;
     // The project is there, so it is the route that is not.
     if (error instanceof Failure && error.status === 404) missing.value = true;
     else problem.value = said(error);
   }
-}
-
-/** What is of one project alone. A secret stays until somebody has it. */
-function forgetProject() {
-  webhooks.value = null;
-  missing.value = false;
-  deliveries.value = null;
-  open.value = null;
 }
 
 const put = (webhook: Webhook) => {
@@ -98,10 +97,7 @@ export const deleteWebhook = async (id: number) => {
   if (!here()) return;
   webhooks.value = webhooks.peek()?.filter((one) => one.id !== id) ?? null;
   secrets.value = secrets.peek().filter(({ of }) => of.id !== id);
-  if (open.peek() === id) {
-    open.value = null;
-    deliveries.value = null;
-  }
+  if (open.peek() === id) closeDeliveries();
 };
 
 /** Reads the deliveries of a webhook. */

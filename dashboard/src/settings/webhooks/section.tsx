@@ -2,7 +2,7 @@ import { useEffect } from 'preact/hooks';
 import { Copyable } from '../../ui/copy';
 import { attempt, type Project } from '../admin';
 import { Form } from '../fields';
-import { createWebhook, loadWebhooks, missing, problem, secrets, webhooks } from './data';
+import { closeDeliveries, createWebhook, loadWebhooks, missing, problem, secrets, webhooks } from './data';
 import { Fields, wanted } from './fields';
 import { Row } from './row';
 
@@ -85,7 +85,8 @@ function List({ project }: { project: Project }) {
 /** Who hears of a project's runs. */
 export function Webhooks({ project }: { project: Project }) {
   useEffect(() => {
-    void loadWebhooks(project.id, { anew: true });
+    closeDeliveries();
+    void loadWebhooks(project.id);
   }, [project.id]);
   return (
     <section aria-labelledby="webhooks">
