@@ -9,7 +9,8 @@ use std::process::ExitCode;
 pub enum Exit {
     /// What was asked for is done; for `wait`, the run passed.
     Done,
-    /// For `wait`: the run failed or ended in an error. For `self-check`: processes cannot be stopped here.
+    /// For `wait`: the run failed or ended in an error. For `self-check`: processes cannot be stopped here. For `webhooks
+    /// test` and `webhooks redeliver`: the webhook did not take it.
     Failed,
     /// COMMAND's own code, or 128+N if signal N ended it.
     Command(u8),
@@ -38,7 +39,8 @@ Exit codes:
   any   `estop run`: COMMAND's own exit code; 128+N if signal N ended it
   0     success; `estop wait`: the run passed; `estop finish`: recorded
   1     `estop wait`: the run failed or ended in an error; `estop self-check`:
-        processes cannot be stopped here
+        processes cannot be stopped here; `estop webhooks test` and `redeliver`:
+        the webhook did not take it
   2     the command line is wrong, an environment variable or the file of
         `estop finish` is missing, or `estop cancel` needs --yes
   120   the run was cancelled (`estop wait --stopped`: and has stopped)

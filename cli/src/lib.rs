@@ -46,6 +46,7 @@ pub fn dispatch(cli: &Cli) -> Result<Exit, Failure> {
         Command::Keys(command) => commands::keys(command, &admin()?),
         Command::People(command) => commands::people(command, &admin()?),
         Command::Projects(command) => commands::projects(command, &admin()?),
+        Command::Webhooks(command) => commands::webhooks(command, &admin()?),
         Command::Environments(command) => {
             let service = if command.is_for_admins() { admin()? } else { key(TIMEOUT)? };
             commands::environments(command, &service)

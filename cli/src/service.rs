@@ -225,7 +225,7 @@ impl Response {
             (_, None) => return self.not_estop(&format!("it returned {}", self.status)),
             // An id that does not exist is answered otherwise. The admin's paths are served only to a token that exists.
             (404, Some(message)) if message.starts_with(envelope::NO_SUCH_ROUTE) => {
-                return self.not_estop("nothing is served there (admin commands: or its ADMIN_TOKEN is not set)");
+                return self.not_estop("nothing is served there (admin commands: or its ADMIN_TOKEN is not set; webhooks: or its WEBHOOK_SECRET)");
             }
             (401, _) => " Set ESTOP_KEY (ESTOP_ADMIN_TOKEN for admin commands) to a valid one.",
             (404, _) => " Check the id.",

@@ -227,7 +227,8 @@ pub fn optional_time(at: Option<Timestamp>) -> Cell {
     Cell::new(at.map_or_else(|| "-".to_owned(), seconds))
 }
 
-fn seconds(at: Timestamp) -> String {
+/// The same, as text.
+pub fn seconds(at: Timestamp) -> String {
     let text = at.to_string();
     text.get(..19).map_or_else(|| text.clone(), |seconds| format!("{}Z", seconds.replace('T', " ")))
 }

@@ -132,10 +132,17 @@ fn again(name: &str, write: Write, attempt: &Attempt<'_>, with_key: bool) {
     } else if answer.status == write.status() {
         attempt.is_true(&answer);
     }
-    // Without a key a second registration, API key, admission, webhook or secret is another one. Nothing else may double.
+    // Without a key a second registration, API key, admission, webhook, secret or delivery is another one. Nothing else may
+    // double.
     let doubles = matches!(
         write,
-        Write::CreateKey | Write::AdmitPerson | Write::Register | Write::CreateWebhook | Write::RotateWebhook
+        Write::CreateKey
+            | Write::AdmitPerson
+            | Write::Register
+            | Write::CreateWebhook
+            | Write::RotateWebhook
+            | Write::TestWebhook
+            | Write::Redeliver
     ) && !with_key;
     assert_eq!(attempt.made(), if doubles { before + 1 } else { write.times() }, "{name}, again");
 }
@@ -197,6 +204,8 @@ matrix! {
     change_webhook: ChangeWebhook,
     rotate_a_webhooks_secret: RotateWebhook,
     delete_webhook: DeleteWebhook,
+    test_webhook: TestWebhook,
+    redeliver: Redeliver,
 }
 
 /// The hub's columns of the matrix: whatever is wrong with it, no write is delayed, fails or is half done, and a repeat, for

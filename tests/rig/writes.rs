@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use std::cell::Cell;
 
-use crate::client::{ADMIN, Answer, Project, unique};
+use crate::client::{ADMIN, Answer, Project, eventually, unique};
 use crate::history;
+use crate::receiver::{self, Receiver};
 use crate::shards;
 use crate::workerd::Rig;
 
@@ -45,6 +46,9 @@ pub enum Write {
     ChangeWebhook,
     RotateWebhook,
     DeleteWebhook,
+    TestWebhook,
+    /// Of a test that was delivered.
+    Redeliver,
 }
 
 /// One write, ready to be sent.
@@ -60,6 +64,8 @@ pub struct Attempt<'a> {
     id: i64,
     /// A text that only this attempt writes.
     mark: String,
+    /// Who is to hear of it.
+    receiver: Option<Receiver>,
     /// How often the change was in the database when it was last sent.
     made_before: Cell<i64>,
 }
@@ -97,6 +103,7 @@ impl Write {
         match self {
             // Each makes another.
             Self::CreateKey | Self::AdmitPerson | Self::CreateWebhook | Self::RotateWebhook => 200,
+            Self::TestWebhook | Self::Redeliver => 200,
             Self::ChangeWebhook => 200,
             Self::DeleteWebhook => 204,
             Self::Register | Self::RegisterGroup | Self::Join | Self::Renew | Self::BulkCancel | Self::Kill => 200,
@@ -121,6 +128,7 @@ impl Write {
 
     pub fn prepare<'a>(self, rig: &'a Rig, project: &'a Project, with_key: bool) -> Attempt<'a> {
         let mark = unique();
+        let mut receiver = None;
         let run = |id: i64, verb: &str| ("POST", format!("/api/test-runs/{id}/{verb}"));
         let ((method, path), body, id) = match self {
             Self::Register => {
@@ -225,11 +233,31 @@ impl Write {
                     _ => (("DELETE", format!("/api/webhooks/{id}")), Value::Null, id),
                 }
             }
+            Self::TestWebhook | Self::Redeliver => {
+                // What goes out after the answer is not the request's: whatever ails that one, this goes well.
+                rig.backend.spare("UPDATE deliveries");
+                rig.backend.sql("UPDATE webhooks SET deleted_at = 1");
+                let hears = &*receiver.insert(Receiver::start(|_| receiver::Answer::status(204)));
+                let path = format!("/api/projects/{}/webhooks", project.id);
+                let made = rig.server.admin("POST", &path, Some(&json!({"url": hears.url}))).ok();
+                let hook = made["data"]["webhook"]["id"].as_i64().expect("an id");
+                let test = format!("/api/webhooks/{hook}/test");
+                if self == Self::TestWebhook {
+                    (("POST", test), json!({}), hook)
+                } else {
+                    let tested = rig.server.admin("POST", &test, None).ok();
+                    let id = tested["data"]["delivery"]["id"].as_i64().expect("an id");
+                    let state =
+                        || rig.backend.value::<String>(&format!("SELECT state FROM deliveries WHERE id = {id}"));
+                    eventually("a delivery", || (state() == "delivered").then_some(()));
+                    (("POST", format!("/api/deliveries/{id}/redeliver")), json!({}), id)
+                }
+            }
         };
         let idempotency_key = with_key.then(unique);
         rig.backend.count();
         let made_before = Cell::new(0);
-        Attempt { rig, project, write: self, method, path, body, idempotency_key, id, mark, made_before }
+        Attempt { rig, project, write: self, method, path, body, idempotency_key, id, mark, receiver, made_before }
     }
 }
 
@@ -296,6 +324,8 @@ impl Attempt<'_> {
             )),
             Write::RotateWebhook => rig.backend.value(&format!("SELECT generation - 1 FROM webhooks WHERE id = {id}")),
             Write::DeleteWebhook => count(&format!("webhooks WHERE id = {id} AND deleted_at IS NOT NULL AND url = ''")),
+            Write::TestWebhook => count(&format!("deliveries WHERE webhook_id = {id} AND event = 'test'")),
+            Write::Redeliver => count(&format!("deliveries WHERE redelivers = {id}")),
         };
         history::folds(&rig.backend.db(), "true");
         assert_eq!(history::contradictions(&rig.backend.db()), [""; 0]);
@@ -334,6 +364,17 @@ impl Attempt<'_> {
             }
             Write::ChangeWebhook => assert_eq!(data["webhook"]["disabled_why"], "admin"),
             Write::DeleteWebhook => assert_eq!(answer.text, ""),
+            Write::TestWebhook | Write::Redeliver => {
+                let column = if self.write == Write::TestWebhook { "webhook_id" } else { "redelivers" };
+                let stored: i64 = backend.value(&format!("SELECT max(id) FROM deliveries WHERE {column} = {id}"));
+                assert_eq!(data["delivery"]["id"], stored);
+                let heard = || self.receiver.as_ref().expect("a receiver").heard();
+                let hook = &data["delivery"]["webhook_id"];
+                let written: usize =
+                    backend.value(&format!("SELECT count(*) FROM deliveries WHERE webhook_id = {hook}"));
+                eventually("the receiver has heard each", || (heard().len() == written).then_some(()));
+                assert!(heard().iter().any(|message| message.header("webhook-id") == data["delivery"]["message_id"]));
+            }
             Write::Register => {
                 let stored: i64 =
                     backend.value(&format!("SELECT id FROM runs WHERE branch = '{mark}' ORDER BY id DESC LIMIT 1"));

@@ -18,6 +18,7 @@ mod stats;
 mod values;
 mod wait;
 mod watch;
+mod webhooks;
 
 pub use cancel::CancelArgs;
 pub use cancels::CancelsArgs;
@@ -37,6 +38,7 @@ pub use stats::StatsArgs;
 pub use values::{MetadataEntry, Shard, number_or_text};
 pub use wait::WaitArgs;
 pub use watch::WatchArgs;
+pub use webhooks::{AddWebhookArgs, ChangeWebhookArgs, WebhooksCommand};
 
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
@@ -91,6 +93,9 @@ pub enum Command {
     /// Create, list and limit projects (admin token)
     #[command(subcommand)]
     Projects(ProjectsCommand),
+    /// Add, list, change, test and delete webhooks (admin token)
+    #[command(subcommand)]
+    Webhooks(WebhooksCommand),
     /// List environments, or create them (admin token)
     #[command(subcommand)]
     Environments(EnvironmentsCommand),
@@ -118,7 +123,8 @@ fn after_help() -> String {
   ESTOP_URL          the service's address
   ESTOP_KEY          a key of the project; `run` needs scope run, `cancel` and `kill` need cancel,
                      the others and `cancel --wait` need read; `finish` needs no key
-  ESTOP_ADMIN_TOKEN  for keys, people, projects, `environments create` and `environments list --project`
+  ESTOP_ADMIN_TOKEN  for keys, people, projects, webhooks, `environments create` and
+                     `environments list --project`
   ESTOP_ENVIRONMENT  the default for `estop run --environment`
   ESTOP_NO_PUSH      1 is --no-push
   NO_COLOR           no colours, even on a terminal
@@ -194,6 +200,14 @@ mod tests {
             "estop people add a@example.com --project ID --scope run",
             "estop projects list --before ID",
             "estop projects limit ID --scope none",
+            "estop webhooks list --project ID",
+            "estop webhooks add https://example.com/ --project ID",
+            "estop webhooks change ID --off",
+            "estop webhooks rotate ID",
+            "estop webhooks test ID",
+            "estop webhooks delete ID",
+            "estop webhooks deliveries ID",
+            "estop webhooks redeliver ID",
             "estop environments create --project ID --name a --slug a",
             "estop environments list --project ID",
             "estop environments list --before ID",
@@ -204,6 +218,19 @@ mod tests {
                 assert_eq!(with(id), Err(clap::error::ErrorKind::ValueValidation), "{line} {id}");
             }
         }
+    }
+
+    #[test]
+    fn a_webhook_is_changed_in_something_and_not_both_ways() {
+        let change = |flags: &str| parse(&format!("estop webhooks change 3 {flags}")).is_ok();
+        for good in ["--off", "--event run.error --any-branch", "--address https://example.com/ --environment staging"]
+        {
+            assert!(change(good), "{good}");
+        }
+        for bad in ["--json", "--on --off", "--any-branch --branch main", "--any-environment --environment staging"] {
+            assert!(!change(bad), "{bad}");
+        }
+        assert!(!change("--event run.finished"));
     }
 
     #[test]

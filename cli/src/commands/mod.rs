@@ -16,6 +16,7 @@ mod show;
 mod stats;
 mod wait;
 mod watch;
+mod webhooks;
 
 pub use cancel::cancel;
 pub use cancels::cancels;
@@ -33,6 +34,7 @@ pub use show::show;
 pub use stats::stats;
 pub use wait::wait;
 pub use watch::watch;
+pub use webhooks::webhooks;
 
 use std::time::Duration;
 

@@ -27,6 +27,9 @@ mod push;
 mod questions;
 mod race;
 #[allow(dead_code, reason = "the rig uses the rest of it")]
+#[path = "../../../tests/support/receiver.rs"]
+mod receiver;
+#[allow(dead_code, reason = "the rig uses the rest of it")]
 #[path = "../../../tests/support/relay.rs"]
 mod relay;
 mod run;
@@ -40,3 +43,4 @@ mod terminal;
 mod tty;
 mod usage;
 mod watch;
+mod webhooks;

@@ -186,6 +186,10 @@ fn what_the_admin_creates_is_retried_and_created_once() {
             &["keys", "create", "--project", &id, "--user", "ci", "--name", "once", "--scope", "run"],
             Some(("keys", "once")),
         ),
+        (
+            &["webhooks", "add", "https://example.com/once", "--project", &id],
+            Some(("webhooks", "https://example.com/once")),
+        ),
         (&["people", "add", "eve@example.com", "--project", &id, "--scope", "read"], Some(("keys", "eve@"))),
     ] {
         proxy.switch(unavailable());

@@ -23,7 +23,7 @@ export const events = signal<AdminEvent[]>([]);
 export const olderEvents = signal<number | null>(null);
 
 const as = (admin = token.peek()) => ({ Authorization: `Bearer ${admin}` });
-const repeatable = () => ({ header: { 'Idempotency-Key': idempotencyKey() } });
+export const repeatable = () => ({ header: { 'Idempotency-Key': idempotencyKey() } });
 
 /** So many pages of a list are read. */
 const PAGES = 20;

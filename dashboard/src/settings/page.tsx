@@ -8,6 +8,7 @@ import { Environments } from './environments';
 import { Events } from './events';
 import { Keys, MadeKeys } from './keys';
 import { NewProject, ProjectSettings } from './project';
+import { NewSecrets, Webhooks } from './webhooks/section';
 
 /** So many projects are chips; more are a list to choose from. */
 const FEW = 8;
@@ -118,7 +119,9 @@ function Opened() {
           {isLoaded && <Environments key={`environments of ${project.id}`} project={project} />}
           {!isLoaded && !problem.value && <p class="soft">Loading…</p>}
           <MadeKeys />
+          <NewSecrets />
           {isLoaded && <Keys key={`keys of ${project.id}`} project={project} />}
+          {isLoaded && <Webhooks key={`webhooks of ${project.id}`} project={project} />}
         </>
       )}
       <NewProject />
