@@ -1,14 +1,15 @@
-// An npm registry of the packages in a folder, which prints its address and ends with its standard input.
+// An npm registry of the packages in a folder, and of installed ones. It prints its address and ends with its standard
+// input.
 //
-//   node registry.mjs FOLDER
+//   node registry.mjs FOLDER INSTALLED…
 
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readFileSync, readdirSync } from "node:fs";
 import { createServer } from "node:http";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 
-const folder = process.argv[2];
+const [folder, ...installed] = process.argv.slice(2);
 const archives = readdirSync(folder).filter((file) => file.endsWith(".tgz"));
 const packages = archives.map((file) => {
     const bytes = readFileSync(join(folder, file));
@@ -22,12 +23,21 @@ for (const [name, version] of optional.filter(([name]) => !packages.some(({ mani
     packages.push({ file: "missing.tgz", manifest: { name, version, os: [os], cpu: [cpu] } });
 }
 
+for (const folder of installed) {
+    const manifest = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+    packages.push({ file: `${basename(folder)}.tgz`, manifest, folder });
+}
+/** An archive of a package that is installed. */
+const archive = ({ folder }) =>
+    folder && execFileSync("tar", ["-C", dirname(folder), "-cz", basename(folder)], { maxBuffer: 100_000_000 });
+
 const server = createServer((request, response) => {
     const path = decodeURIComponent(request.url.slice(1));
-    const archive = packages.find(({ file, bytes }) => bytes && path.endsWith(`/-/${file}`));
+    const packed = packages.find(({ file }) => path.endsWith(`/-/${file}`));
     const named = packages.find(({ manifest }) => manifest.name === path);
-    if (archive) {
-        response.end(archive.bytes);
+    const bytes = packed && (packed.bytes ?? archive(packed));
+    if (bytes) {
+        response.end(bytes);
     } else if (named) {
         const { name, version } = named.manifest;
         const dist = { tarball: `${address()}/${name}/-/${named.file}`, integrity: named.integrity };
