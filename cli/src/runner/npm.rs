@@ -66,7 +66,7 @@ mod linux {
     }
 
     /// npx and `npm run` pass SIGINT and SIGTERM on to their shell alone. Many (dash, in Debian and Ubuntu) stay while a
-    /// command runs, and die of these without a word to it.
+    /// command runs, keep a SIGINT to themselves, and die of a SIGTERM without a word to the command.
     fn interrupt_without(shell: Pid, child: Pid, heard: &Heard) {
         while parent(child) == Some(shell) {
             thread::sleep(LOOK);
