@@ -62,7 +62,8 @@ if (platforms.length < made.length) {
     const reporter = JSON.parse(readFileSync(join(root, "reporters/playwright/package.json"), "utf8"));
     const { scripts, devDependencies, ...manifest } = reporter;
     const source = "reporters/playwright";
-    pack({ ...manifest, publishConfig: { access: "public" } }, { dist: `${source}/dist`, "README.md": `${source}/README.md` });
+    const files = { dist: `${source}/dist`, "README.md": `${source}/README.md` };
+    pack({ ...manifest, publishConfig: { access: "public" } }, files);
 }
 const optionalDependencies = Object.fromEntries(ALL.map((platform) => [`@estop/cli-${platform}`, version]));
 pack({ ...launcher, version, optionalDependencies }, { "bin/estop": "cli/npm/bin/estop", "README.md": "cli/README.md" });
