@@ -33,7 +33,7 @@ build/index_bg.wasm: $(sources) scripts/build scripts/setup
 build/page/index.html: $(page_sources) scripts/page
 	@scripts/page
 
-dist: ## Make what installs `estop` without Rust: binaries, npm packages and wheels, in target/dist (PLATFORMS=)
+dist: ## Make what is installed without Rust: binaries, npm packages and wheels, in target/dist (PLATFORMS=)
 	@scripts/dist $(PLATFORMS)
 
 cost: ## Measure the rows that each request reads and writes at D1, and what fits in a free day

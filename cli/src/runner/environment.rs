@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
+use super::npm::LAUNCHER;
 use super::progress::{Exchange, PROGRESS, STOP};
-use super::signals::LAUNCHER;
 use crate::args::RunArgs;
 
 /// The variable that marks COMMAND's processes.

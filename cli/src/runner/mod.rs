@@ -11,6 +11,7 @@ mod guard;
 mod heartbeat;
 mod lease;
 pub mod messages;
+mod npm;
 mod on_stop;
 mod process_group;
 mod process_table;
@@ -57,9 +58,9 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
 
 pub fn run(args: &RunArgs, service: &Service) -> Result<Exit, Failure> {
     let (events, inbox) = channel();
-    signals::watch(events.clone())
+    let heard = signals::watch(events.clone())
         .map_err(|error| Failure::new(Exit::CannotExecute, format!("cannot catch signals: {error}")))?;
-    signals::end_with_launcher();
+    npm::end_with_what_started_estop(heard);
     let starter = Starter {
         service,
         events: &events,

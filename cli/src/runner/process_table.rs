@@ -16,11 +16,14 @@ pub struct Process {
 pub fn living() -> Vec<Process> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     let pids = entries.filter_map(|entry| Pid::from_raw(entry.ok()?.file_name().to_str()?.parse().ok()?));
-    pids.filter_map(|pid| {
-        let stat = std::fs::read(format!("/proc/{}/stat", pid.as_raw_pid())).ok()?;
-        parse_stat(pid, &String::from_utf8_lossy(&stat))
-    })
-    .collect()
+    pids.filter_map(find).collect()
+}
+
+/// One of them.
+#[cfg(target_os = "linux")]
+pub fn find(pid: Pid) -> Option<Process> {
+    let stat = std::fs::read(format!("/proc/{}/stat", pid.as_raw_pid())).ok()?;
+    parse_stat(pid, &String::from_utf8_lossy(&stat))
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -1,6 +1,8 @@
 //! The signals that estop receives.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::Duration;
@@ -13,31 +15,42 @@ use crate::clock;
 
 /// For so long another signal of a kind is an echo of the first. Ctrl-C at a terminal reaches every process of the
 /// foreground group, and npx, which is one of them, sends estop what it gets. Nobody presses the keys twice so fast.
-const ECHO: Duration = Duration::from_millis(500);
+pub const ECHO: Duration = Duration::from_millis(500);
 
-/// The variable in which the launcher leaves its process id.
-pub const LAUNCHER: &str = "ESTOP_LAUNCHER";
+/// Whether one has come that is forwarded to COMMAND.
+#[derive(Clone, Default)]
+pub struct Heard(Arc<AtomicBool>);
+
+impl Heard {
+    pub fn any(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// Turns signals into events from now on.
-pub fn watch(events: Sender<Event>) -> std::io::Result<()> {
+pub fn watch(events: Sender<Event>) -> std::io::Result<Heard> {
     let mut caught = vec![SIGINT, SIGTERM, SIGQUIT, SIGTSTP, SIGCONT];
     // Under `nohup` a hang-up must not end the tests.
     if !hangup_is_ignored() {
         caught.push(SIGHUP);
     }
     let mut signals = Signals::new(caught)?;
+    let heard = Heard::default();
+    let hears = heard.clone();
     thread::spawn(move || {
         let mut echoes = Echoes::default();
         for number in &mut signals {
             if echoes.is_echo(number, clock::now()) {
                 continue;
             }
-            if event(number).is_some_and(|event| events.send(event).is_err()) {
+            let Some(event) = event(number) else { continue };
+            hears.0.fetch_or(matches!(event, Event::Signal(_)), Ordering::Relaxed);
+            if events.send(event).is_err() {
                 return;
             }
         }
     });
-    Ok(())
+    Ok(heard)
 }
 
 /// When each signal last counted.
@@ -55,25 +68,6 @@ impl Echoes {
         false
     }
 }
-
-/// If the launcher of the npm package could not become estop, ends estop with SIGTERM when the launcher is killed.
-#[cfg(target_os = "linux")]
-pub fn end_with_launcher() {
-    use rustix::process::{self, Pid};
-
-    let launcher = std::env::var(LAUNCHER).ok().and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw);
-    if launcher.is_none() || launcher != process::getppid() {
-        return;
-    }
-    let _ = process::set_parent_process_death_signal(Some(process::Signal::TERM));
-    // It may have been killed before that.
-    if launcher != process::getppid() {
-        let _ = process::kill_process(process::getpid(), process::Signal::TERM);
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-pub fn end_with_launcher() {}
 
 fn event(number: i32) -> Option<Event> {
     match number {

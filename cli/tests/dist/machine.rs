@@ -1,6 +1,7 @@
 //! A machine with Node.js and Python and without Rust, a registry that has the packages, and a project on it.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, OnceLock};
@@ -34,12 +35,41 @@ pub fn packed(start: &str, end: &str) -> PathBuf {
     files.into_iter().find(is_meant).unwrap_or_else(|| panic!("no {start}*{end}"))
 }
 
-/// `PATH` without the folders that Rust is in.
-fn path() -> String {
-    let path = variable("PATH");
-    let folders: Vec<_> = path.split(':').filter(|folder| !Path::new(folder).join("cargo").exists()).collect();
-    assert!(folders.len() < path.split(':').count(), "cargo is nowhere on {path}");
-    folders.join(":")
+/// `PATH` without Rust. Where a folder has other programs than that, links to those stand in for it.
+pub fn path() -> &'static str {
+    static PATH: OnceLock<String> = OnceLock::new();
+    PATH.get_or_init(|| {
+        let path = variable("PATH");
+        let links = Path::new(env!("CARGO_TARGET_TMPDIR")).join("without-rust");
+        let _ = fs::remove_dir_all(&links);
+        let without = |(number, folder): (usize, &str)| {
+            let linked = links.join(number.to_string());
+            if !RUST.iter().any(|program| Path::new(folder).join(program).exists()) {
+                return folder.to_owned();
+            }
+            fs::create_dir_all(&linked).expect("a folder");
+            for program in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("a file")) {
+                let name = program.file_name().to_string_lossy().into_owned();
+                if !["cargo", "rust", "clippy"].iter().any(|start| name.starts_with(start)) {
+                    symlink(program.path(), linked.join(name)).expect("a link");
+                }
+            }
+            linked.to_str().expect("a path").to_owned()
+        };
+        path.split(':').enumerate().map(without).collect::<Vec<_>>().join(":")
+    })
+}
+
+const RUST: [&str; 3] = ["cargo", "rustc", "rustup"];
+
+#[test]
+fn there_is_no_rust_on_the_machine() {
+    let shop = Shop::new();
+    assert!(succeeds(shop.command("sh").args(["-c", "command -v node && command -v python3"])).contains('/'));
+    for program in RUST {
+        let found = shop.command("sh").args(["-c", &format!("command -v {program}")]).output().expect("sh");
+        assert!(!found.status.success(), "{found:?}");
+    }
 }
 
 /// The registry's address. It lasts as long as the tests.
@@ -48,6 +78,8 @@ pub fn registry() -> &'static str {
     let (address, _) = REGISTRY.get_or_init(|| {
         let mut command = Command::new("node");
         command.arg(source("cli/tests/dist/registry.mjs")).arg(variable("ESTOP_TEST_DIST"));
+        let installed = Path::new(&variable("ESTOP_TEST_PLAYWRIGHT")).join("node_modules");
+        command.args(["@playwright/test", "playwright", "playwright-core"].map(|package| installed.join(package)));
         let mut running = Running::of(&mut command);
         (running.word_after("registry "), Mutex::new(running))
     });
@@ -82,7 +114,7 @@ impl Shop {
         command.current_dir(&self.folder.0).env_clear().env("PATH", path()).env("HOME", &self.folder.0);
         command.env("ESTOP_URL", &self.project.server.url).env("ESTOP_KEY", &self.project.key);
         command.env("npm_config_registry", registry()).env("npm_config_update_notifier", "false");
-        command.env("npm_config_cache", self.file(".npm")).env("LANG", "C.UTF-8");
+        command.env("npm_config_cache", self.file(".npm")).env("LANG", "C.UTF-8").env("DO_NOT_TRACK", "1");
         command
     }
 
@@ -93,15 +125,16 @@ impl Shop {
         command
     }
 
-    pub fn npm_installs_estop(&self) {
-        succeeds(self.command("npm").args([
-            "install",
-            "--save-dev",
-            "--ignore-scripts",
-            "--no-audit",
-            "--no-fund",
-            "estop",
-        ]));
+    pub fn npm_installs(&self, packages: &[&str]) {
+        let options = ["install", "--save-dev", "--ignore-scripts", "--no-audit", "--no-fund"];
+        succeeds(self.command("npm").args(options).args(packages));
+    }
+
+    /// `estop` through npx.
+    pub fn npx(&self) -> Command {
+        let mut command = self.command("npx");
+        command.args(["--no", "--", "estop"]);
+        command
     }
 
     /// A run of a command that obeys SIGINT is cancelled, with `estop` called as `with` says.

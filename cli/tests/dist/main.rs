@@ -10,8 +10,12 @@ mod contract {
     /// The service's own tests hold its answers to openapi.yaml.
     pub fn check_http(_method: &str, _path: &str, _status: u16, _body: &str) {}
 }
+mod journey;
 mod machine;
 mod npm;
+#[allow(dead_code, reason = "the service's own tests use the rest of it")]
+#[path = "../../../tests/support/receiver.rs"]
+mod receiver;
 mod signals;
 #[allow(dead_code, reason = "the other tests of the command-line tool use the rest of it")]
 #[path = "../e2e/support.rs"]

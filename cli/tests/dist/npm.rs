@@ -1,11 +1,11 @@
 //! The npm packages, installed by npm, pnpm and Yarn without any script.
 
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use crate::client::within;
-use crate::machine::{PATIENCE, Shop, packed, registry, source, succeeds, variable};
+use serde_json::{Value, json};
+
+use crate::machine::{Shop, packed, registry, succeeds, variable};
 use crate::support::Running;
 
 const VERSION: &str = concat!("estop ", env!("CARGO_PKG_VERSION"));
@@ -15,22 +15,16 @@ const PLATFORM: &str = "linux-x64";
 #[cfg(target_arch = "aarch64")]
 const PLATFORM: &str = "linux-arm64";
 
-fn npx(shop: &Shop) -> std::process::Command {
-    let mut command = shop.command("npx");
-    command.args(["--no", "--", "estop"]);
-    command
-}
-
 #[test]
 fn npm_brings_this_platforms_binary_and_links_straight_to_it() {
     let shop = Shop::new();
-    shop.npm_installs_estop();
+    shop.npm_installs(&["estop"]);
     let installed = fs::read_dir(shop.file("node_modules/@estop")).expect("a package").count();
     assert_eq!(installed, 1, "the other platforms' packages");
     let linked = fs::canonicalize(shop.file("node_modules/.bin/estop")).expect("a link");
     assert!(linked.ends_with(format!("@estop/cli-{PLATFORM}/bin/estop")), "{}", linked.display());
-    assert!(succeeds(npx(&shop).arg("--version")).contains(VERSION));
-    shop.stops_a_run(|| npx(&shop));
+    assert!(succeeds(shop.npx().arg("--version")).contains(VERSION));
+    shop.stops_a_run(|| shop.npx());
 }
 
 #[test]
@@ -79,38 +73,11 @@ fn yarn_with_plug_n_play_does_too() {
 }
 
 #[test]
-fn a_playwright_project_without_rust_is_stopped() {
-    let shop = Shop::new();
-    for file in ["playwright.config.js", "checkout.spec.js"] {
-        fs::copy(source("cli/tests/playwright").join(file), shop.file(file)).expect("a copy");
-    }
-    shop.npm_installs_estop();
-    let installed = Path::new(&variable("ESTOP_TEST_PLAYWRIGHT")).join("node_modules");
-    for package in ["@playwright", "playwright", "playwright-core"] {
-        symlink(installed.join(package), shop.file("node_modules").join(package)).expect("a link");
-    }
-    symlink(installed.join("playwright/cli.js"), shop.file("node_modules/.bin/playwright")).expect("a link");
-    fs::create_dir(shop.file("out")).expect("a folder");
-    let mut command = npx(&shop);
-    command.args(["run", "--environment", "staging", "--grace", "60", "--", "npx", "--no", "playwright", "test"]);
-    let mut running = Running::of(command.env("FIXTURE_OUT", shop.file("out")));
-    within(PATIENCE, "two slow tests", || {
-        let slow = fs::read_to_string(shop.file("out/slow")).unwrap_or_default();
-        (slow.lines().count() == 2 || !running.is_running()).then_some(())
-    });
-    let id = running.id();
-    succeeds(npx(&shop).args(["cancel", &id.to_string(), "--reason", "wrong branch", "--wait"]));
-    let ended = running.end_within(PATIENCE).expect_code(120);
-    assert!(shop.file("out/report.json").exists(), "{ended:?}");
-    assert_eq!(shop.project.show(id)["stop"]["outcome"], "graceful");
-}
-
-#[test]
 fn a_platform_without_a_package_is_told_what_to_do() {
     let shop = Shop::new();
     let omitted = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--omit=optional", "estop"];
     succeeds(shop.command("npm").args(omitted));
-    let ended = Running::of(npx(&shop).arg("--version")).end().expect_code(126);
+    let ended = Running::of(shop.npx().arg("--version")).end().expect_code(126);
     let missing = format!("estop: the package @estop/cli-{PLATFORM} is not installed.");
     assert!(ended.stderr.contains(&missing) && ended.stderr.contains("--include=optional"), "{ended:?}");
     shop.write("windows.cjs", "Object.defineProperty(process, 'platform', { value: 'win32' });");
@@ -120,16 +87,39 @@ fn a_platform_without_a_package_is_told_what_to_do() {
     assert!(ended.stderr.contains("there is no binary for win32-x64") && ended.stderr.contains("WSL"), "{ended:?}");
 }
 
+/// The package.json of an archive.
+fn manifest(archive: &Path) -> Value {
+    let mut tar = std::process::Command::new("tar");
+    let manifest = succeeds(tar.arg("-xzOf").arg(archive).arg("package/package.json"));
+    serde_json::from_str(&manifest).expect("JSON")
+}
+
 #[test]
-fn no_package_has_a_script_and_every_one_has_the_licence() {
-    for package in ["estop-0", "estop-cli-linux-x64-"] {
-        let archive = packed(package, ".tgz");
-        let mut tar = std::process::Command::new("tar");
-        let manifest = succeeds(tar.arg("-xzOf").arg(&archive).arg("package/package.json"));
-        let manifest: serde_json::Value = serde_json::from_str(&manifest).expect("JSON");
+fn every_package_has_the_version_and_the_licence_and_no_script() {
+    let folder = variable("ESTOP_TEST_DIST");
+    let files = fs::read_dir(folder).expect("packages").map(|entry| entry.expect("a file").path());
+    let archives: Vec<_> = files.filter(|file| file.extension().is_some_and(|extension| extension == "tgz")).collect();
+    assert!(archives.len() >= 3, "one for a platform, estop and the reporter: {archives:?}");
+    for archive in archives {
+        let manifest = manifest(&archive);
         assert!(manifest.get("scripts").is_none() && manifest["version"] == env!("CARGO_PKG_VERSION"), "{manifest}");
-        let mut tar = std::process::Command::new("tar");
-        let files = succeeds(tar.arg("-tzf").arg(&archive));
-        assert!(files.contains("package/LICENSE") && files.contains("package/bin/estop"), "{files}");
+        let files = succeeds(std::process::Command::new("tar").arg("-tzf").arg(&archive));
+        assert!(files.contains("package/LICENSE") && files.contains("package/README.md"), "{files}");
+        assert_eq!(files.contains("package/bin/estop"), manifest.get("bin").is_some(), "{files}");
     }
+}
+
+#[test]
+fn a_package_for_a_platform_says_which_and_estop_depends_on_all_of_them() {
+    let (os, cpu) = PLATFORM.split_once('-').expect("two");
+    let archive = packed(&format!("estop-cli-{PLATFORM}-"), ".tgz");
+    let of_platform = manifest(&archive);
+    assert_eq!((&of_platform["os"], &of_platform["cpu"]), (&json!([os]), &json!([cpu])), "{of_platform}");
+    // It is static, and runs with every C library.
+    assert!(of_platform.get("libc").is_none() && of_platform.get("dependencies").is_none(), "{of_platform}");
+    let estop = manifest(&packed("estop-0", ".tgz"));
+    let all = ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64"];
+    let all = all.map(|platform| (format!("@estop/cli-{platform}"), json!(env!("CARGO_PKG_VERSION"))));
+    assert_eq!(estop["optionalDependencies"], Value::Object(all.into_iter().collect()), "{estop}");
+    assert!(estop.get("dependencies").is_none(), "{estop}");
 }

@@ -1,19 +1,39 @@
 //! The wheels, and the binaries in them.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::env::consts::ARCH;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 use crate::machine::{Shop, packed, succeeds, variable};
+
+/// A virtual environment with pytest in it, into which pip installs these wheels.
+pub fn environment(shop: &Shop, wheels: &[PathBuf]) -> PathBuf {
+    let venv = shop.file("venv");
+    succeeds(shop.command("python3").args(["-m", "venv", "--without-pip"]).arg(&venv));
+    let python = venv.join("bin/python");
+    let python = || shop.command(python.to_str().expect("a path"));
+    // pytest, and pip, are where scripts/setup has put them.
+    let packages = succeeds(python().args(["-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]));
+    fs::write(Path::new(packages.trim()).join("pytest.pth"), variable("DIST_PYTEST")).expect("a file");
+    let script =
+        format!("#!{}/bin/python\nfrom pytest import console_main\nraise SystemExit(console_main())\n", venv.display());
+    fs::write(venv.join("bin/pytest"), script).expect("a script");
+    fs::set_permissions(venv.join("bin/pytest"), Permissions::from_mode(0o755)).expect("a script");
+    succeeds(python().args(["-m", "pip", "install", "--no-index", "--disable-pip-version-check"]).args(wheels));
+    venv
+}
+
+/// The wheel for this machine.
+pub fn wheel() -> PathBuf {
+    packed("estop-", &format!("{ARCH}.whl"))
+}
 
 #[test]
 fn pip_brings_the_binary_and_it_stops_a_run() {
     let shop = Shop::new();
-    succeeds(shop.command("python3").args(["-m", "venv", "venv"]));
-    let wheel = packed("estop-", "x86_64.whl");
-    let pip = shop.file("venv/bin/pip");
-    let pip = || shop.command(pip.to_str().expect("a path"));
-    succeeds(pip().args(["install", "--no-index", "--disable-pip-version-check"]).arg(wheel));
-    let estop = shop.file("venv/bin/estop");
+    let estop = environment(&shop, &[wheel()]).join("bin/estop");
     let estop = || shop.command(estop.to_str().expect("a path"));
     assert!(succeeds(estop().arg("--version")).contains(env!("CARGO_PKG_VERSION")));
     shop.stops_a_run(estop);

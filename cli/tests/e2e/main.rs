@@ -18,6 +18,8 @@ mod late;
 #[path = "../../../tests/http/line.rs"]
 mod line;
 mod lists;
+#[cfg(target_os = "linux")]
+mod npm;
 mod on_stop;
 mod outage;
 mod playwright;
