@@ -3,6 +3,9 @@
 use crate::access::Team;
 use crate::run::Timeout;
 
+/// GitHub's own API.
+pub const GITHUB_API: &str = "https://api.github.com";
+
 /// The settings of one Worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -44,6 +47,9 @@ pub struct Config {
     pub access: Option<Team>,
     /// `WEBHOOK_SECRET`, a secret; unset or empty closes the routes of webhooks, and nothing is sent.
     pub webhook_secret: Option<String>,
+    /// `GITHUB_API`: where GitHub's API is, if the Worker is a GitHub App, by `GITHUB_APP_ID` and the secret
+    /// `GITHUB_APP_PRIVATE_KEY`. Without both, and without `WEBHOOK_SECRET`, nothing is written there.
+    pub github_api: Option<String>,
     /// `ESTOP_LOCAL=1`: a laptop, where the public demo key is let in, and webhooks may be on it. No deployment sets it.
     pub local: bool,
 }
@@ -85,11 +91,17 @@ impl Config {
             github_webhook_secret: var("GITHUB_WEBHOOK_SECRET").filter(|secret| !secret.is_empty()),
             access: None,
             webhook_secret: var("WEBHOOK_SECRET").filter(|secret| !secret.is_empty()),
+            github_api: None,
             local: var("ESTOP_LOCAL").as_deref() == Some("1"),
         };
         let text = |name| var(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
         match team(text("ACCESS_TEAM_DOMAIN"), text("ACCESS_AUD"), &config) {
             Ok(team) => config.access = team,
+            Err(complaint) => complaints.push(complaint.to_owned()),
+        }
+        let app = (text("GITHUB_APP_ID").is_some(), text("GITHUB_APP_PRIVATE_KEY").is_some());
+        match github_api(app, text("GITHUB_API"), &config) {
+            Ok(api) => config.github_api = api,
             Err(complaint) => complaints.push(complaint.to_owned()),
         }
         (config, complaints)
@@ -125,14 +137,41 @@ fn team(domain: Option<String>, audience: Option<String>, config: &Config) -> Re
         return Ok(Some(Team { issuer: domain, audience }));
     }
     let host = domain.strip_prefix("https://").unwrap_or(&domain).trim_end_matches('/');
-    if !host.contains('.')
-        || !host.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'.' || c == b'-')
-    {
+    if !is_host(host) {
         return Err(
             "ACCESS_TEAM_DOMAIN must be like team.cloudflareaccess.com; nobody can sign in with Cloudflare Access.",
         );
     }
     Ok(Some(Team { issuer: format!("https://{host}"), audience }))
+}
+
+/// Where GitHub's API is, or a sentence that says why nothing is written there though there is a setting for it. `app` says
+/// whether there are an id and a key of the App.
+fn github_api(app: (bool, bool), api: Option<String>, config: &Config) -> Result<Option<String>, &'static str> {
+    match app {
+        (false, false) => return Ok(None),
+        (true, true) => {}
+        _ => return Err("GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY need each other; nothing is written to GitHub."),
+    }
+    if config.webhook_secret.is_none() {
+        return Err("GITHUB_APP_ID needs WEBHOOK_SECRET, as webhooks do; nothing is written to GitHub.");
+    }
+    let api = api.unwrap_or_else(|| GITHUB_API.to_owned());
+    let api = api.trim_end_matches('/');
+    // A stand-in on the same machine, for tests.
+    let is_local = config.local && api.starts_with("http://");
+    // GitHub Enterprise Server has it under a path.
+    let host = api.strip_prefix("https://").map(|rest| rest.strip_suffix("/api/v3").unwrap_or(rest));
+    if !is_local && !host.is_some_and(is_host) {
+        return Err(
+            "GITHUB_API must be like https://api.github.com or https://github.example.com/api/v3; nothing is written to GitHub.",
+        );
+    }
+    Ok(Some(api.to_owned()))
+}
+
+fn is_host(host: &str) -> bool {
+    host.contains('.') && host.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'.' || c == b'-')
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::time::Timestamp;
 /// The answer to events.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Events {
-    /// Oldest first; at most seven, as a run only goes forward.
+    /// Oldest first; at most eight, as a run only goes forward.
     pub events: Vec<RunEvent>,
 }
 
@@ -23,10 +23,10 @@ pub struct RunEvent {
     pub to: State,
     /// `registered`, `promoted`, `claimed`, `finished`, or the cancel's cause: `user`, `stale`, `superseded`, `fail_fast`. Of a
     /// cancelled run, which stays `cancelled`: `kill` (SIGKILL was ordered), `stopped` (every runner has stopped or is lost),
-    /// `late_result` (a lost runner said how its tests had ended).
+    /// `late_result` (a lost runner said how its tests had ended), `ci_cancelled` (GitHub cancels its workflow run).
     pub cause: String,
     /// The key's user, or `system:sweeper` and the like.
     pub by: String,
-    /// The cancel's reason, the error's code, the stop's outcome, or the late result.
+    /// The cancel's reason, the error's code, the stop's outcome, the late result, or the workflow run.
     pub reason: Option<String>,
 }

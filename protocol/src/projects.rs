@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::concurrency::Concurrency;
 use crate::envelope::CursorPagination;
+use crate::time::Timestamp;
+use crate::webhooks::DeliveryFailure;
 
 /// A project to be created. The name and the repository have at most [`crate::limits::NAME_CHARS`] characters.
 #[derive(Debug, Serialize, Deserialize)]
@@ -34,6 +36,12 @@ pub struct ChangeProjectRequest {
     /// Whether a pull request of its repository that is closed or merged stops the runs of its branch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_on_close: Option<bool>,
+    /// Whether GitHub has a check run of each of its runs. Turning it on again gives it a new chance where it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check_runs: Option<bool>,
+    /// Whether GitHub is asked to cancel the workflow run of a run that was cancelled and that nobody stops.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cancel_ci: Option<bool>,
 }
 
 /// A project.
@@ -55,6 +63,34 @@ pub struct Project {
     /// Whether a pull request of its repository that is closed or merged stops the runs of its branch.
     #[serde(default)]
     pub stop_on_close: bool,
+    /// Whether GitHub has a check run of each of its runs. This and the next two are in the answers of admin routes alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check_runs: Option<bool>,
+    /// Whether GitHub is asked to cancel the workflow run of a run that was cancelled and that nobody stops.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cancel_ci: Option<bool>,
+    /// What of these two fails at present.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub github_failures: Option<Vec<GitHubFailure>>,
+}
+
+/// What GitHub does not take at present.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct GitHubFailure {
+    /// `check_runs` or `cancel_ci`.
+    pub setting: String,
+    /// The first failure since it last worked.
+    pub since: Timestamp,
+    /// When it was turned off, after five days of failures.
+    pub turned_off_at: Option<Timestamp>,
+    /// The last failure.
+    pub at: Timestamp,
+    /// The HTTP status of that answer.
+    pub status: Option<u16>,
+    /// Why it failed.
+    pub failure: DeliveryFailure,
+    /// What GitHub answered, and to what; the first 1,000 characters.
+    pub answer: Option<String>,
 }
 
 /// The answer to a change of a project's limit. It applies to runs that are registered from now on.

@@ -1,4 +1,4 @@
-//! Sends what goes out to webhooks; the core says what, and what comes of it.
+//! Sends what goes out to webhooks and to GitHub; the core says what, and what comes of it.
 
 use estop_protocol::limits::WEBHOOK_ANSWER_BYTES;
 use estop_protocol::time::Timestamp;
@@ -14,18 +14,18 @@ use crate::runtime::LocalFuture;
 use crate::webhooks::plan::Heard;
 use crate::webhooks::{self, DEADLINE, Post, Sender, Which};
 
-#[wasm_bindgen(module = "/src/edge/glue.js")]
+#[wasm_bindgen(module = "/src/edge/send.js")]
 extern "C" {
     #[wasm_bindgen(js_name = sendAll)]
-    fn send_all(posts: &str, ms: f64, most: f64) -> Promise;
+    fn send_all(env: &Env, posts: &str, ms: f64, most: f64) -> Promise;
 }
 
-struct Fetch;
+struct Fetch(Env);
 
 impl Sender for Fetch {
     fn send<'a>(&'a self, posts: &'a [Post]) -> LocalFuture<'a, Vec<Heard>> {
         #[expect(clippy::cast_precision_loss, reason = "both are small")]
-        let sent = send_all(&json(&posts), DEADLINE as f64, WEBHOOK_ANSWER_BYTES as f64);
+        let sent = send_all(&self.0, &json(&posts), DEADLINE as f64, WEBHOOK_ANSWER_BYTES as f64);
         Box::pin(async move {
             let heard = JsFuture::from(sent).await.ok().and_then(|heard| heard.as_string());
             // It gives an answer whatever happens to the requests.
@@ -38,6 +38,6 @@ impl Sender for Fetch {
 /// it.
 pub async fn deliver(env: Env, which: Which, at: Timestamp) {
     let runtime = EdgeRuntime::new(&env);
-    let outcome = webhooks::deliver(&runtime, &Fetch, &config(&env), which, at).await;
+    let outcome = webhooks::deliver(&runtime, &Fetch(env.clone()), &config(&env), which, at).await;
     log::deliveries(&outcome, runtime.usage());
 }

@@ -1,13 +1,15 @@
-//! What goes out to a project's webhooks. The schema writes the outbox (`deliveries`) together with the change that it tells
-//! of; here it is emptied: taken, composed, signed, sent and recorded.
+//! What goes out to a project's webhooks, and to GitHub. The schema writes the outbox (`deliveries`) together with the change
+//! that it tells of; here it is emptied: taken, composed, signed, sent and recorded.
 //!
 //! Each delivery is taken by one guarded UPDATE, with a lease, so that nobody else sends it meanwhile. If the Worker dies on the
 //! way, it is due again once the lease is over, with the same id: a receiver hears of each event at least once.
 
 pub mod address;
+pub mod github;
 pub mod plan;
 pub mod signature;
 pub mod slack;
+pub mod told;
 
 use estop_protocol::time::Timestamp;
 use estop_protocol::webhooks::{DeliveryFailure, DeliveryState};
@@ -20,10 +22,12 @@ use crate::http::json;
 use crate::runtime::{DbError, LocalFuture, Runtime, Sql, Statement, sql};
 use plan::{Heard, Next};
 use signature::Secret;
+use told::Told;
 
 const TAKE_FRESH: Sql = sql!("webhooks/take_fresh.sql");
 const TAKE_DUE: Sql = sql!("webhooks/take_due.sql");
 const RECORD: Sql = sql!("webhooks/record.sql");
+const REMEMBER: Sql = sql!("webhooks/remember.sql");
 const PRUNE: Sql = sql!("webhooks/prune.sql");
 const END_SWITCHED_OFF: Sql = sql!("webhooks/end_switched_off.sql");
 
@@ -36,15 +40,25 @@ pub const LEASE: i64 = 60_000;
 /// How many are sent at once: a Worker has six connections at a time, and what waits for one loses its time.
 pub const AT_ONCE: i64 = 6;
 
+/// How many requests to others a Worker may make on Cloudflare's free plan, for one of its own or with one tick.
+const MOST_CALLS: u32 = 50;
+
+/// How many of them [`AT_ONCE`] deliveries can take: one each, and two for a token of GitHub's.
+const CALLS_A_ROUND: u32 = 18;
+
 /// What is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Post {
+    /// The HTTP method.
+    pub method: &'static str,
     /// Where to.
     pub url: String,
     /// Names and values.
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: String,
+    /// The token of GitHub's that it needs.
+    pub grant: Option<github::Grant>,
 }
 
 /// What sends it. On Workers it is `edge`; in native tests, a receiver that they make up.
@@ -64,7 +78,7 @@ pub enum Which {
 
 impl Which {
     /// For how many rounds, and for how many milliseconds at most. What is left is for the next tick. Workers gives 30 seconds
-    /// after an answer, and 50 calls to others in all (Cloudflare's free plan).
+    /// after an answer.
     fn limits(self) -> (u32, i64) {
         match self {
             Self::Fresh => (4, 14_000),
@@ -94,8 +108,10 @@ struct Taken {
     message_id: String,
     at: String,
     data: Box<RawValue>,
-    /// What a sentence for Slack tells, if that is what is sent.
-    slack: Option<slack::Told>,
+    /// What a sentence tells, for Slack or for GitHub.
+    told: Option<Told>,
+    /// What is written at GitHub, if that is where it goes.
+    github: Option<github::Target>,
 }
 
 /// How an attempt ended, for record.sql.
@@ -144,36 +160,50 @@ pub async fn deliver(
     let take = statements.len() - 1;
     let rows = database::batch(runtime, statements, config.d1_deadline).await.map_err(|error| (tally, error))?;
     let mut taken: Vec<Taken> = rows.all(take).map_err(|error| (tally, error))?;
+    let mut calls = 0;
     for round in 1..=rounds {
         if taken.is_empty() {
             break;
         }
         let sent_at = clock();
-        let posts: Vec<Post> = taken.iter().map(|taken| taken.post(secret, sent_at)).collect();
+        let posts: Vec<Post> = taken.iter().map(|taken| taken.post(config, secret, sent_at)).collect();
         let heard = sender.send(&posts).await;
         let now = clock();
-        let goes_on = round < rounds && runtime.elapsed() - begun < span;
+        calls += heard.iter().map(|heard| heard.calls).sum::<u32>();
+        let has_calls = calls + CALLS_A_ROUND <= MOST_CALLS;
+        let goes_on = has_calls && round < rounds && runtime.elapsed() - begun < span;
         let ended: Vec<Ended> =
             taken.iter().zip(&heard).map(|(taken, heard)| taken.ended(heard, now, chance(runtime))).collect();
         tally.delivered += ended.iter().filter(|ended| ended.state == DeliveryState::Delivered).count();
         tally.failed += ended.iter().filter(|ended| ended.state != DeliveryState::Delivered).count();
         let (ended, webhooks) = (json(&ended), json(&taken.iter().map(|taken| taken.webhook_id).collect::<Vec<_>>()));
+        let made: Vec<_> = taken
+            .iter()
+            .zip(&heard)
+            .filter_map(|(taken, heard)| taken.github.as_ref()?.made(taken.told.as_ref()?, heard))
+            .collect();
+        let made = (!made.is_empty()).then(|| json(&made));
         let mut statements = vec![
             Statement::new(RECORD, vec![ended.as_str().into(), now.0.into()]),
             Statement::new(PRUNE, vec![webhooks.as_str().into()]),
         ];
+        statements.extend(made.as_deref().map(|made| Statement::new(REMEMBER, vec![made.into()])));
+        let take = statements.len();
         if goes_on {
             statements.push(which.take(now));
         }
         let rows = database::batch(runtime, statements, config.d1_deadline).await.map_err(|error| (tally, error))?;
-        taken = if goes_on { rows.all(2).map_err(|error| (tally, error))? } else { Vec::new() };
+        taken = if goes_on { rows.all(take).map_err(|error| (tally, error))? } else { Vec::new() };
     }
     Ok(tally)
 }
 
 impl Taken {
     /// What is sent of it at `now`. The body is the same with every attempt.
-    fn post(&self, webhook_secret: &str, now: Timestamp) -> Post {
+    fn post(&self, config: &Config, webhook_secret: &str, now: Timestamp) -> Post {
+        if let Some((target, told)) = self.github.as_ref().zip(self.told.as_ref()) {
+            return target.post(told, &self.event, config.github_api.as_deref());
+        }
         #[derive(Serialize)]
         struct Message<'a> {
             r#type: &'a str,
@@ -184,7 +214,7 @@ impl Taken {
         struct SlackMessage {
             text: String,
         }
-        let body = match &self.slack {
+        let body = match &self.told {
             None => json(&Message { r#type: &self.event, timestamp: &self.at, data: &self.data }),
             Some(told) => json(&SlackMessage { text: told.text(&self.event) }),
         };
@@ -195,11 +225,18 @@ impl Taken {
         let mut headers =
             vec![("content-type", "application/json".to_owned()), ("user-agent", "estop-webhooks".to_owned())];
         headers.extend(signature::headers(&secrets, &self.message_id, now, &body));
-        Post { url: self.url.clone(), headers, body }
+        Post { method: "POST", url: self.url.clone(), headers, body, grant: None }
     }
 
     fn ended<'a>(&self, heard: &'a Heard, now: Timestamp, chance: f64) -> Ended<'a> {
-        let Next { state, due_at, failure } = plan::next(heard, self.attempt, now, chance);
+        let github = self.github.as_ref();
+        let mut next = plan::next(heard, self.attempt, now, chance);
+        if github.is_some_and(|target| target.needs_nothing_more(heard)) {
+            next = Next::DELIVERED;
+        } else if next.due_at.is_some_and(|at| github.is_some_and(|target| !target.is_worth_it(at))) {
+            next = Next { state: DeliveryState::Failed, due_at: None, ..next };
+        }
+        let Next { state, due_at, failure } = next;
         let (status, answer) = (heard.status, heard.body.as_deref());
         let (id, attempt, due_at) = (self.id, self.attempt, due_at.map(|at| at.0));
         Ended { id, attempt, state, due_at, status, failure, answer }

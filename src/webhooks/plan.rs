@@ -28,6 +28,14 @@ pub struct Heard {
     pub body: Option<String>,
     /// Whether there was none because the time was up, and not for want of a connection.
     pub timed_out: bool,
+    /// How many requests it took.
+    #[serde(default)]
+    pub calls: u32,
+    /// Of GitHub: whether it gave no token, and this is why.
+    #[serde(default)]
+    pub refused: bool,
+    /// Of GitHub: the id of what it has made or changed.
+    pub id: Option<i64>,
 }
 
 /// What comes of an attempt.
@@ -41,11 +49,16 @@ pub struct Next {
     pub failure: Option<DeliveryFailure>,
 }
 
+impl Next {
+    /// The end that one hopes for.
+    pub const DELIVERED: Self = Self { state: DeliveryState::Delivered, due_at: None, failure: None };
+}
+
 /// What comes of attempt number `attempt`, which ended at `now`. `chance` is from 0 to 1: up to a tenth is added to a wait, so
 /// that what failed together does not come back together.
 pub fn next(heard: &Heard, attempt: i64, now: Timestamp, chance: f64) -> Next {
     let failure = match heard.status {
-        Some(200..=299) => return Next { state: DeliveryState::Delivered, due_at: None, failure: None },
+        Some(200..=299) => return Next::DELIVERED,
         Some(300..=399) => DeliveryFailure::Redirect,
         Some(_) => DeliveryFailure::Status,
         None if heard.timed_out => DeliveryFailure::Timeout,
@@ -68,8 +81,9 @@ mod tests {
 
     const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
-    const TIMEOUT: Heard = Heard { status: None, retry_after: None, body: None, timed_out: true };
-    const UNREACHABLE: Heard = Heard { timed_out: false, ..TIMEOUT };
+    const UNREACHABLE: Heard =
+        Heard { status: None, retry_after: None, body: None, timed_out: false, calls: 1, refused: false, id: None };
+    const TIMEOUT: Heard = Heard { timed_out: true, body: None, ..UNREACHABLE };
 
     fn answer(status: u16, retry_after: Option<i64>) -> Heard {
         Heard { status: Some(status), retry_after, ..UNREACHABLE }

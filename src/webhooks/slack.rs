@@ -1,25 +1,6 @@
 //! What Slack's incoming webhooks take: one sentence, with a link to the page.
 
-use serde::Deserialize;
-
-/// What the sentence tells: the view `sent_deliveries` takes it from the run.
-#[derive(Debug, Default, Deserialize)]
-pub struct Told {
-    origin: String,
-    /// The run; none for a test.
-    run: Option<i64>,
-    environment: Option<String>,
-    branch: Option<String>,
-    started_by: Option<String>,
-    result: Option<String>,
-    error_code: Option<String>,
-    failed: Option<i64>,
-    total: Option<i64>,
-    by: Option<String>,
-    cause: Option<String>,
-    reason: Option<String>,
-    outcome: Option<String>,
-}
+use super::told::Told;
 
 impl Told {
     /// The sentence for an event.

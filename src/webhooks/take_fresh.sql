@@ -3,7 +3,7 @@
 --
 -- ?1 the lease's end (ms)   ?2 how many at most
 -- Plan: deliveries_fresh, INTEGER PRIMARY KEY
--- Row, for each: {id, attempt, webhook_id, url, generation, previous_until, event, message_id, at, data, slack}
+-- Row, for each: {id, attempt, webhook_id, url, generation, previous_until, event, message_id, at, data, told, github}
 UPDATE deliveries SET fresh = 0, attempts = attempts + 1, due_at = ?1
  WHERE id IN (SELECT d.id
                 FROM (SELECT id, webhook_id FROM deliveries WHERE fresh = 1 ORDER BY id LIMIT coalesce(?2, 0)) d

@@ -162,6 +162,10 @@ fn measured() -> BTreeMap<&'static str, Rows> {
     cost("show the session", project.get("/api/session"), 200);
     cost("sign out", project.server.send("DELETE", "/api/session", &origin, b""), 204);
     cost("change project", admin("PATCH", &format!("/api/projects/{}", project.id), json!({"badges": true})), 200);
+    let github = json!({"check_runs": true, "cancel_ci": true});
+    cost("turn on check runs and cancel_ci", admin("PATCH", &format!("/api/projects/{}", project.id), github), 200);
+    let github = json!({"check_runs": false, "cancel_ci": false});
+    cost("turn off check runs and cancel_ci", admin("PATCH", &format!("/api/projects/{}", project.id), github), 200);
     let environment = format!("/api/environments/{}", project.production);
     cost("change environment", admin("PATCH", &environment, json!({"disabled": true})), 200);
     cost("list of two admin events", admin_list("/api/admin-events?per_page=2"), 200);

@@ -8,6 +8,7 @@ mod badges;
 mod body;
 mod bulk;
 mod cancels;
+mod check_runs;
 #[path = "../support/contract.rs"]
 mod contract;
 mod faults;

@@ -148,6 +148,42 @@ fn a_shard_that_runs_during_the_upgrade_is_as_it_was_and_tells_its_progress_from
 }
 
 #[test]
+fn a_webhook_stays_what_it_is_during_the_upgrade_and_hears_on() {
+    let before = MIGRATIONS.iter().position(|name| *name == "0017_check_runs").expect("the migration");
+    let world = world_at(before);
+    world.sql(
+        "INSERT INTO projects (id, slug, name, repo_name, request_id, created_at) VALUES (1, 'one', 'One', 'acme/shop', 'x', 1); \
+         INSERT INTO environments (id, project_id, slug, name, request_id, created_at) VALUES (1, 1, 's', 'S', 'x', 1); \
+         INSERT INTO webhooks (id, project_id, url, events, format, origin, created_at, request_id, request_hash, failing_since) \
+         VALUES (7, 1, 'https://x.example/', '[\"run.cancelled\"]', 'slack', 'o', 1, 'w', 'h', 5)",
+    );
+    let cancel = || {
+        let id = world.run_in(State::Queued).id;
+        world.sql(&format!(
+            "UPDATE runs SET version = version + 1, state = 'cancelled', cancelled_at = created_at, cancel_cause = 'user', \
+             cancel_by = 'ada', cancel_request_id = 'c', stop_outcome = 'never_started' WHERE id = {id}"
+        ));
+    };
+    let all = |columns: &str, table: &str| -> String {
+        let sql = format!("SELECT json_group_array(json_array({columns})) FROM {table}");
+        world.runtime.db.borrow().query_row(&sql, [], |row| row.get(0)).expect("rows")
+    };
+    cancel();
+    let hook = "id, url, events, format, origin, created_at, generation, failing_since, disabled_at, deleted_at";
+    let delivery = "webhook_id, run_id, step, event, message_id, data, at, state, due_at, fresh, attempts";
+    let (hooks, sent) = (all(hook, "webhooks"), all(delivery, "deliveries"));
+    assert!(sent.contains("run.cancelled"), "{sent}");
+    migrate(&world.runtime.db.borrow(), before + 1);
+    assert_eq!((all(hook, "webhooks"), all(delivery, "deliveries")), (hooks, sent));
+    assert_eq!(
+        (all("github", "webhooks"), all("github_repo", "projects")),
+        ("[[null]]".into(), "[[\"acme/shop\"]]".into())
+    );
+    cancel();
+    assert_eq!(all("step", "deliveries"), "[[4],[4]]");
+}
+
+#[test]
 fn the_version_is_asked_for_once_an_isolate_and_in_the_same_round_trip() {
     let world = World::new();
     let run = world.run_in(State::Started);

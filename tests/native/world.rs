@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use estop::access::Team;
-use estop::config::Config;
+use estop::config::{Config, GITHUB_API};
 use estop::http::operation::{Access, Operation};
 use estop::http::reply::Reply;
 use estop::http::request::{Call, GitHub, Request};
@@ -184,6 +184,7 @@ impl World {
         config.session_secret = Some(SESSIONS.to_owned());
         config.webhook_secret = Some(WEBHOOKS.to_owned());
         config.github_webhook_secret = Some(GITHUB.to_owned());
+        config.github_api = Some(GITHUB_API.to_owned());
         config.access = Some(Team { issuer: "https://team.example".to_owned(), audience: "aud".to_owned() });
         let runtime = SqliteRuntime::on(db);
         let certs = json!({"keys": [{"kid": "k1", "kty": "RSA", "n": "n1", "e": "AQAB"}]});

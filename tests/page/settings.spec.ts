@@ -98,6 +98,37 @@ test('the limit of a project, and its badges', async ({ page, project, request }
   expect((await project.show(first)).superseded_by).toBe(next);
 });
 
+test('check runs are turned on for a repository, and what GitHub does not take is said', async ({ page, project }) => {
+  const runs = page.getByLabel('Each run is a check run at GitHub');
+  await expect(runs).toHaveCount(0);
+  const rename = async (repository: string) => {
+    await page.getByRole('button', { name: /^Rename repository/ }).click();
+    await page.getByRole('textbox', { name: /^New name of repository/ }).fill(repository);
+    await page.keyboard.press('Enter');
+  };
+  await rename('not one of GitHub’s');
+  await runs.click();
+  await expect(page.getByText('like `acme/shop`')).toBeVisible();
+  await expect(runs).not.toBeChecked();
+  await rename('acme/shop');
+  await runs.check();
+  await expect(page.getByText('Runs are check runs from now on.')).toBeVisible();
+  await page.getByLabel('The workflow run of a cancelled run').check();
+  await isAccessible(page);
+  await project.start({ build: { branch: 'main', commit: 'c0ffee00'.repeat(5) } });
+  const said = page.getByText('GitHub has not taken check runs since');
+  await expect(async () => {
+    await page.reload();
+    await openSettings(page);
+    await expect(said).toBeVisible({ timeout: 1000 });
+  }).toPass();
+  await expect(said).toContainText('GITHUB_APP_PRIVATE_KEY is no private key');
+  await expect(runs).toBeChecked();
+  await isAccessible(page);
+  await runs.uncheck();
+  await expect(said).toHaveCount(0);
+});
+
 /** Few projects are chips, and many a list. */
 async function choose(page: Page, project: string) {
   const list = page.getByLabel('Project', { exact: true }).and(page.locator('select'));

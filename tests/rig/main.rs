@@ -10,6 +10,7 @@ mod contract;
 mod crowd;
 mod faults;
 mod full;
+mod github;
 mod history;
 mod http;
 mod hub;

@@ -39,6 +39,8 @@ pub struct Rig {
     /// `127.0.0.1:port`, for requests that no HTTP client would send.
     pub address: String,
     driver: Server,
+    /// The Worker's part of the configuration.
+    estop: String,
     workerd: Workerd,
 }
 
@@ -81,11 +83,12 @@ impl Rig {
 
     pub fn of(change: impl FnOnce(String) -> String) -> Self {
         let backend = Backend::start();
-        let workerd = Workerd::start(&config(&backend, change), &process::built(), &["main", "driver"]);
+        let estop = change(worker());
+        let workerd = Workerd::start(&config(&backend, &estop), &process::built(), &["main", "driver"]);
         let address = workerd.address("main");
         let server = Server::at(format!("http://{address}"));
         let driver = Server::at(format!("http://{}", workerd.address("driver")));
-        let rig = Self { backend, server, address, driver, workerd };
+        let rig = Self { backend, server, address, driver, estop, workerd };
         assert_eq!(rig.server.send("GET", "/healthz", &[], b"").status, 200, "{}", rig.log());
         rig.backend.count();
         rig
@@ -94,7 +97,7 @@ impl Rig {
     /// Kills the Worker in the middle of what it is doing, and starts another over the same database, at another address.
     pub fn kill_and_start_again(&mut self) {
         self.workerd.kill();
-        self.serve(Workerd::start(&config(&self.backend, |estop| estop), &process::built(), &["main", "driver"]));
+        self.serve(Workerd::start(&config(&self.backend, &self.estop), &process::built(), &["main", "driver"]));
     }
 
     /// The same, and its database answers again.
@@ -147,13 +150,18 @@ impl Rig {
     }
 }
 
-fn config(backend: &Backend, change: impl FnOnce(String) -> String) -> String {
+/// The Worker, as wrangler.toml has it but for what tests need.
+fn worker() -> String {
     let setting = |name: &str| match name {
         "D1_DEADLINE_SECONDS" => Some(DEADLINE.as_secs().to_string()),
         // So that the log has every request.
         "LOG_HEARTBEATS" => Some("1".to_owned()),
         _ => None,
     };
+    process::estop("d1", ADMIN, setting)
+}
+
+fn config(backend: &Backend, estop: &str) -> String {
     format!(
         r#"using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
@@ -171,7 +179,6 @@ const config :Workerd.Config = (
   ]
 );
 "#,
-        estop = change(process::estop("d1", ADMIN, setting)),
         address = backend.address,
         hubs = process::HUBS,
         driver = process::driver("estop"),

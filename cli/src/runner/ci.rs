@@ -137,6 +137,27 @@ fn without_instance(job: &str) -> String {
     }
 }
 
+/// The same, and of a pull request at GitHub the commit that it brings: `GITHUB_SHA` is then the one that would merge it, which
+/// no pull request shows the checks of.
+pub fn context_of_job(variables: &HashMap<String, String>) -> CiContext {
+    let mut context = context(variables);
+    let event = variables.get("GITHUB_EVENT_PATH").filter(|_| variables.contains_key("GITHUB_ACTIONS"));
+    if let Some(event) = event.and_then(|path| std::fs::read_to_string(path).ok()) {
+        context.take_head_of(&event);
+    }
+    context
+}
+
+impl CiContext {
+    fn take_head_of(&mut self, event: &str) {
+        let event: serde_json::Value = serde_json::from_str(event).unwrap_or_default();
+        let head = event.pointer("/pull_request/head/sha").and_then(serde_json::Value::as_str);
+        let (Some(head), Some(merge)) = (head.filter(|head| is_acceptable(head)), &self.commit) else { return };
+        self.commit_url = self.commit_url.as_ref().and_then(|url| Some(url.strip_suffix(merge)?.to_owned() + head));
+        self.commit = Some(head.to_owned());
+    }
+}
+
 /// Whether the service accepts it. Nobody typed these values, so one that is too long is dropped instead of failing the
 /// registration.
 fn is_acceptable(value: &str) -> bool {
@@ -185,6 +206,28 @@ mod tests {
         assert_eq!(context.branch.as_deref(), Some("feat/x"));
         let tag = github(&[("GITHUB_REF_NAME", "v1"), ("GITHUB_REF_TYPE", "tag")]);
         assert_eq!(tag.branch, None);
+    }
+
+    #[test]
+    fn github_actions_on_a_pull_request_names_the_commit_that_it_brings() {
+        let file = std::env::temp_dir().join(format!("estop-event-{}.json", std::process::id()));
+        let path = file.to_str().expect("a path");
+        let variables = [&GITHUB[..], &[("GITHUB_EVENT_PATH", path)]].concat();
+        let variables: HashMap<_, _> = variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        for (event, commit) in [
+            (r#"{"action":"opened","pull_request":{"number":7,"head":{"sha":"beef"}}}"#, "beef"),
+            (r#"{"ref":"refs/heads/main","after":"c0ffee"}"#, "c0ffee"),
+            (r#"{"pull_request":{"head":{"sha":""}}}"#, "c0ffee"),
+            ("<html>", "c0ffee"),
+        ] {
+            std::fs::write(&file, event).expect("a file");
+            let context = context_of_job(&variables);
+            assert_eq!(context.commit.as_deref(), Some(commit), "{event}");
+            let url = format!("https://github.com/acme/shop/commit/{commit}");
+            assert_eq!(context.commit_url, Some(url), "{event}");
+        }
+        std::fs::remove_file(&file).expect("a file");
+        assert_eq!(context_of_job(&variables).commit.as_deref(), Some("c0ffee"));
     }
 
     #[test]

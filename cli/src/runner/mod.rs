@@ -72,7 +72,7 @@ pub fn run(args: &RunArgs, service: &Service) -> Result<Exit, Failure> {
     let variables = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    let (registration, shard) = registration::request(args, &ci::context(&variables))?;
+    let (registration, shard) = registration::request(args, &ci::context_of_job(&variables))?;
     match starter.start(&registration, shard, registration::runner_name(args))? {
         Start::Claimed(run) => Ok(run_claimed(args, service, &run, events, &inbox)),
         Start::Unsupervised => Ok(run_unclaimed(args, service, events, &inbox)),

@@ -40,6 +40,8 @@ function ofEvent(event: Event, run: Run): Omit<Moment, 'at'> | null {
       return { what: stopped(run), bold: true };
     case 'late_result':
       return { what: 'A lost runner said how its tests had ended', ...(event.reason ? { more: event.reason } : {}) };
+    case 'ci_cancelled':
+      return { what: 'GitHub was told to cancel its workflow run', ...(event.reason ? { more: event.reason } : {}) };
     default:
       if (event.to !== 'cancelled') return { what: `${event.cause} by ${by}` };
       return { what: `Cancelled by ${by}`, more: why(run), bold: true };

@@ -1,5 +1,6 @@
 import { useSignal } from '@preact/signals';
 import { Copyable } from '../ui/copy';
+import { At } from '../ui/time';
 import { attempt, changeProject, createProject, environments, limit, type Project } from './admin';
 import { Form, Name, Slug, textOf } from './fields';
 
@@ -91,6 +92,45 @@ function Badges({ project }: { project: Project }) {
   );
 }
 
+type Wish = 'stop_on_close' | 'check_runs' | 'cancel_ci';
+
+const WISHES: Record<Wish, { label: string; on: string; off: string }> = {
+  stop_on_close: {
+    label: 'A pull request that is closed or merged stops the runs of its branch',
+    on: 'A closed pull request stops its runs.',
+    off: 'A closed pull request stops nothing.',
+  },
+  check_runs: {
+    label: 'Each run is a check run at GitHub',
+    on: 'Runs are check runs from now on.',
+    off: 'Nothing more is written to GitHub.',
+  },
+  cancel_ci: {
+    label: 'The workflow run of a cancelled run that nobody stops is cancelled, too',
+    on: 'GitHub cancels what nobody stops.',
+    off: 'GitHub cancels nothing.',
+  },
+};
+
+function Checkbox({ project, wish }: { project: Project; wish: Wish }) {
+  const { label, on, off } = WISHES[wish];
+  return (
+    <label class="check">
+      <input
+        type="checkbox"
+        checked={project[wish] ?? false}
+        onChange={async (event) => {
+          const box = event.currentTarget;
+          const wanted = box.checked;
+          const answer = await attempt(() => changeProject(project.id, { [wish]: wanted }), wanted ? on : off);
+          if (answer === undefined) box.checked = !wanted;
+        }}
+      />
+      {label}
+    </label>
+  );
+}
+
 function Repository({ project }: { project: Project }) {
   return (
     <>
@@ -103,21 +143,19 @@ function Repository({ project }: { project: Project }) {
         />
       </p>
       {project.repo_name && (
-        <label class="check">
-          <input
-            type="checkbox"
-            checked={project.stop_on_close}
-            onChange={(event) => {
-              const stop_on_close = event.currentTarget.checked;
-              void attempt(
-                () => changeProject(project.id, { stop_on_close }),
-                stop_on_close ? 'A closed pull request stops its runs.' : 'A closed pull request stops nothing.',
-              );
-            }}
-          />
-          A pull request that is closed or merged stops the runs of its branch
-        </label>
+        <>
+          <Checkbox project={project} wish="stop_on_close" />
+          <Checkbox project={project} wish="check_runs" />
+          <Checkbox project={project} wish="cancel_ci" />
+        </>
       )}
+      {project.github_failures?.map(({ setting, since, turned_off_at, answer, failure }) => (
+        <p key={setting} class="sub" role="status">
+          GitHub has not taken {setting === 'check_runs' ? 'check runs' : 'the order to cancel'} since <At at={since} />
+          {turned_off_at ? ', so this was turned off. ' : '. '}
+          The last answer: <code>{answer ?? failure}</code>
+        </p>
+      ))}
     </>
   );
 }

@@ -3,9 +3,6 @@
 -- ?1 project
 -- Plan: INTEGER PRIMARY KEY
 -- Row: the project
-SELECT json_object('id', p.id, 'name', p.name, 'slug', p.slug, 'repo_name', p.repo_name,
-                   'concurrency', json_object('scope', p.concurrency_scope, 'behaviour', p.concurrency_behaviour),
-                   'badges', json(iif(p.badges, 'true', 'false')),
-                   'stop_on_close', json(iif(p.stop_on_close, 'true', 'false'))) AS row
-  FROM projects p
+SELECT json(p.project) AS row
+  FROM shown_projects p
  WHERE p.id = ?1;

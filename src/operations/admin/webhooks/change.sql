@@ -13,5 +13,5 @@ UPDATE webhooks
        disabled_why = CASE ?9 WHEN 0 THEN NULL WHEN 1 THEN coalesce(disabled_why, 'admin') ELSE disabled_why END,
        failing_since = iif(?9 = 0 AND disabled_at IS NOT NULL, NULL, failing_since),
        changed_at = ?10
- WHERE id = ?1 AND deleted_at IS NULL AND ?10 IS NOT NULL
+ WHERE id = ?1 AND deleted_at IS NULL AND github IS NULL AND ?10 IS NOT NULL
    AND (?6 IS NULL OR EXISTS (SELECT 1 FROM environments e WHERE e.project_id = webhooks.project_id AND e.slug = ?6));

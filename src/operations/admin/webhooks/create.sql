@@ -10,4 +10,4 @@ SELECT p.id, ?2, ?3, e.id, ?5, ?6, ?7, ?8, ?9, ?10
  WHERE p.id = ?1
    AND (?4 IS NULL OR e.id IS NOT NULL)
    AND NOT EXISTS (SELECT 1 FROM webhooks WHERE request_id = ?9)
-   AND (SELECT count(*) FROM webhooks WHERE project_id = ?1 AND deleted_at IS NULL) < 10;
+   AND (SELECT count(*) FROM webhooks WHERE project_id = ?1 AND deleted_at IS NULL AND github IS NULL) < 10;

@@ -6,4 +6,4 @@
 SELECT json_object('id', w.id, 'item', json((SELECT json_group_array(json(delivery))
           FROM (SELECT d.delivery FROM shown_deliveries d WHERE d.webhook_id = w.id ORDER BY d.id DESC LIMIT 100)))) AS row
   FROM webhooks w
- WHERE w.id = ?1 AND w.deleted_at IS NULL;
+ WHERE w.id = ?1 AND w.deleted_at IS NULL AND w.github IS NULL;

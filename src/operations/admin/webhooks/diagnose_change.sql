@@ -7,4 +7,4 @@ SELECT json_object(
            'id', w.id, 'known', json(iif(?2 IS NULL OR EXISTS (SELECT 1 FROM environments e WHERE e.project_id = w.project_id AND e.slug = ?2), 'true', 'false')),
            'item', json(w.webhook)) AS row
   FROM shown_webhooks w
- WHERE w.id = ?1 AND w.deleted_at IS NULL;
+ WHERE w.id = ?1 AND w.deleted_at IS NULL AND w.github IS NULL;

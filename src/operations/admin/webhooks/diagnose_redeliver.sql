@@ -8,6 +8,6 @@ SELECT json_object('id', o.id, 'over', json(iif(o.state = 'delivered' OR o.state
                    'mine', CASE WHEN d.id IS NOT NULL THEN iif(d.request_hash = ?3, 'yes', 'reused') END,
                    'item', json(d.delivery)) AS row
   FROM deliveries o
- CROSS JOIN webhooks w ON w.id = o.webhook_id AND w.deleted_at IS NULL
+ CROSS JOIN webhooks w ON w.id = o.webhook_id AND w.deleted_at IS NULL AND w.github IS NULL
   LEFT JOIN shown_deliveries d ON d.request_id = ?2
  WHERE o.id = ?1;

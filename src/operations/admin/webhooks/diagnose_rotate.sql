@@ -7,4 +7,4 @@ SELECT json_object(
            'mine', CASE WHEN w.rotate_request_id IS NOT ?2 THEN 'no' WHEN w.rotate_request_hash = ?3 THEN 'yes' ELSE 'reused' END,
            'id', w.id, 'generation', w.generation, 'item', json(w.webhook)) AS row
   FROM shown_webhooks w
- WHERE w.id = ?1 AND w.deleted_at IS NULL;
+ WHERE w.id = ?1 AND w.deleted_at IS NULL AND w.github IS NULL;

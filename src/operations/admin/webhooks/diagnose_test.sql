@@ -8,4 +8,4 @@ SELECT json_object('id', w.id, 'mine', CASE WHEN d.id IS NOT NULL THEN iif(d.req
                    'item', json(d.delivery)) AS row
   FROM webhooks w
   LEFT JOIN shown_deliveries d ON d.request_id = ?2
- WHERE w.id = ?1 AND w.deleted_at IS NULL;
+ WHERE w.id = ?1 AND w.deleted_at IS NULL AND w.github IS NULL;

@@ -5,5 +5,5 @@
 -- Plan: deliveries_by_webhook, INTEGER PRIMARY KEY
 DELETE FROM deliveries
  WHERE id IN (SELECT d.id FROM deliveries d
-               WHERE d.webhook_id = (SELECT id FROM webhooks WHERE id = ?1 AND deleted_at IS NOT NULL)
+               WHERE d.webhook_id = (SELECT id FROM webhooks WHERE id = ?1 AND deleted_at IS NOT NULL AND github IS NULL)
                ORDER BY d.id LIMIT 1000);

@@ -4,4 +4,4 @@
 -- Plan: INTEGER PRIMARY KEY
 UPDATE webhooks
    SET generation = generation + 1, previous_until = ?2, rotate_request_id = ?3, rotate_request_hash = ?4, changed_at = ?2 - 86400000
- WHERE id = ?1 AND deleted_at IS NULL AND rotate_request_id IS NOT ?3;
+ WHERE id = ?1 AND deleted_at IS NULL AND github IS NULL AND rotate_request_id IS NOT ?3;

@@ -8,5 +8,5 @@ SELECT w.id, 0, 'test', 'msg_' || lower(hex(randomblob(16))),
        ?2, ?2, 'due', ?2, 1, ?3, ?4
   FROM webhooks w
  CROSS JOIN projects p ON p.id = w.project_id
- WHERE w.id = ?1 AND w.deleted_at IS NULL AND w.disabled_at IS NULL
+ WHERE w.id = ?1 AND w.deleted_at IS NULL AND w.disabled_at IS NULL AND w.github IS NULL
    AND NOT EXISTS (SELECT 1 FROM deliveries WHERE request_id = ?3);
