@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::concurrency::Concurrency;
 use crate::envelope::CursorPagination;
+use crate::whole::Whole;
 
 /// A project to be created. The name and the repository have at most [`crate::limits::NAME_CHARS`] characters.
 #[derive(Debug, Serialize, Deserialize)]
@@ -34,6 +35,9 @@ pub struct ChangeProjectRequest {
     /// Whether a pull request of its repository that is closed or merged stops the runs of its branch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_on_close: Option<bool>,
+    /// For how many days a run that is over stays in the database: 0 (for ever) to [`crate::limits::RETENTION_DAYS`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention_days: Option<Whole>,
 }
 
 /// A project.
@@ -55,6 +59,9 @@ pub struct Project {
     /// Whether a pull request of its repository that is closed or merged stops the runs of its branch.
     #[serde(default)]
     pub stop_on_close: bool,
+    /// For how many days a run that is over stays in the database; 0: for ever.
+    #[serde(default)]
+    pub retention_days: i64,
 }
 
 /// The answer to a change of a project's limit. It applies to runs that are registered from now on.

@@ -115,6 +115,7 @@ fn every_authenticated_request_takes_one_round_trip_whatever_its_answer() {
         (project.server.admin("GET", "/api/projects?per_page=1", None), 200),
         (project.server.admin("GET", &format!("/api/projects/{}/environments", project.id), None), 200),
         (project.get("/api/environments"), 200),
+        (project.get("/api/export?after=9007199254740991"), 200),
         (project.get("/api/cancels"), 200),
         (project.get("/api/cancels?environment=staging&by=ada@example.com"), 200),
         (project.get("/api/analytics/test-runs"), 200),

@@ -78,6 +78,7 @@ fn rows(db: &Connection, table: &str) -> Vec<BTreeMap<String, Value>> {
         "badges",
         "last_used_on",
         "stop_on_close",
+        "retention_days",
         "disabled",
         "changed_at",
         "access",

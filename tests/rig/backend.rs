@@ -86,7 +86,7 @@ impl Backend {
             random: AtomicU64::new(1),
         });
         let serving = Arc::clone(&shared);
-        let address = http::serve(move |path, body| serving.answer(path, body));
+        let address = http::serve(move |request| serving.answer(&request.path, &String::from_utf8_lossy(&request.body)));
         Self { address, shared }
     }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use nix::unistd::Pid;
 
 use crate::backend::Backend;
+use crate::bucket::Bucket;
 use crate::client::{ADMIN, Project, Server};
 use crate::process::{self, Workerd};
 
@@ -56,6 +57,19 @@ impl Rig {
         Self::of(|estop| estop.replacen("modules = [", &module, 1))
     }
 
+    /// With a bucket for the archive.
+    pub fn start_with_bucket(bucket: &Bucket) -> Self {
+        let backend = Backend::start();
+        let config = with_bucket(&backend, bucket);
+        Self::over(backend, &config)
+    }
+
+    /// Kills the Worker, and starts another over the same database and bucket.
+    pub fn kill_and_start_again_with_bucket(&mut self, bucket: &Bucket) {
+        self.workerd.kill();
+        self.serve(Workerd::start(&with_bucket(&self.backend, bucket), &process::built(), &["main", "driver"]));
+    }
+
     /// With a hub that does this with every `request`.
     pub fn start_with_hub(fetch: &str) -> Self {
         let hub = format!(
@@ -81,7 +95,12 @@ impl Rig {
 
     pub fn of(change: impl FnOnce(String) -> String) -> Self {
         let backend = Backend::start();
-        let workerd = Workerd::start(&config(&backend, change), &process::built(), &["main", "driver"]);
+        let config = config(&backend, change);
+        Self::over(backend, &config)
+    }
+
+    fn over(backend: Backend, config: &str) -> Self {
+        let workerd = Workerd::start(config, &process::built(), &["main", "driver"]);
         let address = workerd.address("main");
         let server = Server::at(format!("http://{address}"));
         let driver = Server::at(format!("http://{}", workerd.address("driver")));
@@ -176,6 +195,13 @@ const config :Workerd.Config = (
         hubs = process::HUBS,
         driver = process::driver("estop"),
     )
+}
+
+fn with_bucket(backend: &Backend, bucket: &Bucket) -> String {
+    let service = format!(r#"services = [ (name = "r2", external = (address = "{}", http = ())),"#, bucket.address);
+    let binding = r#"bindings = [(name = "ARCHIVES", r2Bucket = "r2"), "#;
+    let config = config(backend, |estop| estop.replacen("bindings = [", binding, 1));
+    config.replacen("services = [", &service, 1)
 }
 
 /// How long `work` takes.

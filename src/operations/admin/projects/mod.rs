@@ -2,13 +2,13 @@
 //! `PUT /api/projects/{id}/concurrency`.
 
 use estop_protocol::concurrency::SetConcurrencyRequest;
-use estop_protocol::limits::NAME_CHARS;
+use estop_protocol::limits::{NAME_CHARS, RETENTION_DAYS};
 use estop_protocol::projects::{
     ChangeProjectRequest, CreateProjectRequest, LimitedProject, OneProject, Project, ProjectList, Projects,
 };
 
 use super::Found;
-use crate::http::check::{slug, text};
+use crate::http::check::{slug, text, whole};
 use crate::http::error::ApiError;
 use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::reply::Reply;
@@ -24,7 +24,8 @@ pub const CREATE: Operation =
 pub const LIST: Operation =
     Operation { method: Method::Get, pattern: "/api/projects", access: Access::Admin(|call| Box::pin(list(call))) };
 
-/// Changes a project: its name, its repository, whether it has badges, whether a closed pull request stops runs.
+/// Changes a project: its name, its repository, whether it has badges, whether a closed pull request stops runs, how long it
+/// keeps its runs.
 pub const CHANGE: Operation = Operation {
     method: Method::Patch,
     pattern: "/api/projects/:id",
@@ -75,12 +76,14 @@ async fn list(call: &Call<'_>) -> Outcome {
 
 async fn change(call: &Call<'_>) -> Outcome {
     let id = call.id()?;
-    let ChangeProjectRequest { name, repo_name, badges, stop_on_close } = call.body()?;
+    let ChangeProjectRequest { name, repo_name, badges, stop_on_close, retention_days } = call.body()?;
     text("name", name.as_deref(), NAME_CHARS)?;
     text("repo_name", repo_name.as_deref(), NAME_CHARS)?;
+    let retention = whole("retention_days", retention_days, 0, RETENTION_DAYS)?.into();
     let flag = |wanted: Option<bool>| wanted.map(i64::from).into();
     let (name, repo_name) = (name.as_deref().into(), repo_name.as_deref().into());
-    let params = vec![id.into(), name, repo_name, flag(badges), flag(stop_on_close), call.request.now.0.into()];
+    let now = call.request.now.0.into();
+    let params = vec![id.into(), name, repo_name, flag(badges), flag(stop_on_close), retention, now];
     let rows = call.batch(vec![Statement::new(CHANGE_PROJECT, params), Statement::new(SHOW, vec![id.into()])]).await?;
     let project: Project = rows.first(1)?.ok_or(ApiError::NotFound("project"))?;
     Ok(Reply::data("changed", OneProject { project }))
