@@ -114,7 +114,8 @@ impl Account {
     fn checkout(&self, change: impl FnOnce(&str) -> String) -> PathBuf {
         let (source, checkout) = (Path::new(env!("CARGO_MANIFEST_DIR")), self.0.join("checkout"));
         std::fs::create_dir(&checkout).expect("a folder");
-        for name in ["scripts", "migrations", "Cargo.lock", "package.json", "package-lock.json", "rust-toolchain.toml"] {
+        for name in ["scripts", "migrations", "Cargo.lock", "package.json", "package-lock.json", "rust-toolchain.toml"]
+        {
             symlink(source.join(name), checkout.join(name)).expect("a link");
         }
         let settings = std::fs::read_to_string(source.join("wrangler.toml")).expect("wrangler.toml");
@@ -305,7 +306,8 @@ fn an_empty_database_and_those_of_every_earlier_version_are_taken_over() {
 #[test]
 fn the_database_may_have_another_name_in_wrangler_toml() {
     let account = Account::with_database("renamed", "");
-    let checkout = account.checkout(|settings| settings.replace("database_name = \"estop\"", "database_name = \"estop-tests\""));
+    let checkout =
+        account.checkout(|settings| settings.replace("database_name = \"estop\"", "database_name = \"estop-tests\""));
     let mut command = account.command("scripts/deploy");
     let deployed = command.current_dir(&checkout).env("DATABASE", "estop-tests").output().expect("scripts/deploy");
     assert!(deployed.status.success(), "{deployed:?}");
@@ -334,7 +336,11 @@ fn a_bucket_is_created_if_wrangler_toml_has_one() {
         assert!(deployed.status.success(), "{deployed:?}");
     }
     assert_eq!(account.file("calls").matches("r2 bucket create").count(), 2, "one refused, one done");
-    assert!(account.file("deployed.toml").contains("[[r2_buckets]]\nbinding = \"ARCHIVES\"\nbucket_name = \"estop-archives\"\n"));
+    assert!(
+        account
+            .file("deployed.toml")
+            .contains("[[r2_buckets]]\nbinding = \"ARCHIVES\"\nbucket_name = \"estop-archives\"\n")
+    );
 }
 
 #[test]

@@ -104,11 +104,7 @@ pub async fn lines(
 }
 
 /// Puts the chosen runs into the bucket. Gives the object, and the first run of each of its members.
-async fn keep(
-    runtime: &dyn Runtime,
-    config: &Config,
-    chosen: &Chosen,
-) -> Result<Option<(Stored, Vec<i64>)>, DbError> {
+async fn keep(runtime: &dyn Runtime, config: &Config, chosen: &Chosen) -> Result<Option<(Stored, Vec<i64>)>, DbError> {
     let rows = lines(runtime, config, chosen.project, chosen.first_run, chosen.last_run).await?;
     let mut members: Vec<String> = Vec::new();
     let mut firsts = Vec::new();

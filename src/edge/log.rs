@@ -61,13 +61,7 @@ struct TickLine {
 }
 
 /// A tick of the sweeper.
-pub fn tick(
-    at: Timestamp,
-    ms: i64,
-    outcome: &Result<Tally, (Tally, DbError)>,
-    d1: Usage,
-    database: DatabaseSize,
-) {
+pub fn tick(at: Timestamp, ms: i64, outcome: &Result<Tally, (Tally, DbError)>, d1: Usage, database: DatabaseSize) {
     let (swept, error) = match outcome {
         Ok(tally) => (*tally, None),
         Err((tally, error)) => (*tally, Some(error)),

@@ -261,7 +261,9 @@ impl ApiError {
         match self {
             Self::Unavailable(error) | Self::Internal(error) => error.detail(),
             Self::BadAssertion(why) => Some(format!("the token of Cloudflare Access: {why}")),
-            Self::NoArchive => Some("the bucket ARCHIVES gave no such object, or not what the row in archives says".to_owned()),
+            Self::NoArchive => {
+                Some("the bucket ARCHIVES gave no such object, or not what the row in archives says".to_owned())
+            }
             Self::NoTeamKeys => Some("ACCESS_TEAM_DOMAIN gave no keys at /cdn-cgi/access/certs within 5 s".to_owned()),
             _ => None,
         }

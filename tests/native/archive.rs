@@ -5,7 +5,9 @@ use std::io::Read as _;
 
 use estop::archive::{Tally, step};
 use estop::config::Archive;
-use estop::operations::{bulk_cancel, cancel, claim, events, failures, finish, heartbeat, kill, list, show};
+use estop::operations::{
+    admin, bulk_cancel, cancel, claim, events, export, failures, finish, heartbeat, kill, list, show,
+};
 use estop::run::{Event, KEEP_LATE_FOR, Timeout};
 use estop::runtime::DbError;
 use estop::sweeper::{self, REPEAT_FOR};
@@ -14,7 +16,7 @@ use pollster::block_on;
 use rusqlite::types::Value as Cell;
 use serde_json::{Value as Json, json};
 
-use crate::world::{Ask, Fault, MINUTE, Run, World, data};
+use crate::world::{ADMIN, Ask, Fault, MINUTE, Run, World, data};
 
 const DAY: i64 = 24 * 60 * MINUTE;
 
@@ -97,7 +99,12 @@ fn of_kind(lines: &[Json], kind: &str) -> Vec<String> {
 }
 
 fn left(world: &World, table: &str) -> i64 {
-    world.runtime.db.borrow().query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).expect("a count")
+    world
+        .runtime
+        .db
+        .borrow()
+        .query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))
+        .expect("a count")
 }
 
 fn refused(world: &World, sql: &str, rule: &str) {
@@ -120,7 +127,10 @@ fn old_runs_move_to_the_bucket_as_they_are() {
         assert_eq!(kept.len(), before.len(), "{kind}: none twice");
         assert_eq!(kept.into_iter().collect::<BTreeSet<_>>(), before, "{kind}");
     }
-    assert_eq!(lines[0], json!({"kind": "archive", "version": 1, "project": 1, "first_run": runs[0].id, "last_run": runs[3].id}));
+    assert_eq!(
+        lines[0],
+        json!({"kind": "archive", "version": 1, "project": 1, "first_run": runs[0].id, "last_run": runs[3].id})
+    );
     assert_eq!((lines[1]["row"]["slug"].as_str(), lines[2]["row"]["slug"].as_str()), (Some("one"), Some("staging")));
     assert_eq!(turn(&world), None, "there is no more");
 }
@@ -156,7 +166,8 @@ fn what_is_shown_of_an_archived_run_is_what_was_shown_before() {
 fn the_failed_tests_of_an_archived_run_are_read_from_its_shards() {
     let world = world();
     let run = world.run_in(State::Started);
-    let failed: Vec<Json> = (0..3).map(|n| json!({"title": format!("t{n}"), "file": "a.ts", "line": n, "message": "\"no\""})).collect();
+    let failed: Vec<Json> =
+        (0..3).map(|n| json!({"title": format!("t{n}"), "file": "a.ts", "line": n, "message": "\"no\""})).collect();
     let progress = json!({"lease": run.token, "progress": {"done": 3, "failed": 3}, "failures": failed});
     assert_eq!(world.ask(&heartbeat::OPERATION, run.id, &progress).status, 200);
     assert_eq!(world.ask(&finish::OPERATION, run.id, &World::finish_body(&run.token, Finish::Ended)).status, 200);
@@ -197,7 +208,14 @@ fn an_archived_run_of_another_project_does_not_exist() {
     let other = world.add_key("estop_BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB", 2, (1, 1, 1), None, None);
     let blind = world.add_key("estop_CCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCC", 1, (0, 0, 0), None, None);
     turn(&world).expect("a turn");
-    for operation in [&show::OPERATION, &events::OPERATION, &failures::OPERATION, &cancel::OPERATION, &claim::OPERATION, &kill::OPERATION] {
+    for operation in [
+        &show::OPERATION,
+        &events::OPERATION,
+        &failures::OPERATION,
+        &cancel::OPERATION,
+        &claim::OPERATION,
+        &kill::OPERATION,
+    ] {
         let ask = |key, id| world.send(&Ask::new(operation).about(id).with_key(key).body(&json!({})));
         let reply = ask(&other, runs[0].id);
         assert_eq!((reply.status, &reply.body), (404, &ask(&other, 999).body), "{}", operation.name());
@@ -294,7 +312,10 @@ fn runs_that_wait_to_be_counted_are_not_archived() {
     let world = world();
     old_runs(&world);
     let error = block_on(step(&world.runtime, &world.config, world.now.get())).expect_err("not counted");
-    assert!(matches!(&error, DbError::Refused(what) if what.contains("a run is counted before it is archived")), "{error:?}");
+    assert!(
+        matches!(&error, DbError::Refused(what) if what.contains("a run is counted before it is archived")),
+        "{error:?}"
+    );
     assert_eq!(left(&world, "runs"), 5);
     assert_eq!(turn(&world).expect("a turn").archived, 4);
     assert_eq!(world.runtime.bucket.borrow().as_ref().map(BTreeMap::len), Some(1), "the same object");
@@ -361,7 +382,8 @@ fn without_a_bucket_nothing_is_deleted_unless_the_operator_says_so() {
 /// A fault in each place, and then ticks until nothing is left to do: every run is archived once.
 #[test]
 fn a_fault_before_or_after_any_step_loses_nothing_and_doubles_nothing() {
-    let mut faults: Vec<Box<dyn Fn(&World)>> = Vec::new();
+    type Harm = Box<dyn Fn(&World)>;
+    let mut faults: Vec<Harm> = Vec::new();
     for well in 0..3 {
         for fault in [Fault::BeforeCommit(DbError::Overloaded), Fault::AfterCommit(DbError::Overloaded)] {
             faults.push(Box::new(move |world: &World| {
@@ -387,7 +409,11 @@ fn a_fault_before_or_after_any_step_loses_nothing_and_doubles_nothing() {
         let lines = kept(&world);
         for ((kind, _), before) in TABLES.iter().zip(before) {
             let kept = of_kind(&lines, kind);
-            assert_eq!((kept.len(), kept.into_iter().collect::<BTreeSet<_>>()), (before.len(), before), "fault {index}: {kind}");
+            assert_eq!(
+                (kept.len(), kept.into_iter().collect::<BTreeSet<_>>()),
+                (before.len(), before),
+                "fault {index}: {kind}"
+            );
         }
         assert_eq!((left(&world, "runs"), left(&world, "archives")), (1, 2), "fault {index}");
         for id in ids(&runs) {
@@ -513,4 +539,66 @@ fn bulk_cancels_are_forgotten_after_thirty_days() {
     world.pass(1);
     count(&world);
     assert_eq!(left(&world, "bulk_cancels"), 0);
+}
+
+#[test]
+fn an_admin_says_how_long_a_project_keeps_its_runs() {
+    let world = world();
+    let change = |body: Json| world.send(&Ask::new(&admin::projects::CHANGE).about(1).with_key(ADMIN).body(&body));
+    for days in [0, 1, 3650] {
+        let reply = change(json!({"retention_days": days}));
+        assert_eq!((reply.status, &data(&reply)["project"]["retention_days"]), (200, &json!(days)));
+    }
+    for odd in [json!(-1), json!(3651), json!(1.5), json!("30")] {
+        let reply = change(json!({"retention_days": odd}));
+        assert!(reply.status == 400 && reply.body.contains("retention_days"), "{reply:?}");
+    }
+    assert_eq!(change(json!({"name": "Renamed"})).status, 200);
+    let listed = data(&world.send(&Ask::new(&admin::projects::LIST).with_key(ADMIN)));
+    let days: Vec<&Json> =
+        listed["projects"].as_array().expect("projects").iter().map(|one| &one["retention_days"]).collect();
+    assert_eq!(days, [&json!(30), &json!(3650)]);
+    let events = data(&world.send(&Ask::new(&admin::events::LIST).with_key(ADMIN)));
+    let details: Vec<&Json> = events["events"]
+        .as_array()
+        .expect("events")
+        .iter()
+        .filter(|event| event["what"] == "retention_changed" && event["project_id"] == 1)
+        .map(|event| &event["detail"])
+        .collect();
+    assert_eq!(details[..3], [&json!("1 → 3650 days"), &json!("0 → 1 days"), &json!("30 → 0 days")]);
+}
+
+#[test]
+fn an_export_has_what_is_archived_and_what_is_not_once() {
+    let mut world = world();
+    world.config.archive_runs = 3;
+    let runs = old_runs(&world);
+    let before = TABLES.map(|(_, table)| rows(&world, table));
+    turn(&world).expect("a turn");
+    let lost = world.run_in(State::Cancelled);
+    world.sweep(Timeout::Unconfirmed);
+    let export = |after: i64| data(&world.send(&Ask::new(&export::OPERATION).query(&format!("after={after}"))));
+    let (mut lines, mut after) = (Vec::new(), Some(0));
+    while let Some(from) = after {
+        let mut page = export(from);
+        lines.extend(page["lines"].as_array_mut().expect("lines").drain(..));
+        after = page["next_after"].as_i64();
+    }
+    for ((kind, _), before) in TABLES.iter().zip(before) {
+        let exported = of_kind(&lines, kind);
+        assert_eq!((exported.len(), exported.into_iter().collect::<BTreeSet<_>>()), (before.len(), before), "{kind}");
+    }
+    assert!(lines.iter().all(|line| line["run"] != lost.id), "its result may still come");
+    // From the middle of a member, too.
+    let page = export(runs[0].id);
+    let first = page["lines"]
+        .as_array()
+        .expect("lines")
+        .iter()
+        .find(|line| line["kind"] == "run")
+        .map(|line| line["run"].clone());
+    assert_eq!(first, Some(json!(runs[1].id)));
+    let bad = world.send(&Ask::new(&export::OPERATION).query("after=-1"));
+    assert_eq!(bad.status, 400);
 }

@@ -22,7 +22,7 @@ pub enum Fault {
     AfterCommit(DbError),
 }
 
-/// SQLite as D1 runs it: every number arrives as a double, foreign keys are on, functions take at most 32 arguments.
+/// SQLite as D1 runs it: every number arrives as a double, foreign keys are on, functions take at most 32 arguments, and a UNION five terms.
 pub struct SqliteRuntime {
     pub db: RefCell<Connection>,
     pub faults: RefCell<VecDeque<Fault>>,
@@ -71,6 +71,7 @@ impl ToSql for Bound<'_> {
 pub fn empty_database() -> Connection {
     let db = Connection::open_in_memory().expect("SQLite");
     db.set_limit(SqliteLimit::SQLITE_LIMIT_FUNCTION_ARG, 32).expect("a limit");
+    db.set_limit(SqliteLimit::SQLITE_LIMIT_COMPOUND_SELECT, 5).expect("a limit");
     db.pragma_update(None, "foreign_keys", true).expect("a pragma");
     // Otherwise a statement is prepared again whenever it gets other values, in case another plan suits those better.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).expect("a setting");

@@ -42,7 +42,10 @@ impl Archive {
         ids.push(id);
         let newest = project.queued();
         let now: i64 = rig.backend.value("SELECT max(created_at) FROM runs");
-        rig.backend.sql(&format!("UPDATE runs SET version = version + 1, waiting_since = {} WHERE id = {newest}", now + 100 * DAY));
+        rig.backend.sql(&format!(
+            "UPDATE runs SET version = version + 1, waiting_since = {} WHERE id = {newest}",
+            now + 100 * DAY
+        ));
         let before = rows(&rig.backend);
         assert_eq!((before[0].len(), before[2].len()), (4, 4));
         Self { rig, bucket, project, ids, then: now + 95 * DAY, before }
@@ -80,7 +83,12 @@ impl Archive {
             assert_eq!(kept.len(), before.len(), "{name}: none lost, none twice");
             assert_eq!(&kept.into_iter().collect::<BTreeSet<_>>(), before, "{name}");
         }
-        assert_eq!((self.left("runs"), self.left("archives"), self.left("run_shards")), (1, 1, 0), "{name}: {}", self.rig.log());
+        assert_eq!(
+            (self.left("runs"), self.left("archives"), self.left("run_shards")),
+            (1, 1, 0),
+            "{name}: {}",
+            self.rig.log()
+        );
         for id in &self.ids {
             assert_eq!(self.project.show(*id)["archived"], json!(true), "{name}");
         }
@@ -97,7 +105,8 @@ pub fn rows(backend: &Backend) -> [BTreeSet<String>; 3] {
         let virtual_columns = ["open_state", "active_group", "held_group", "actor"];
         let row = |row: &rusqlite::Row<'_>| {
             let mut cells = serde_json::Map::new();
-            for (index, name) in names.iter().enumerate().filter(|(_, name)| !virtual_columns.contains(&name.as_str())) {
+            for (index, name) in names.iter().enumerate().filter(|(_, name)| !virtual_columns.contains(&name.as_str()))
+            {
                 let cell = match row.get_ref(index)? {
                     rusqlite::types::ValueRef::Integer(n) => n.into(),
                     rusqlite::types::ValueRef::Text(text) => String::from_utf8_lossy(text).into(),
@@ -115,7 +124,8 @@ pub fn rows(backend: &Backend) -> [BTreeSet<String>; 3] {
 fn old_runs_move_to_the_bucket_and_are_read_there() {
     let archive = Archive::new();
     let show = |id: i64, what: &str| archive.project.call("GET", &format!("/api/test-runs/{id}{what}"), None).ok();
-    let before: Vec<[Value; 3]> = archive.ids.iter().map(|id| ["", "/events", "/failures"].map(|what| show(*id, what))).collect();
+    let before: Vec<[Value; 3]> =
+        archive.ids.iter().map(|id| ["", "/events", "/failures"].map(|what| show(*id, what))).collect();
     archive.tick();
     assert_eq!(archive.bucket.asked(), ["put", "head"]);
     archive.rig.backend.count();
@@ -144,7 +154,11 @@ fn a_fault_of_the_bucket_loses_nothing() {
             archive.tick();
             // The runtime asks once more where a connection was closed.
             if fault != Fault::ClosedAfter {
-                assert_eq!(archive.left("runs"), 5, "nothing is deleted before it is known to be kept: {fault:?} {step}");
+                assert_eq!(
+                    archive.left("runs"),
+                    5,
+                    "nothing is deleted before it is known to be kept: {fault:?} {step}"
+                );
             }
             archive.settles(&format!("{fault:?} of request {step}"));
         }

@@ -21,7 +21,13 @@ fn printed(command: &mut Command) -> String {
 }
 
 fn export(project: &Project, arguments: &[&str]) -> String {
-    printed(Command::new(estop()).arg("export").args(arguments).env("ESTOP_URL", &project.server.url).env("ESTOP_KEY", &project.key))
+    printed(
+        Command::new(estop())
+            .arg("export")
+            .args(arguments)
+            .env("ESTOP_URL", &project.server.url)
+            .env("ESTOP_KEY", &project.key),
+    )
 }
 
 fn restore(files: &[&Path]) -> String {
@@ -62,7 +68,8 @@ fn runs(project: &Project) -> Vec<i64> {
     ids.push(queued);
     let (id, token) = project.started();
     assert_eq!(project.cancel(id).status, 200);
-    let stopped = json!({"lease": token, "state": "error", "error_code": "run_failed_with_error", "stop": {"outcome": "killed"}});
+    let stopped =
+        json!({"lease": token, "state": "error", "error_code": "run_failed_with_error", "stop": {"outcome": "killed"}});
     assert_eq!(project.post(&format!("/api/test-runs/{id}/finish"), &stopped).status, 412);
     ids.push(id);
     ids
@@ -135,6 +142,9 @@ fn what_is_exported_and_restored_is_what_there_was() {
     }
     let csv = export(&project, &["--format", "csv", "--from", "2020-01-01"]);
     assert_eq!(csv.lines().count(), 1 + old.len() + young.len(), "{csv}");
-    assert_eq!(export(&project, &["--to", "2020-01-01"]).lines().filter(|line| line.contains(r#""kind":"run""#)).count(), 0);
+    assert_eq!(
+        export(&project, &["--to", "2020-01-01"]).lines().filter(|line| line.contains(r#""kind":"run""#)).count(),
+        0
+    );
     let _ = std::fs::remove_dir_all(folder);
 }

@@ -32,7 +32,12 @@ pub fn export(args: &ExportArgs, service: &Service) -> Result<Exit, Failure> {
         let page = retry::send(service, &call, RETRY_FOR)?.read::<Data<Export>>()?.data;
         let mut wanted = None;
         for text in &page.lines {
-            let unreadable = |_| Failure::new(Exit::Refused, "The service's export has a line that this estop cannot read. Use a newer one");
+            let unreadable = |_| {
+                Failure::new(
+                    Exit::Refused,
+                    "The service's export has a line that this estop cannot read. Use a newer one",
+                )
+            };
             let line: Line = serde_json::from_str(text.get()).map_err(unreadable)?;
             if let Some(run) = &line.test_run
                 && is_wanted(args, run)

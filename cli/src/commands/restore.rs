@@ -74,13 +74,16 @@ fn take(line: &str, rows: &mut Rows) -> Result<(), String> {
         };
     }
     let table = TABLES.iter().zip(rows).find(|((name, ..), _)| *name == kind);
-    let ((_, name, key), rows) = table.ok_or_else(|| "a kind of line that this estop does not know. Use a newer one".to_owned())?;
+    let ((_, name, key), rows) =
+        table.ok_or_else(|| "a kind of line that this estop does not know. Use a newer one".to_owned())?;
     let key: Option<Vec<i64>> = key.iter().map(|column| row.get(*column)?.as_i64()).collect();
     let key = key.ok_or_else(|| format!("a row of {name} without its id"))?;
     let is_record = !matches!(kind.as_str(), "project" | "environment");
     match rows.insert(key, row.clone()) {
         // What was archived once and exported again.
-        Some(before) if is_record && before != row => Err(format!("a row of {name} differs from an earlier one with its id")),
+        Some(before) if is_record && before != row => {
+            Err(format!("a row of {name} differs from an earlier one with its id"))
+        }
         _ => Ok(()),
     }
 }
@@ -195,7 +198,14 @@ mod tests {
     #[test]
     fn lines_of_another_format_are_refused() {
         let mut rows = Rows::default();
-        for line in ["", "{}", "[]", r#"{"kind":"archive","version":2}"#, r#"{"kind":"key","row":{"id":1}}"#, r#"{"kind":"run","row":{}}"#] {
+        for line in [
+            "",
+            "{}",
+            "[]",
+            r#"{"kind":"archive","version":2}"#,
+            r#"{"kind":"key","row":{"id":1}}"#,
+            r#"{"kind":"run","row":{}}"#,
+        ] {
             assert!(take(line, &mut rows).is_err(), "{line}");
         }
         let run = |reason: &str| format!(r#"{{"kind":"run","run":1,"row":{{"id":1,"cancel_reason":"{reason}"}}}}"#);
