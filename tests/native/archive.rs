@@ -582,7 +582,7 @@ fn an_export_has_what_is_archived_and_what_is_not_once() {
     let (mut lines, mut after) = (Vec::new(), Some(0));
     while let Some(from) = after {
         let mut page = export(from);
-        lines.extend(page["lines"].as_array_mut().expect("lines").drain(..));
+        lines.append(page["lines"].as_array_mut().expect("lines"));
         after = page["next_after"].as_i64();
     }
     for ((kind, _), before) in TABLES.iter().zip(before) {
