@@ -111,7 +111,7 @@ export async function tellHub(env, project, runs, ms) {
  * Opens a WebSocket to a project's hub; it hears what these tags name. Gives the response that switches protocols, or rejects
  * if there is none within `ms` milliseconds. An AbortSignal would close the socket later, too.
  */
-export function openLine(env, project, tags, ms) {
+export async function openLine(env, project, tags, ms) {
   return within(hub(env, project).fetch("http://hub/", { headers: { upgrade: "websocket", "x-estop-tags": tags } }), ms);
 }
 
