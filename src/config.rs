@@ -6,6 +6,15 @@ use crate::run::Timeout;
 /// GitHub's own API.
 pub const GITHUB_API: &str = "https://api.github.com";
 
+/// What becomes of old runs where there is no bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Archive {
+    /// They stay.
+    Wanted,
+    /// They are deleted.
+    None,
+}
+
 /// The settings of one Worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -34,6 +43,10 @@ pub struct Config {
     pub sweep_rows: i64,
     /// `DATABASE_BYTES`: how large the database may become. From 95 % of it on no more runs are registered.
     pub database_bytes: i64,
+    /// `ARCHIVE_RUNS`: how many runs a tick archives at most.
+    pub archive_runs: i64,
+    /// `ARCHIVE=none`: without a bucket, old runs are deleted all the same, and are nowhere from then on.
+    pub archive: Archive,
     /// `LOG_HEARTBEATS=1`: also logs the heartbeats that change nothing.
     pub log_heartbeats: bool,
     /// `ADMIN_TOKEN`, a secret; unset or empty closes the admin routes.
@@ -85,6 +98,8 @@ impl Config {
             sweep_rows: number("SWEEP_ROWS", 100, 1, 1000),
             // D1 on Cloudflare's free plan.
             database_bytes: number("DATABASE_BYTES", 500_000_000, 1_000_000, 1_000_000_000_000),
+            archive_runs: number("ARCHIVE_RUNS", 100, 1, 500),
+            archive: Archive::Wanted,
             log_heartbeats: var("LOG_HEARTBEATS").as_deref() == Some("1"),
             admin_token: var("ADMIN_TOKEN").filter(|token| !token.is_empty()),
             session_secret: var("SESSION_SECRET").filter(|secret| !secret.is_empty()),
@@ -95,6 +110,11 @@ impl Config {
             local: var("ESTOP_LOCAL").as_deref() == Some("1"),
         };
         let text = |name| var(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+        match text("ARCHIVE").as_deref() {
+            None => {}
+            Some("none") => config.archive = Archive::None,
+            Some(_) => complaints.push("ARCHIVE must be empty or none; no run is deleted without a bucket.".to_owned()),
+        }
         match team(text("ACCESS_TEAM_DOMAIN"), text("ACCESS_AUD"), &config) {
             Ok(team) => config.access = team,
             Err(complaint) => complaints.push(complaint.to_owned()),

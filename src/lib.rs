@@ -11,10 +11,12 @@
 //! | [`runtime`], [`database`], [`recent`] | what an operation needs of its surroundings; retries, the schema's version; who was refused or let in lately |
 //! | [`hub`], [`webhooks`] | what the hub tells whom; what goes out to whom, signed, and when it is tried again |
 //! | [`http`] | the corridor: request, reply, errors, checks |
+//! | [`archive`] | old runs move to a bucket, and are read there |
 //! | [`operations`], [`sweeper`] | the rooms, and **the table** of all operations |
 //! | `edge` | the only place that knows of Workers |
 
 pub mod access;
+pub mod archive;
 pub mod config;
 pub mod database;
 pub mod http;

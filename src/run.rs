@@ -8,6 +8,9 @@ pub mod shards;
 
 use estop_protocol::run::{ConfirmedStop, Finish, State, StopOutcome};
 
+/// For how long after a runner was given up as lost its result is still kept. Milliseconds.
+pub const KEEP_LATE_FOR: i64 = 7 * 24 * 3600 * 1000;
+
 /// What can happen to a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Event {

@@ -237,6 +237,19 @@ pub struct Url {
     pub password: String,
 }
 
+/// An object that is in the bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Its key.
+    pub key: String,
+    /// Its SHA-256, in hex.
+    pub sha256: String,
+    /// Its size.
+    pub bytes: i64,
+    /// The sizes of its members.
+    pub lengths: Vec<i64>,
+}
+
 /// What an operation needs of its surroundings. On Workers it is `edge`; in native tests it is SQLite.
 pub trait Runtime {
     /// Runs `statements` as one transaction in one round trip, and gives up after `deadline` milliseconds.
@@ -282,6 +295,16 @@ pub trait Runtime {
 
     /// The keys of Cloudflare Access that were fetched.
     fn team_keys(&self) -> &Keyring;
+
+    /// Whether there is a bucket for the archive.
+    fn has_bucket(&self) -> bool;
+
+    /// Puts an object into the bucket, unless it is there, and makes sure that it is: the members, each gzipped, under a key
+    /// of this prefix and the hash of it all. `None` if the bucket does not take it, or gives no answer for many seconds.
+    fn put_object<'a>(&'a self, prefix: &'a str, members: &'a [String]) -> LocalFuture<'a, Option<Stored>>;
+
+    /// The member of an object that lies there; `None` if the bucket does not give it.
+    fn get_member<'a>(&'a self, object: &'a str, offset: i64, length: i64) -> LocalFuture<'a, Option<String>>;
 
     /// The size of the database in bytes, as D1 told it last; `None` if it has not yet.
     fn database_bytes(&self) -> Option<i64>;

@@ -30,6 +30,8 @@ case "$*" in
         grep -q 'database_id = "11111111' "$config" && node --no-warnings -e "$ask" "$7" ;;
     "d1 migrations apply $name --remote"*)
         [ ! -f "$ACCOUNT/broken" ] && grep -q 'database_id = "11111111' "$config" && node --no-warnings -e "$apply" ;;
+    "r2 bucket info estop-archives --json") [ -f "$ACCOUNT/bucket" ] && echo '{"name":"estop-archives"}' ;;
+    "r2 bucket create estop-archives") [ -f "$ACCOUNT/r2" ] && touch "$ACCOUNT/bucket" ;;
     "deploy"*) grep -q 'crons' "$config" && cp "$config" "$ACCOUNT/deployed.toml" && echo 'https://estop.acme.workers.dev' ;;
     "secret list"*) [ ! -f "$ACCOUNT/hiccup" ] || exit 1; echo "[$(cat "$ACCOUNT/secrets" 2>/dev/null)]" ;;
     "secret put ADMIN_TOKEN"*) cat > "$ACCOUNT/token"; echo '{"name":"ADMIN_TOKEN","type":"secret_text"}' >> "$ACCOUNT/secrets" ;;
@@ -106,6 +108,19 @@ impl Account {
         let mut command = self.command("python3");
         command.args(["-c", TERMINAL, "scripts/deploy"]).envs(environment.iter().copied());
         command.output().expect("python3, which make test needs")
+    }
+
+    /// A clone of its own, with other settings.
+    fn checkout(&self, change: impl FnOnce(&str) -> String) -> PathBuf {
+        let (source, checkout) = (Path::new(env!("CARGO_MANIFEST_DIR")), self.0.join("checkout"));
+        std::fs::create_dir(&checkout).expect("a folder");
+        for name in ["scripts", "migrations", "Cargo.lock", "package.json", "package-lock.json", "rust-toolchain.toml"]
+        {
+            symlink(source.join(name), checkout.join(name)).expect("a link");
+        }
+        let settings = std::fs::read_to_string(source.join("wrangler.toml")).expect("wrangler.toml");
+        std::fs::write(checkout.join("wrangler.toml"), change(&settings)).expect("a file");
+        checkout
     }
 
     fn file(&self, name: &str) -> String {
@@ -291,20 +306,41 @@ fn an_empty_database_and_those_of_every_earlier_version_are_taken_over() {
 #[test]
 fn the_database_may_have_another_name_in_wrangler_toml() {
     let account = Account::with_database("renamed", "");
-    let (source, checkout) = (Path::new(env!("CARGO_MANIFEST_DIR")), account.0.join("checkout"));
-    std::fs::create_dir(&checkout).expect("a folder");
-    for name in ["scripts", "migrations", "Cargo.lock", "package.json", "package-lock.json", "rust-toolchain.toml"] {
-        symlink(source.join(name), checkout.join(name)).expect("a link");
-    }
-    let settings = std::fs::read_to_string(source.join("wrangler.toml")).expect("wrangler.toml");
-    let renamed = settings.replace("database_name = \"estop\"", "database_name = \"estop-tests\"");
-    std::fs::write(checkout.join("wrangler.toml"), renamed).expect("a file");
+    let checkout =
+        account.checkout(|settings| settings.replace("database_name = \"estop\"", "database_name = \"estop-tests\""));
     let mut command = account.command("scripts/deploy");
     let deployed = command.current_dir(&checkout).env("DATABASE", "estop-tests").output().expect("scripts/deploy");
     assert!(deployed.status.success(), "{deployed:?}");
     assert!(account.file("deployed.toml").contains("database_name = \"estop-tests\"\ndatabase_id = \"11111111-"));
     let left = std::fs::read_dir(&checkout).expect("a folder").map(|entry| entry.expect("an entry").file_name());
     assert_eq!(left.filter(|name| name.to_string_lossy().starts_with("wrangler.")).count(), 1, "only wrangler.toml");
+}
+
+#[test]
+fn a_bucket_is_created_if_wrangler_toml_has_one() {
+    let account = Account::logged_in("bucket");
+    assert!(account.deploy().status.success());
+    assert!(!account.file("calls").contains("r2 "), "no archive is wanted: {}", account.file("calls"));
+    let checkout = account.checkout(|settings| {
+        let (before, rest) = settings.split_once("#[[r2_buckets]]\n").expect("the bucket's lines");
+        let (bucket, after) = rest.split_once("\n\n").expect("their end");
+        format!("{before}[[r2_buckets]]\n{}\n\n{after}", bucket.replace('#', ""))
+    });
+    let deploy = || account.command("scripts/deploy").current_dir(&checkout).output().expect("scripts/deploy");
+    let refused = deploy();
+    assert!(!refused.status.success() && text(&refused.stderr).contains("Switch R2 on"), "{refused:?}");
+    assert_eq!(account.file("calls").matches("deploy --config").count(), 1, "nothing was uploaded");
+    account.mark("r2");
+    for _ in 0..2 {
+        let deployed = deploy();
+        assert!(deployed.status.success(), "{deployed:?}");
+    }
+    assert_eq!(account.file("calls").matches("r2 bucket create").count(), 2, "one refused, one done");
+    assert!(
+        account
+            .file("deployed.toml")
+            .contains("[[r2_buckets]]\nbinding = \"ARCHIVES\"\nbucket_name = \"estop-archives\"\n")
+    );
 }
 
 #[test]

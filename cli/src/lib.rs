@@ -43,6 +43,9 @@ pub fn dispatch(cli: &Cli) -> Result<Exit, Failure> {
         Command::Watch(args) => commands::watch(args, &key(TIMEOUT)?),
         // The lease in the file is the credential.
         Command::Finish(args) => commands::finish(args, &Service::without_key(&cli.url, TIMEOUT)?),
+        Command::Export(args) => commands::export(args, &key(TIMEOUT)?),
+        // It asks no service: the one that it is for is empty.
+        Command::Restore(args) => commands::restore(args),
         Command::Keys(command) => commands::keys(command, &admin()?),
         Command::People(command) => commands::people(command, &admin()?),
         Command::Projects(command) => commands::projects(command, &admin()?),

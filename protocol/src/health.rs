@@ -11,6 +11,17 @@ pub struct Health {
     pub schema: SchemaVersions,
     /// Whether people can sign in with Cloudflare Access, at `/session/access`.
     pub access: bool,
+    /// How large the database is.
+    pub database: DatabaseSize,
+}
+
+/// How large the database is, and how large it may become. From 95 % on no more runs are registered.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct DatabaseSize {
+    /// Bytes; null if the database has not said.
+    pub bytes: Option<i64>,
+    /// Bytes.
+    pub most_bytes: i64,
 }
 
 /// The schema's versions, each the number of a file in `migrations/`.

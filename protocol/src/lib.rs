@@ -17,6 +17,7 @@ pub mod concurrency;
 pub mod envelope;
 pub mod environments;
 pub mod events;
+pub mod export;
 pub mod failures;
 pub mod finish;
 pub mod github;

@@ -90,3 +90,6 @@ pub const WEBHOOK_ANSWER_BYTES: usize = 8 * 1024;
 
 /// How many deliveries of a webhook are kept.
 pub const DELIVERIES: usize = 100;
+
+/// The most days for which a project keeps its runs in the database; 0 is for ever.
+pub const RETENTION_DAYS: i64 = 3650;

@@ -21,6 +21,9 @@ pub struct RunListData {
     pub project: Project,
     /// The runs.
     pub test_runs: Items,
+    /// Runs up to this id are archived: by id they are shown, and no list has them. Null if none is.
+    #[serde(default)]
+    pub archived_through: Option<i64>,
 }
 
 /// The runs of a page.

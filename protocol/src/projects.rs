@@ -6,6 +6,7 @@ use crate::concurrency::Concurrency;
 use crate::envelope::CursorPagination;
 use crate::time::Timestamp;
 use crate::webhooks::DeliveryFailure;
+use crate::whole::Whole;
 
 /// A project to be created. The name and the repository have at most [`crate::limits::NAME_CHARS`] characters.
 #[derive(Debug, Serialize, Deserialize)]
@@ -36,6 +37,9 @@ pub struct ChangeProjectRequest {
     /// Whether a pull request of its repository that is closed or merged stops the runs of its branch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_on_close: Option<bool>,
+    /// For how many days a run that is over stays in the database: 0 (for ever) to [`crate::limits::RETENTION_DAYS`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention_days: Option<Whole>,
     /// Whether GitHub has a check run of each of its runs. Turning it on again gives it a new chance where it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub check_runs: Option<bool>,
@@ -63,6 +67,9 @@ pub struct Project {
     /// Whether a pull request of its repository that is closed or merged stops the runs of its branch.
     #[serde(default)]
     pub stop_on_close: bool,
+    /// For how many days a run that is over stays in the database; 0: for ever.
+    #[serde(default)]
+    pub retention_days: i64,
     /// Whether GitHub has a check run of each of its runs. This and the next two are in the answers of admin routes alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub check_runs: Option<bool>,

@@ -80,6 +80,9 @@ pub struct TestRun {
     /// Grows by 1 with each change: of two copies of a run, the one with the higher version is newer.
     #[serde(default)]
     pub version: i64,
+    /// Whether it is archived: in no list any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub archived: bool,
     /// Where it is in its life.
     pub state: State,
     /// How its tests ended, once `state` is `ended`.

@@ -15,7 +15,7 @@ use crate::last_use::day;
 use crate::runtime::{DbError, Rows, Runtime, Sql, Statement, sql};
 
 /// The files in `migrations/`, oldest first. A schema's version is the number of its last one.
-pub const MIGRATIONS: [&str; 17] = [
+pub const MIGRATIONS: [&str; 18] = [
     "0001_initial",
     "0002_schema_version",
     "0003_generated_columns",
@@ -33,6 +33,7 @@ pub const MIGRATIONS: [&str; 17] = [
     "0015_progress",
     "0016_webhooks",
     "0017_check_runs",
+    "0018_archives",
 ];
 
 /// The schema version that this Worker needs. It also works with a later one, as far as the statements do.

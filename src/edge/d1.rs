@@ -21,7 +21,7 @@ use crate::access::{Keyring, PublicKey};
 use crate::http::json;
 use crate::last_use::NotedToday;
 use crate::recent::Recent;
-use crate::runtime::{DbError, Limit, LocalFuture, News, Rows, Runtime, Statement, Url, Value};
+use crate::runtime::{DbError, Limit, LocalFuture, News, Rows, Runtime, Statement, Stored, Url, Value};
 
 #[wasm_bindgen(module = "/src/edge/glue.js")]
 extern "C" {
@@ -32,6 +32,12 @@ extern "C" {
     fn get_text(url: &str, most: u32, ms: u32) -> Promise;
     #[wasm_bindgen(js_name = hasSigned)]
     fn has_signed(n: &str, e: &str, signed: &str, signature: &[u8]) -> Promise;
+    #[wasm_bindgen(js_name = hasBucket)]
+    fn has_bucket(env: &JsValue) -> bool;
+    #[wasm_bindgen(js_name = putObject)]
+    fn put_object(env: &JsValue, prefix: &str, members: &str, ms: u32) -> Promise;
+    #[wasm_bindgen(js_name = getMember)]
+    fn get_member(env: &JsValue, object: &str, offset: f64, length: f64, ms: u32) -> Promise;
     #[wasm_bindgen(js_name = parseUrl)]
     fn parse_url(text: &str) -> Option<String>;
 }
@@ -45,6 +51,10 @@ extern "C" {
 /// How long a text of another service may be, and how long it may take. Bytes; milliseconds.
 const MOST_BYTES: u32 = 64 * 1024;
 const GET_DEADLINE: u32 = 5000;
+
+/// How long the bucket may take to take an object, and to give a part of one. Milliseconds.
+const PUT_DEADLINE: u32 = 20_000;
+const MEMBER_DEADLINE: u32 = 5000;
 
 thread_local! {
     /// Whether this isolate has seen a schema that is recent enough.
@@ -225,6 +235,24 @@ impl Runtime for EdgeRuntime<'_> {
 
     fn team_keys(&self) -> &Keyring {
         &self.team_keys
+    }
+
+    fn has_bucket(&self) -> bool {
+        has_bucket(self.env)
+    }
+
+    fn put_object<'a>(&'a self, prefix: &'a str, members: &'a [String]) -> LocalFuture<'a, Option<Stored>> {
+        let put = JsFuture::from(put_object(self.env, prefix, &json(&members), PUT_DEADLINE));
+        Box::pin(async {
+            let (key, sha256, bytes, lengths) = serde_json::from_str(&put.await.ok()?.as_string()?).ok()?;
+            Some(Stored { key, sha256, bytes, lengths })
+        })
+    }
+
+    fn get_member<'a>(&'a self, object: &'a str, offset: i64, length: i64) -> LocalFuture<'a, Option<String>> {
+        #[expect(clippy::cast_precision_loss, reason = "an object is small")]
+        let got = JsFuture::from(get_member(self.env, object, offset as f64, length as f64, MEMBER_DEADLINE));
+        Box::pin(async { got.await.ok()?.as_string() })
     }
 
     fn database_bytes(&self) -> Option<i64> {

@@ -29,6 +29,48 @@ export async function withinRate(env, limiter, key) {
   return !binding || (await binding.limit({ key })).success !== false;
 }
 
+/** What `promise` gives; rejects if that is nothing within `ms` milliseconds. */
+function within(promise, ms) {
+  let timer;
+  const deadline = new Promise((_, reject) => (timer = setTimeout(reject, ms, new Error("no answer"))));
+  return Promise.race([promise, deadline]).finally(() => clearTimeout(timer));
+}
+
+/** Whether there is a bucket for the archive. */
+export const hasBucket = ({ ARCHIVES }) => Boolean(ARCHIVES);
+
+const hex = (bytes) => Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
+const through = (bytes, stream) => new Response(new Response(bytes).body.pipeThrough(stream));
+
+/**
+ * Puts `members` (a JSON array of texts), each gzipped, into the bucket as one object, unless it is there. The bucket compares its
+ * SHA-256 with ours, and tells it again afterwards; rejects if that is another, or there is no answer within `ms` milliseconds. Gives
+ * JSON: `[key, SHA-256, bytes, [bytes of each member, …]]`.
+ */
+export function putObject({ ARCHIVES }, prefix, members, ms) {
+  const put = async () => {
+    const parts = [];
+    for (const text of JSON.parse(members)) parts.push(await through(text, new CompressionStream("gzip")).arrayBuffer());
+    const object = await new Blob(parts).arrayBuffer();
+    const sha256 = hex(await crypto.subtle.digest("SHA-256", object));
+    const key = `${prefix}${sha256}.ndjson.gz`;
+    await ARCHIVES.put(key, object, { sha256, onlyIf: { etagDoesNotMatch: "*" } });
+    const kept = await ARCHIVES.head(key);
+    if (kept?.size !== object.byteLength || hex(kept.checksums.sha256) !== sha256) throw new Error("another object");
+    return JSON.stringify([key, sha256, kept.size, parts.map(({ byteLength }) => byteLength)]);
+  };
+  return within(put(), ms);
+}
+
+/** The text of one member of an object; rejects if the bucket does not give it within `ms` milliseconds. */
+export function getMember({ ARCHIVES }, object, offset, length, ms) {
+  const get = async () => {
+    const { body } = await ARCHIVES.get(object, { range: { offset, length } });
+    return through(body, new DecompressionStream("gzip")).text();
+  };
+  return within(get(), ms);
+}
+
 /**
  * The text that `url` itself serves, of at most `most` bytes; rejects if there is none within `ms` milliseconds. A redirect is
  * followed nowhere: whoever could make one would say whose keys are whose.
@@ -70,10 +112,7 @@ export async function tellHub(env, project, runs, ms) {
  * if there is none within `ms` milliseconds. An AbortSignal would close the socket later, too.
  */
 export async function openLine(env, project, tags, ms) {
-  const opened = hub(env, project).fetch("http://hub/", { headers: { upgrade: "websocket", "x-estop-tags": tags } });
-  let timer;
-  const deadline = new Promise((_, reject) => (timer = setTimeout(reject, ms)));
-  return Promise.race([opened, deadline]).finally(() => clearTimeout(timer));
+  return within(hub(env, project).fetch("http://hub/", { headers: { upgrade: "websocket", "x-estop-tags": tags } }), ms);
 }
 
 /** Reads an address; gives JSON of its parts, or null if it is none. */

@@ -2,11 +2,13 @@
 
 use std::cell::Cell;
 
+use estop_protocol::health::DatabaseSize;
 use estop_protocol::time::Timestamp;
 use serde::Serialize;
 use worker::console_log;
 
 use super::d1::Usage;
+use crate::archive;
 use crate::http::json;
 use crate::http::operation::Operation;
 use crate::http::reply::Reply;
@@ -55,16 +57,17 @@ struct TickLine {
     swept: Tally,
     ms: i64,
     d1: Usage,
+    database: DatabaseSize,
 }
 
 /// A tick of the sweeper.
-pub fn tick(at: Timestamp, ms: i64, outcome: &Result<Tally, (Tally, DbError)>, d1: Usage) {
+pub fn tick(at: Timestamp, ms: i64, outcome: &Result<Tally, (Tally, DbError)>, d1: Usage, database: DatabaseSize) {
     let (swept, error) = match outcome {
         Ok(tally) => (*tally, None),
         Err((tally, error)) => (*tally, Some(error)),
     };
     let detail = error.and_then(DbError::detail);
-    write(&TickLine { log: "tick", at, error: error.map(DbError::name), detail, swept, ms, d1 });
+    write(&TickLine { log: "tick", at, error: error.map(DbError::name), detail, swept, ms, d1, database });
 }
 
 thread_local! {
@@ -104,6 +107,29 @@ pub fn deliveries(outcome: &Result<webhooks::Tally, (webhooks::Tally, DbError)>,
     };
     let detail = error.and_then(DbError::detail);
     write(&DeliveriesLine { log: "webhooks", error: error.map(DbError::name), detail, attempts, d1 });
+}
+
+#[derive(Serialize)]
+struct ArchiveLine {
+    log: &'static str,
+    error: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<archive::Tally>,
+    d1: Usage,
+}
+
+/// What went to the archive with a tick, if anything did.
+pub fn archive(outcome: &Result<Option<archive::Tally>, DbError>, d1: Usage) {
+    let (step, error) = match outcome {
+        Ok(None) => return,
+        Ok(step) => (*step, None),
+        Err(error) => (None, Some(error)),
+    };
+    let bucket = step.is_some_and(|step| step.bucket_failed).then_some("no_archive");
+    let detail = error.and_then(DbError::detail);
+    write(&ArchiveLine { log: "archive", error: error.map(DbError::name).or(bucket), detail, step, d1 });
 }
 
 #[derive(Serialize)]

@@ -10,18 +10,21 @@ use std::cell::OnceCell;
 use std::panic;
 use std::rc::Rc;
 
+use estop_protocol::health::DatabaseSize;
 use estop_protocol::time::Timestamp;
 use estop_protocol::watch::LEASE_HEADER;
 use worker::{
     Context, Date, Env, Request, Response, Result, RouteContext, Router, ScheduleContext, ScheduledEvent, event,
 };
 
+use crate::archive;
 use crate::config::Config;
 use crate::http::error::ApiError;
 use crate::http::operation::{Access, Method, Operation};
 use crate::http::reply::Reply;
 use crate::http::request::{self, Call};
 use crate::operations::{self, OPERATIONS};
+use crate::runtime::Runtime as _;
 use crate::sweeper;
 use crate::webhooks::Which;
 
@@ -169,13 +172,24 @@ async fn scheduled(event: ScheduledEvent, env: Env, _context: ScheduleContext) {
     let begun = now();
     let runtime = d1::EdgeRuntime::new(&env);
     let outcome = sweeper::tick(&runtime, &config(&env), scheduled_for).await;
-    log::tick(scheduled_for, now().since(begun), &outcome, runtime.usage());
+    log::tick(scheduled_for, now().since(begun), &outcome, runtime.usage(), fullness(&runtime, &config(&env)));
     hub::tell(env.clone(), runtime.news()).await;
+    // Whatever else there is to do comes first, and leaves it few of the 50 queries that an invocation has.
+    if outcome.as_ref().is_ok_and(|tally| !tally.more && tally.rounds <= 1) {
+        let runtime = d1::EdgeRuntime::new(&env);
+        let archived = archive::step(&runtime, &config(&env), scheduled_for).await;
+        log::archive(&archived, runtime.usage());
+    }
     let has_deliveries = outcome.as_ref().unwrap_or_else(|(tally, _)| tally).has_deliveries;
     if (has_deliveries || runtime.delivers()) && config(&env).webhook_secret.is_some() {
         // A receiver takes no signature of an earlier time than its own by much, so a late tick sends as of now.
         webhooks::deliver(env.clone(), Which::Due, scheduled_for.max(now())).await;
     }
+}
+
+/// How much of the database is in use, as far as D1 has told it.
+fn fullness(runtime: &d1::EdgeRuntime<'_>, config: &Config) -> DatabaseSize {
+    DatabaseSize { bytes: runtime.database_bytes(), most_bytes: config.database_bytes }
 }
 
 /// The runtime's clock: it stands still while the Worker computes and moves on at I/O.

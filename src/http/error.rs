@@ -28,6 +28,8 @@ pub enum ApiError {
     NotAdmitted(String),
     /// The keys of Access could not be had, so nobody knows whom it vouches for.
     NoTeamKeys,
+    /// The run is archived, and the bucket cannot be read, or does not have what was put there.
+    NoArchive,
     /// The key lacks this scope.
     MissingScope(Scope),
     /// It comes with a session's cookie, or would begin or end a session, and not from a page of the service itself.
@@ -102,7 +104,7 @@ impl ApiError {
             Self::UpgradeRequired => 426,
             Self::TooManyRequests(_) | Self::TooManyRefusals(_) => 429,
             Self::DatabaseFull => 507,
-            Self::Unavailable(_) | Self::NoHub | Self::NoTeamKeys => 503,
+            Self::Unavailable(_) | Self::NoHub | Self::NoTeamKeys | Self::NoArchive => 503,
             Self::Internal(_) => 500,
         }
     }
@@ -131,6 +133,9 @@ impl ApiError {
             ),
             Self::NoTeamKeys => "The keys of Cloudflare Access could not be fetched, so nobody can be signed in by it now. Open \
                                  this address again after `Retry-After` seconds, or sign in with a key."
+                .to_owned(),
+            Self::NoArchive => "This test run is archived, and the archive cannot be read now. Ask again after `Retry-After` \
+                                seconds. If that does not help, whoever runs the service finds the request in its log."
                 .to_owned(),
             Self::ForeignOrigin => "Sessions are for the service's own page: its address has to be the `Origin` of the \
                                     request. Programs send a key in the header `Authorization: Bearer estop_…` instead."
@@ -206,7 +211,7 @@ impl ApiError {
             Self::MethodNotAllowed(allow) => vec![("Allow", allow.clone())],
             // RFC 9110 section 15.5.22.
             Self::UpgradeRequired => vec![("Upgrade", "websocket".to_owned()), ("Connection", "Upgrade".to_owned())],
-            Self::NoHub | Self::NoTeamKeys => vec![("Retry-After", "10".to_owned())],
+            Self::NoHub | Self::NoTeamKeys | Self::NoArchive => vec![("Retry-After", "10".to_owned())],
             // As long as the window in wrangler.toml.
             Self::TooManyRequests(_) => vec![("Retry-After", "60".to_owned())],
             Self::TooManyRefusals(left) => vec![("Retry-After", (left / 1000 + 1).to_string())],
@@ -230,6 +235,7 @@ impl ApiError {
             Self::BadAssertion(_) => "bad_assertion",
             Self::NotAdmitted(_) => "not_admitted",
             Self::NoTeamKeys => "no_team_keys",
+            Self::NoArchive => "no_archive",
             Self::MissingScope(_) => "missing_scope",
             Self::ForeignOrigin => "foreign_origin",
             Self::Invalid(_) => "invalid",
@@ -255,6 +261,9 @@ impl ApiError {
         match self {
             Self::Unavailable(error) | Self::Internal(error) => error.detail(),
             Self::BadAssertion(why) => Some(format!("the token of Cloudflare Access: {why}")),
+            Self::NoArchive => {
+                Some("the bucket ARCHIVES gave no such object, or not what the row in archives says".to_owned())
+            }
             Self::NoTeamKeys => Some("ACCESS_TEAM_DOMAIN gave no keys at /cdn-cgi/access/certs within 5 s".to_owned()),
             _ => None,
         }
@@ -279,6 +288,7 @@ mod tests {
             ApiError::BadAssertion("it has expired"),
             ApiError::NotAdmitted("ada@example.com".into()),
             ApiError::NoTeamKeys,
+            ApiError::NoArchive,
             ApiError::MissingScope(Scope::Cancel),
             ApiError::ForeignOrigin,
             ApiError::Invalid("x".into()),
@@ -314,6 +324,7 @@ mod tests {
             (401, "bad_assertion", bearer),
             (403, "not_admitted", "[]"),
             (503, "no_team_keys", r#"[("Retry-After", "10")]"#),
+            (503, "no_archive", r#"[("Retry-After", "10")]"#),
             (403, "missing_scope", "[]"),
             (403, "foreign_origin", "[]"),
             (400, "invalid", "[]"),

@@ -10,6 +10,7 @@ pub mod cancels;
 pub mod claim;
 pub mod environments;
 pub mod events;
+pub mod export;
 pub mod failures;
 pub mod finish;
 pub mod github;
@@ -53,6 +54,7 @@ pub static OPERATIONS: &[Operation] = &[
     cancels::OPERATION,
     analytics::OPERATION,
     environments::OPERATION,
+    export::OPERATION,
     session::SIGN_IN,
     session::SHOW,
     session::SIGN_OUT,

@@ -24,6 +24,11 @@ pub struct Standing {
     pub cancel_by: Option<String>,
 }
 
+/// Why an archived test run takes no more changes, for a 412.
+pub fn archived(id: i64) -> String {
+    format!("Test run {id} is over: it is archived.")
+}
+
 impl Standing {
     /// Why test run `id` takes no more changes, for a 412.
     pub fn why_over(&self, id: i64) -> String {

@@ -20,10 +20,17 @@ pub const ROUNDS: u32 = 5;
 /// How many runs a tick counts at most.
 pub const COUNT_ROWS: i64 = 500;
 
+/// How long a bulk cancel can be repeated, and a pull request's delivery is known again: 30 days, in milliseconds.
+pub const REPEAT_FOR: i64 = 30 * 24 * 3600 * 1000;
+
+/// How many of them a tick forgets at most.
+const EXPIRE_ROWS: i64 = 500;
+
 const COUNT: Sql = sql!("sweeper/count.sql");
 const COUNTED: Sql = sql!("sweeper/counted.sql");
 const LEFT: Sql = sql!("sweeper/left.sql");
 const NEWS: Sql = sql!("sweeper/news.sql");
+const EXPIRE: Sql = sql!("sweeper/expire.sql");
 const DUE: Sql = sql!("sweeper/due.sql");
 
 /// The statements, in the order of [`Timeout`]: a run that has lapsed is called so before it is called over-age, unless
@@ -51,6 +58,8 @@ pub struct Tally {
     pub unconfirmed: usize,
     /// Runs that closed before, and are counted now.
     pub counted: usize,
+    /// Whether old bulk cancels were forgotten.
+    pub expired: bool,
     /// Rounds of sweeping.
     pub rounds: u32,
     /// Whether the last round was full, or runs are left to be counted, so that there may be more to do at the next tick.
@@ -81,6 +90,12 @@ pub async fn tick(runtime: &dyn Runtime, config: &Config, now: Timestamp) -> Res
         tally.rounds += 1;
         tally.more = swept.iter().any(|(_, count)| *count >= full);
     }
+    if due.expired {
+        let params = vec![now.plus(-REPEAT_FOR).0.into(), EXPIRE_ROWS.into()];
+        let expire = vec![Statement::new(EXPIRE, params)];
+        database::batch(runtime, expire, config.d1_deadline).await.map_err(|error| (tally, error))?;
+        tally.expired = true;
+    }
     if due.closed || tally.rounds > 0 {
         let Left { counted, more } = count(runtime, config, now).await.map_err(|error| (tally, error))?;
         tally.counted = counted;
@@ -96,6 +111,8 @@ struct Due {
     stale: bool,
     /// Some run has closed and is not counted.
     closed: bool,
+    /// There are bulk cancels that nobody repeats any more.
+    expired: bool,
     /// There are deliveries to come, now or later.
     deliveries: bool,
 }
@@ -103,7 +120,7 @@ struct Due {
 async fn due(runtime: &dyn Runtime, config: &Config, now: Timestamp) -> Result<Due, DbError> {
     let timeouts = [Timeout::Unclaimed, Timeout::Lapsed, Timeout::OverAge, Timeout::Unconfirmed];
     let spans = timeouts.map(|timeout| config.timeout(timeout).into());
-    let params = std::iter::once(now.0.into()).chain(spans).collect();
+    let params = std::iter::once(now.0.into()).chain(spans).chain([REPEAT_FOR.into()]).collect();
     database::batch(runtime, vec![Statement::new(DUE, params)], config.d1_deadline).await?.only(0)
 }
 

@@ -3,6 +3,9 @@
 #[allow(dead_code, reason = "the rig's, which uses all of it")]
 #[path = "../rig/backend.rs"]
 mod backend;
+#[allow(dead_code, reason = "the rig's, which uses all of it")]
+#[path = "../rig/bucket.rs"]
+mod bucket;
 #[allow(dead_code, reason = "shared with the HTTP tests, which use all of it")]
 #[path = "../http/client.rs"]
 mod client;

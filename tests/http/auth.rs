@@ -21,6 +21,7 @@ fn routes(id: i64) -> Vec<(&'static str, String, Option<Value>, &'static str)> {
         ("GET", format!("{run}/events"), None, "read"),
         ("GET", format!("{run}/failures"), None, "read"),
         ("GET", "/api/environments".into(), None, "read"),
+        ("GET", "/api/export".into(), None, "read"),
         ("GET", "/api/cancels".into(), None, "read"),
         ("GET", "/api/analytics/test-runs".into(), None, "read"),
     ]

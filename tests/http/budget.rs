@@ -155,6 +155,7 @@ fn measured() -> BTreeMap<&'static str, Rows> {
     let admin_list = |path: &str| project.server.admin("GET", path, None);
     cost("list of two projects", admin_list("/api/projects?per_page=2"), 200);
     cost("list of a project's two environments", admin_list(&of("environments")), 200);
+    cost("export, nothing left", project.get("/api/export?after=9007199254740991"), 200);
     cost("list of the key's two environments", project.get("/api/environments"), 200);
     let origin = [("Origin", project.server.url.as_str()), ("Content-Type", "application/json")];
     let signed_in = json!({"key": project.key}).to_string();

@@ -44,7 +44,7 @@ const LAYERS: [&[&str]; 10] = [
     &["runtime", "database"],
     &["lease"],
     &["http"],
-    &["hub", "webhooks"],
+    &["archive", "hub", "webhooks"],
     &["operations"],
     &["sweeper"],
     &["edge"],

@@ -4,6 +4,7 @@ mod admin;
 mod analytics;
 mod answers;
 mod api;
+mod archive;
 mod badges;
 mod body;
 mod bulk;

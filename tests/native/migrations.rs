@@ -195,13 +195,16 @@ fn the_version_is_asked_for_once_an_isolate_and_in_the_same_round_trip() {
 }
 
 #[test]
-fn health_tells_both_versions() {
+fn health_tells_both_versions_and_how_full_the_database_is() {
     let world = World::new();
-    let reply = world.send(&Ask::new(&health::OPERATION));
+    let mut health = data(&world.send(&Ask::new(&health::OPERATION)));
+    let database = health["database"].take();
     assert_eq!(
-        data(&reply),
-        json!({"status": "ok", "schema": {"worker": SCHEMA_VERSION, "database": SCHEMA_VERSION}, "access": true})
+        health,
+        json!({"status": "ok", "schema": {"worker": SCHEMA_VERSION, "database": SCHEMA_VERSION}, "access": true, "database": null})
     );
+    assert_eq!(database["most_bytes"], 500_000_000);
+    assert!(database["bytes"].as_i64().is_some_and(|bytes| (10_000..10_000_000).contains(&bytes)), "{database}");
 }
 
 #[test]

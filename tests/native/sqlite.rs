@@ -1,12 +1,13 @@
 //! SQLite in D1's place: the core's runtime in these tests.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{Read as _, Write as _};
 
 use estop::access::{Keyring, PublicKey};
 use estop::last_use::NotedToday;
 use estop::recent::Recent;
-use estop::runtime::{DbError, Limit, LocalFuture, News, Rows, Runtime, Statement, Url, Value};
+use estop::runtime::{DbError, Limit, LocalFuture, News, Rows, Runtime, Statement, Stored, Url, Value};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit as SqliteLimit;
@@ -21,7 +22,7 @@ pub enum Fault {
     AfterCommit(DbError),
 }
 
-/// SQLite as D1 runs it: every number arrives as a double, foreign keys are on, functions take at most 32 arguments.
+/// SQLite as D1 runs it: every number arrives as a double, foreign keys are on, functions take at most 32 arguments, and a UNION five terms.
 pub struct SqliteRuntime {
     pub db: RefCell<Connection>,
     pub faults: RefCell<VecDeque<Fault>>,
@@ -46,6 +47,12 @@ pub struct SqliteRuntime {
     pub told: RefCell<Vec<News>>,
     /// Whether there are deliveries that are to go out at once.
     pub delivers: Cell<bool>,
+    /// The bucket for the archive, if there is one.
+    pub bucket: RefCell<Option<BTreeMap<String, Vec<u8>>>>,
+    /// What the bucket does next instead of answering: whether it has taken the object all the same.
+    pub bucket_faults: RefCell<VecDeque<bool>>,
+    /// How often the bucket was read.
+    pub bucket_reads: Cell<u32>,
 }
 
 struct Bound<'a>(&'a Value<'a>);
@@ -64,6 +71,7 @@ impl ToSql for Bound<'_> {
 pub fn empty_database() -> Connection {
     let db = Connection::open_in_memory().expect("SQLite");
     db.set_limit(SqliteLimit::SQLITE_LIMIT_FUNCTION_ARG, 32).expect("a limit");
+    db.set_limit(SqliteLimit::SQLITE_LIMIT_COMPOUND_SELECT, 5).expect("a limit");
     db.pragma_update(None, "foreign_keys", true).expect("a pragma");
     // Otherwise a statement is prepared again whenever it gets other values, in case another plan suits those better.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).expect("a setting");
@@ -75,6 +83,16 @@ pub fn empty_database() -> Connection {
 /// What stands for a signature here. tests/rig/access.rs has real ones.
 pub fn signature_of(n: &str, signed: &str) -> [u8; 32] {
     Sha256::digest(format!("{n} {signed}")).into()
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(text.as_bytes()).expect("memory");
+    encoder.finish().expect("memory")
+}
+
+fn length(bytes: &[u8]) -> i64 {
+    i64::try_from(bytes.len()).expect("short")
 }
 
 impl SqliteRuntime {
@@ -98,6 +116,9 @@ impl SqliteRuntime {
             limits: Cell::new([usize::MAX; 2]),
             told: RefCell::default(),
             delivers: Cell::new(false),
+            bucket: RefCell::default(),
+            bucket_faults: RefCell::default(),
+            bucket_reads: Cell::new(0),
         }
     }
 
@@ -237,6 +258,39 @@ impl Runtime for SqliteRuntime {
 
     fn team_keys(&self) -> &Keyring {
         &self.team_keys
+    }
+
+    fn has_bucket(&self) -> bool {
+        self.bucket.borrow().is_some()
+    }
+
+    fn put_object<'a>(&'a self, prefix: &'a str, members: &'a [String]) -> LocalFuture<'a, Option<Stored>> {
+        Box::pin(async move {
+            let parts: Vec<Vec<u8>> = members.iter().map(|text| gzip(text)).collect();
+            let object = parts.concat();
+            let sha256 = base16ct::lower::encode_string(&Sha256::digest(&object));
+            let key = format!("{prefix}{sha256}.ndjson.gz");
+            let (bytes, lengths) = (length(&object), parts.iter().map(|part| length(part)).collect());
+            let fault = self.bucket_faults.borrow_mut().pop_front();
+            if fault != Some(false) {
+                self.bucket.borrow_mut().as_mut()?.entry(key.clone()).or_insert(object);
+            }
+            fault.is_none().then_some(Stored { key, sha256, bytes, lengths })
+        })
+    }
+
+    fn get_member<'a>(&'a self, object: &'a str, offset: i64, length: i64) -> LocalFuture<'a, Option<String>> {
+        self.bucket_reads.set(self.bucket_reads.get() + 1);
+        Box::pin(async move {
+            let bucket = self.bucket.borrow();
+            let (from, length) = (usize::try_from(offset).ok()?, usize::try_from(length).ok()?);
+            let member = bucket.as_ref()?.get(object)?.get(from..from + length)?;
+            let mut text = String::new();
+            // A single member: what follows it would be left over.
+            let mut decoder = flate2::bufread::GzDecoder::new(member);
+            decoder.read_to_string(&mut text).ok()?;
+            decoder.into_inner().is_empty().then_some(text)
+        })
     }
 
     fn database_bytes(&self) -> Option<i64> {

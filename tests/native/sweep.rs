@@ -228,8 +228,12 @@ fn a_crowded_group_costs_a_tick_one_look_a_run() {
         let text = include_str!("../../src/sweeper/due.sql");
         let mut statement = db.prepare(text).expect("SQL");
         let now = world.now.get().0;
-        let due: String = statement.query_row(rusqlite::params![now, 0, 9, now, 9], |row| row.get(0)).expect("a row");
-        assert_eq!(due, r#"{"stale":false,"closed":false,"deliveries":false}"#, "none of them could have been claimed");
+        let due: String =
+            statement.query_row(rusqlite::params![now, 0, 9, now, 9, 9], |row| row.get(0)).expect("a row");
+        assert_eq!(
+            due, r#"{"stale":false,"closed":false,"expired":false,"deliveries":false}"#,
+            "none of them could have been claimed"
+        );
         statement.get_status(rusqlite::StatementStatus::VmStep)
     };
     let (few, many) = (steps(100), steps(1_000));

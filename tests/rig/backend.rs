@@ -74,6 +74,7 @@ impl Backend {
         let db = Connection::open_in_memory().expect("SQLite");
         // As D1 has it.
         db.set_limit(Limit::SQLITE_LIMIT_FUNCTION_ARG, 32).expect("a limit");
+        db.set_limit(Limit::SQLITE_LIMIT_COMPOUND_SELECT, 5).expect("a limit");
         db.pragma_update(None, "foreign_keys", true).expect("a pragma");
         db.execute_batch(include_str!("../../schema.sql")).expect("the schema");
         db.set_prepared_statement_cache_capacity(64);
@@ -89,7 +90,8 @@ impl Backend {
             random: AtomicU64::new(1),
         });
         let serving = Arc::clone(&shared);
-        let address = http::serve(move |path, body| serving.answer(path, body));
+        let address =
+            http::serve(move |request| serving.answer(&request.path, &String::from_utf8_lossy(&request.body)));
         Self { address, shared }
     }
 

@@ -265,7 +265,7 @@ fn a_read_survives_what_passes_and_says_503_to_what_does_not() {
     let project = rig.project();
     let id = project.queued();
     let of_run = ["", "/events", "/failures"].map(|what| format!("/api/test-runs/{id}{what}"));
-    let lists = ["/api/test-runs", "/api/environments"].map(str::to_owned);
+    let lists = ["/api/test-runs", "/api/environments", "/api/export?after=99"].map(str::to_owned);
     let admin =
         ["/api/projects".to_owned(), format!("/api/projects/{}/environments", project.id), "/api/keys".to_owned()];
     for path in of_run.into_iter().chain(lists).chain(admin) {

@@ -1,7 +1,9 @@
 //! The Worker in plain workerd over a database of our own that can hurt it: `cargo test --test rig` after `make build`.
 
 mod access;
+mod archive;
 mod backend;
+mod bucket;
 #[allow(dead_code, reason = "shared with the HTTP tests, which use all of it")]
 #[path = "../http/client.rs"]
 mod client;
@@ -28,6 +30,7 @@ mod receiver;
 #[path = "../support/relay.rs"]
 mod relay;
 mod restart;
+mod restore;
 mod shards;
 mod shots;
 mod size;

@@ -42,7 +42,7 @@ struct Runner {
     id: i64,
 }
 
-fn estop() -> PathBuf {
+pub fn estop() -> PathBuf {
     let tests = std::env::current_exe().expect("a path");
     let estop = tests.parent().and_then(|deps| deps.parent()).expect("a folder").join("estop");
     assert!(estop.exists(), "no {}: run `cargo build --package estop-cli`", estop.display());

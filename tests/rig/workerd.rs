@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use nix::unistd::Pid;
 
 use crate::backend::Backend;
+use crate::bucket::Bucket;
 use crate::client::{ADMIN, Project, Server};
 use crate::process::{self, Workerd};
 
@@ -39,8 +40,8 @@ pub struct Rig {
     /// `127.0.0.1:port`, for requests that no HTTP client would send.
     pub address: String,
     driver: Server,
-    /// The Worker's part of the configuration.
-    estop: String,
+    /// workerd's configuration.
+    config: String,
     workerd: Workerd,
 }
 
@@ -56,6 +57,13 @@ impl Rig {
              reportError(new WebAssembly.RuntimeError('unreachable')); return new Response(); } }";
         let module = format!("modules = [(name = \"crash.js\", esModule = \"{CRASH}\"), ");
         Self::of(|estop| estop.replacen("modules = [", &module, 1))
+    }
+
+    /// With a bucket for the archive.
+    pub fn start_with_bucket(bucket: &Bucket) -> Self {
+        let backend = Backend::start();
+        let config = with_bucket(&backend, bucket);
+        Self::over(backend, config)
     }
 
     /// With a hub that does this with every `request`.
@@ -83,12 +91,16 @@ impl Rig {
 
     pub fn of(change: impl FnOnce(String) -> String) -> Self {
         let backend = Backend::start();
-        let estop = change(worker());
-        let workerd = Workerd::start(&config(&backend, &estop), &process::built(), &["main", "driver"]);
+        let config = config(&backend, &change(worker()));
+        Self::over(backend, config)
+    }
+
+    fn over(backend: Backend, config: String) -> Self {
+        let workerd = Workerd::start(&config, &process::built(), &["main", "driver"]);
         let address = workerd.address("main");
         let server = Server::at(format!("http://{address}"));
         let driver = Server::at(format!("http://{}", workerd.address("driver")));
-        let rig = Self { backend, server, address, driver, estop, workerd };
+        let rig = Self { backend, server, address, driver, config, workerd };
         assert_eq!(rig.server.send("GET", "/healthz", &[], b"").status, 200, "{}", rig.log());
         rig.backend.count();
         rig
@@ -97,7 +109,7 @@ impl Rig {
     /// Kills the Worker in the middle of what it is doing, and starts another over the same database, at another address.
     pub fn kill_and_start_again(&mut self) {
         self.workerd.kill();
-        self.serve(Workerd::start(&config(&self.backend, &self.estop), &process::built(), &["main", "driver"]));
+        self.serve(Workerd::start(&self.config, &process::built(), &["main", "driver"]));
     }
 
     /// The same, and its database answers again.
@@ -183,6 +195,13 @@ const config :Workerd.Config = (
         hubs = process::HUBS,
         driver = process::driver("estop"),
     )
+}
+
+fn with_bucket(backend: &Backend, bucket: &Bucket) -> String {
+    let service = format!(r#"services = [ (name = "r2", external = (address = "{}", http = ())),"#, bucket.address);
+    let binding = r#"bindings = [(name = "ARCHIVES", r2Bucket = "r2"), "#;
+    let estop = worker().replacen("bindings = [", binding, 1);
+    config(backend, &estop).replacen("services = [", &service, 1)
 }
 
 /// How long `work` takes.

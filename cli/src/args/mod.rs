@@ -3,6 +3,7 @@
 mod cancel;
 mod cancels;
 mod environments;
+mod export;
 mod finish;
 mod keys;
 mod kill;
@@ -11,6 +12,7 @@ mod open;
 mod people;
 mod projects;
 mod push;
+mod restore;
 mod run;
 mod self_check;
 mod show;
@@ -23,6 +25,7 @@ mod webhooks;
 pub use cancel::CancelArgs;
 pub use cancels::CancelsArgs;
 pub use environments::EnvironmentsCommand;
+pub use export::{ExportArgs, ExportFormat};
 pub use finish::FinishArgs;
 pub use keys::KeysCommand;
 pub use kill::KillArgs;
@@ -31,6 +34,7 @@ pub use open::OpenArgs;
 pub use people::PeopleCommand;
 pub use projects::ProjectsCommand;
 pub use push::PushArgs;
+pub use restore::RestoreArgs;
 pub use run::RunArgs;
 pub use self_check::SelfCheckArgs;
 pub use show::ShowArgs;
@@ -84,6 +88,10 @@ pub enum Command {
     Watch(WatchArgs),
     /// Send a result that `estop run` could not record
     Finish(FinishArgs),
+    /// Print all that is stored of runs that are over, archived ones too
+    Export(ExportArgs),
+    /// Print the SQL that brings exported or archived runs into an empty database
+    Restore(RestoreArgs),
     /// Create, list and revoke keys (admin token)
     #[command(subcommand)]
     Keys(KeysCommand),

@@ -53,6 +53,13 @@ impl FromStr for Moment {
     }
 }
 
+impl Moment {
+    /// The moment.
+    pub fn at(self) -> Timestamp {
+        self.0
+    }
+}
+
 /// As the service reads it.
 impl Display for Moment {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

@@ -4,8 +4,8 @@
 -- would still tell.
 --
 -- ?1 key's SHA-256   ?2 now (ms)   ?3 run   ?4 this write's id   ?5 this write's hash
--- Plan: INTEGER PRIMARY KEY, (hash=?)
--- Row: {key, found: {run, mine, news}}; found is null if the key may not see the run; mine says whether this very request
+-- Plan: INTEGER PRIMARY KEY, (hash=?), (project_id=? AND last_run>?)
+-- Row: {key, archived, found: {run, mine, news}}; found is null if the key may not see the run or it is archived; mine says whether this very request
 --      cancelled it; news is for the hub, if it did or if the run is still stopping: the answer to the cancel may have
 --      been lost together with the telling, and whoever asks again wants it to stop
 SELECT coalesce(
@@ -27,6 +27,11 @@ SELECT coalesce(
                     'mine', CASE WHEN r.cancel_request_id IS NOT k.id || ':' || ?4 THEN 'no'
                                  WHEN r.cancel_cause = 'user' AND coalesce(r.cancel_request_hash, ?5) = ?5 THEN 'yes'
                                  ELSE 'reused' END)
-                      FROM changed_runs r WHERE r.id = ?3 AND r.project_id = k.project_id) END))
+                      FROM changed_runs r WHERE r.id = ?3 AND r.project_id = k.project_id) END),
+                'archived', json(iif(EXISTS (SELECT 1 FROM (SELECT run_ids FROM archives
+                                          WHERE project_id = iif(k.can_cancel = 1 AND k.valid_until > ?2, k.project_id, NULL)
+                                            AND last_run >= ?3 ORDER BY last_run LIMIT 1) a
+                                 WHERE instr(a.run_ids, ',' || CAST(?3 AS INTEGER) || ',') > 0),
+                    'true', 'false')))
        FROM keys k WHERE k.hash = ?1),
     '{"key":{"id":null,"is":"unknown"}}') AS row;

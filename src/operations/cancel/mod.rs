@@ -5,7 +5,7 @@ use estop_protocol::envelope::Message;
 use estop_protocol::time::Timestamp;
 use serde::Deserialize;
 
-use super::over::Standing;
+use super::over::{Standing, archived};
 use crate::http::caller::{Caller, Key};
 use crate::http::check;
 use crate::http::error::ApiError;
@@ -31,6 +31,8 @@ enum Cancel {
     Done { at: Timestamp, by: String },
     /// The run was already over, and nothing has changed.
     AlreadyOver(Standing),
+    /// So it was, and long ago.
+    Archived,
 }
 
 async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
@@ -48,6 +50,7 @@ async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
             Reply::ok("cancelled", &Message { message })
         }
         Cancel::AlreadyOver(run) => Reply::refused("already_over", run.why_over(id)),
+        Cancel::Archived => Reply::refused("already_over", archived(id)),
     }
     .about(id))
 }
@@ -63,6 +66,8 @@ async fn cancel(
     struct Diagnosis {
         key: Key,
         found: Option<Found>,
+        #[serde(default)]
+        archived: bool,
     }
     #[derive(Deserialize)]
     struct Found {
@@ -77,8 +82,11 @@ async fn cancel(
             caller.statement(DIAGNOSE, [id.into(), write.as_str().into(), hash.as_str().into()]),
         ])
         .await?;
-    let Diagnosis { key, found } = rows.only(1)?;
+    let Diagnosis { key, found, archived } = rows.only(1)?;
     caller.check(key, Scope::Cancel)?;
+    if archived {
+        return Ok(Cancel::Archived);
+    }
     let Found { run, mine, news } = found.ok_or(ApiError::NotFound("test run"))?;
     let mine = mine.check()?;
     call.runtime.tell(news);

@@ -2,8 +2,8 @@
 -- (changes(): see cancel/diagnose.sql.)
 --
 -- ?1 key's SHA-256   ?2 now (ms)   ?3 run   ?4 this write's id   ?5 this write's hash   ?6 shard
--- Plan: INTEGER PRIMARY KEY, (hash=?), (run_id=? AND shard=?), runs_by_active_group
--- Row: {key, found: {run, mine, total_shards, shard: {…, lease}, first, news}}; found is null if the key may not see the run; shard
+-- Plan: INTEGER PRIMARY KEY, (hash=?), (run_id=? AND shard=?), runs_by_active_group, (project_id=? AND last_run>?)
+-- Row: {key, archived, found: {run, mine, total_shards, shard: {…, lease}, first, news}}; found is null if the key may not see the run or it is archived; shard
 --      is null if no runner has claimed it; mine says whether this very request did; first is the run of the same
 --      concurrency group for which this one waits; news is for the hub, if this request claimed the shard
 SELECT coalesce(
@@ -45,6 +45,11 @@ SELECT coalesce(
                        ORDER BY o.id LIMIT 1)))
                       FROM runs r
                       LEFT JOIN run_shards s ON s.run_id = r.id AND s.shard = ?6
-                     WHERE r.id = ?3 AND r.project_id = k.project_id) END))
+                     WHERE r.id = ?3 AND r.project_id = k.project_id) END),
+                'archived', json(iif(EXISTS (SELECT 1 FROM (SELECT run_ids FROM archives
+                                          WHERE project_id = iif(k.can_run = 1 AND k.valid_until > ?2, k.project_id, NULL)
+                                            AND last_run >= ?3 ORDER BY last_run LIMIT 1) a
+                                 WHERE instr(a.run_ids, ',' || CAST(?3 AS INTEGER) || ',') > 0),
+                    'true', 'false')))
        FROM keys k WHERE k.hash = ?1),
     '{"key":{"id":null,"is":"unknown"}}') AS row;

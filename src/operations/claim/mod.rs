@@ -8,7 +8,7 @@ use estop_protocol::run::{RunResult, ShardState, State};
 use estop_protocol::time::Timestamp;
 use serde::Deserialize;
 
-use super::over::Standing;
+use super::over::{Standing, archived};
 use crate::http::caller::{Caller, Key};
 use crate::http::check;
 use crate::http::error::ApiError;
@@ -42,6 +42,8 @@ enum Claim {
     NoSuchShard { total: i64 },
     /// The run was already over, and nothing has changed.
     AlreadyOver(Standing),
+    /// So it was, and long ago.
+    Archived,
 }
 
 /// What is wanted of a run.
@@ -89,6 +91,7 @@ async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
             check::invalid("shard", &format!("expected 1 to {total}, the shards of test run {id}"))?
         }
         Claim::AlreadyOver(run) => Reply::refused("already_over", run.why_over(id)),
+        Claim::Archived => Reply::refused("already_over", archived(id)),
     }
     .about(id))
 }
@@ -104,6 +107,8 @@ async fn claim(
     struct Diagnosis {
         key: Key,
         found: Option<Found>,
+        #[serde(default)]
+        archived: bool,
     }
     #[derive(Deserialize)]
     struct Found {
@@ -134,8 +139,11 @@ async fn claim(
             caller.statement(DIAGNOSE, [id.into(), write.into(), hash.into(), wanted.shard.into()]),
         ])
         .await?;
-    let Diagnosis { key, found } = rows.only(1)?;
+    let Diagnosis { key, found, archived } = rows.only(1)?;
     caller.check(key, Scope::Run)?;
+    if archived {
+        return Ok(Claim::Archived);
+    }
     let found = found.ok_or(ApiError::NotFound("test run"))?;
     let mine = found.mine.check()?;
     let run = found.run;

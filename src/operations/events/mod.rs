@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::archive::read::{self, Archived};
 use crate::http::caller::{Caller, Key};
-use crate::http::error::ApiError;
 use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::reply::Reply;
 use crate::http::request::Call;
@@ -25,6 +25,7 @@ async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
     struct Row {
         key: Key,
         events: Option<Box<RawValue>>,
+        archived: Option<Archived>,
     }
     #[derive(Serialize)]
     struct Events {
@@ -32,8 +33,11 @@ async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
     }
     let id = call.id()?;
     let rows = call.batch(vec![caller.statement(EVENTS, [id.into()])]).await?;
-    let Row { key, events } = rows.only(0)?;
+    let Row { key, events, archived } = rows.only(0)?;
     caller.check(key, Scope::Read)?;
-    let events = events.ok_or(ApiError::NotFound("test run"))?;
+    let events = match events {
+        Some(events) => events,
+        None => read::shown(call.runtime, archived, id).await?.events,
+    };
     Ok(Reply::data("shown", Events { events }).about(id))
 }

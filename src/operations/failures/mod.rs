@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::archive::read::{self, Archived};
 use crate::http::caller::{Caller, Key};
-use crate::http::error::ApiError;
 use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::reply::Reply;
 use crate::http::request::Call;
@@ -25,6 +25,7 @@ async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
     struct Row {
         key: Key,
         failures: Option<Box<RawValue>>,
+        archived: Option<Archived>,
     }
     #[derive(Serialize)]
     struct Failures {
@@ -32,8 +33,11 @@ async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
     }
     let id = call.id()?;
     let rows = call.batch(vec![caller.statement(FAILURES, [id.into()])]).await?;
-    let Row { key, failures } = rows.only(0)?;
+    let Row { key, failures, archived } = rows.only(0)?;
     caller.check(key, Scope::Read)?;
-    let failures = failures.ok_or(ApiError::NotFound("test run"))?;
+    let failures = match failures {
+        Some(failures) => failures,
+        None => read::shown(call.runtime, archived, id).await?.failures,
+    };
     Ok(Reply::data("shown", Failures { failures }).about(id))
 }

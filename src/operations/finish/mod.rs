@@ -17,6 +17,7 @@ use crate::http::reply::Reply;
 use crate::http::request::Call;
 use crate::http::write_id::{Mine, WriteId};
 use crate::lease;
+use crate::run::KEEP_LATE_FOR;
 use crate::runtime::{News, Sql, Statement, sql};
 
 pub const OPERATION: Operation = Operation {
@@ -29,9 +30,6 @@ const FINISH: Sql = sql!("finish/finish.sql");
 const CONFIRM_STOP: Sql = sql!("finish/confirm_stop.sql");
 const KEEP_LATE: Sql = sql!("finish/keep_late.sql");
 const DIAGNOSE: Sql = sql!("finish/diagnose.sql");
-
-/// For how long after a runner was given up as lost its result is still kept. Milliseconds.
-const KEEP_LATE_FOR: i64 = 7 * 24 * 3600 * 1000;
 
 /// What came of a finish.
 enum Finish {

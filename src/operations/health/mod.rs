@@ -1,7 +1,7 @@
-//! `GET /healthz`: the cheapest possible query, for health checks. It tells the schema's versions, and the page whether people can
-//! sign in with Cloudflare Access.
+//! `GET /healthz`: the cheapest possible query, for health checks. It tells the schema's versions, how full the database
+//! is, and the page whether people can sign in with Cloudflare Access.
 
-use estop_protocol::health::{Health, SchemaVersions};
+use estop_protocol::health::{DatabaseSize, Health, SchemaVersions};
 
 use crate::database::{ASK_VERSION, SCHEMA_VERSION, Version};
 use crate::http::operation::{Access, Method, Operation, Outcome};
@@ -18,5 +18,6 @@ async fn answer(call: &Call<'_>) -> Outcome {
     let rows = call.batch(vec![Statement::new(ASK_VERSION, Vec::new())]).await?;
     let Version { version } = rows.only(0)?;
     let schema = SchemaVersions { worker: SCHEMA_VERSION, database: version };
-    Ok(Reply::data("ok", Health { status: "ok".to_owned(), schema, access: call.config.access.is_some() }))
+    let database = DatabaseSize { bytes: call.runtime.database_bytes(), most_bytes: call.config.database_bytes };
+    Ok(Reply::data("ok", Health { status: "ok".to_owned(), schema, access: call.config.access.is_some(), database }))
 }

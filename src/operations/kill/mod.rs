@@ -6,7 +6,7 @@ use estop_protocol::run::StopOutcome;
 use estop_protocol::time::Timestamp;
 use serde::Deserialize;
 
-use super::over::Standing;
+use super::over::{self, Standing};
 use crate::http::caller::{Caller, Key};
 use crate::http::error::ApiError;
 use crate::http::operation::{Access, Method, Operation, Outcome};
@@ -42,6 +42,8 @@ async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
     struct Diagnosis {
         key: Key,
         found: Option<Found>,
+        #[serde(default)]
+        archived: bool,
     }
     let id = call.id()?;
     let write = call.write_id()?.id;
@@ -52,8 +54,11 @@ async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
             caller.statement(DIAGNOSE, [id.into(), write.as_str().into()]),
         ])
         .await?;
-    let Diagnosis { key, found } = rows.only(1)?;
+    let Diagnosis { key, found, archived } = rows.only(1)?;
     caller.check(key, Scope::Cancel)?;
+    if archived {
+        return Ok(Reply::refused("not_stopping", over::archived(id)).about(id));
+    }
     let mut found = found.ok_or(ApiError::NotFound("test run"))?;
     call.runtime.tell(found.news.take());
     Ok(found.reply(id).about(id))

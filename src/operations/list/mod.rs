@@ -34,6 +34,7 @@ struct List<'a> {
 struct Data<'a> {
     project: &'a RawValue,
     test_runs: Items<'a>,
+    archived_through: Option<i64>,
 }
 
 #[derive(Serialize)]
@@ -45,6 +46,7 @@ struct Items<'a> {
 struct Head {
     key: Key,
     project: Option<Box<RawValue>>,
+    archived_through: Option<i64>,
     seen: Option<Seen>,
 }
 
@@ -64,7 +66,7 @@ async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
     let query = RunsQuery::parse(call.request.query, call.request.now)?;
     let batch = statement::list(&query.filter, caller.key.as_str(), caller.now.0, query.offset(), query.per_page);
     let rows = call.batch(batch.into()).await?;
-    let Head { key, project, seen } = rows.only(0)?;
+    let Head { key, project, archived_through, seen } = rows.only(0)?;
     caller.check(key, Scope::Read)?;
     let (Some(project), Some(seen)) = (project, seen) else { return Err(ApiError::NotFound("project")) };
     let reach = seen.matched.min(statement::reach(query.per_page));
@@ -78,7 +80,7 @@ async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
     let items = within(found, PAGE_BYTES);
     let last = items.last().map(|run| id_of(run)).transpose()?;
     let pagination = pagination(&query, &seen, items.len(), last, items.len() < found.len());
-    let data = Data { project: &project, test_runs: Items { items } };
+    let data = Data { project: &project, test_runs: Items { items }, archived_through };
     Ok(Reply::ok("listed", &List { data, pagination }))
 }
 

@@ -56,7 +56,7 @@ pub const FILE: &str = "list/statement.rs";
 /// The project of the caller; nothing if the key may not read.
 const PROJECT: &str = "(SELECT k.project_id FROM keys k WHERE k.hash = ?1 AND k.can_read = 1 AND k.valid_until > ?2)";
 
-/// The head's row: {key, project, seen}.
+/// The head's row: {key, project, archived_through, seen}.
 fn head(seen: &str) -> String {
     format!(
         "SELECT json_object(
@@ -66,7 +66,8 @@ fn head(seen: &str) -> String {
                 'id', p.id, 'name', p.name, 'slug', p.slug, 'repo_name', p.repo_name,
                 'concurrency', json_object('scope', p.concurrency_scope, 'behaviour', p.concurrency_behaviour),
                 'badges', json(iif(p.badges, 'true', 'false')),
-                'stop_on_close', json(iif(p.stop_on_close, 'true', 'false'))) END),
+                'stop_on_close', json(iif(p.stop_on_close, 'true', 'false')), 'retention_days', p.retention_days) END),
+            'archived_through', (SELECT last_run FROM archives WHERE project_id = p.id ORDER BY last_run DESC LIMIT 1),
             'seen', json(CASE WHEN p.id IS NOT NULL THEN {seen} END)) AS row
            FROM (SELECT 1)
            LEFT JOIN keys k ON k.hash = ?1

@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::archive::read::{self, Archived};
 use crate::http::caller::{Caller, Key};
-use crate::http::error::ApiError;
 use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::reply::Reply;
 use crate::http::request::Call;
@@ -25,6 +25,7 @@ async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
     struct Row {
         key: Key,
         test_run: Option<Box<RawValue>>,
+        archived: Option<Archived>,
     }
     #[derive(Serialize)]
     struct Shown {
@@ -32,8 +33,11 @@ async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
     }
     let id = call.id()?;
     let rows = call.batch(vec![caller.statement(SHOW, [id.into()])]).await?;
-    let Row { key, test_run } = rows.only(0)?;
+    let Row { key, test_run, archived } = rows.only(0)?;
     caller.check(key, Scope::Read)?;
-    let test_run = test_run.ok_or(ApiError::NotFound("test run"))?;
+    let test_run = match test_run {
+        Some(test_run) => test_run,
+        None => read::shown(call.runtime, archived, id).await?.archived_run()?,
+    };
     Ok(Reply::data("shown", Shown { test_run }).about(id))
 }

@@ -6,13 +6,13 @@
 
 use estop_protocol::concurrency::SetConcurrencyRequest;
 use estop_protocol::envelope::CursorPagination;
-use estop_protocol::limits::NAME_CHARS;
+use estop_protocol::limits::{NAME_CHARS, RETENTION_DAYS};
 use estop_protocol::projects::{ChangeProjectRequest, CreateProjectRequest};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::Found;
-use crate::http::check::{invalid, slug, text};
+use crate::http::check::{invalid, slug, text, whole};
 use crate::http::error::ApiError;
 use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::reply::Reply;
@@ -28,7 +28,7 @@ pub const CREATE: Operation =
 pub const LIST: Operation =
     Operation { method: Method::Get, pattern: "/api/projects", access: Access::Admin(|call| Box::pin(list(call))) };
 
-/// Changes a project: its name, its repository, whether it has badges, what it has to do with GitHub.
+/// Changes a project: its name, its repository, whether it has badges, what it has to do with GitHub, how long it keeps its runs.
 pub const CHANGE: Operation = Operation {
     method: Method::Patch,
     pattern: "/api/projects/:id",
@@ -118,9 +118,11 @@ async fn list(call: &Call<'_>) -> Outcome {
 
 async fn change(call: &Call<'_>) -> Outcome {
     let id = call.id()?;
-    let ChangeProjectRequest { name, repo_name, badges, stop_on_close, check_runs, cancel_ci } = call.body()?;
+    let ChangeProjectRequest { name, repo_name, badges, stop_on_close, retention_days, check_runs, cancel_ci } =
+        call.body()?;
     text("name", name.as_deref(), NAME_CHARS)?;
     text("repo_name", repo_name.as_deref(), NAME_CHARS)?;
+    let retention = whole("retention_days", retention_days, 0, RETENTION_DAYS)?.into();
     let field = if check_runs == Some(true) { "check_runs" } else { "cancel_ci" };
     let turns_on = check_runs == Some(true) || cancel_ci == Some(true);
     if turns_on && call.config.github_api.is_none() {
@@ -132,8 +134,8 @@ async fn change(call: &Call<'_>) -> Outcome {
     let flag = |wanted: Option<bool>| wanted.map(i64::from).into();
     let (id, now) = (id.into(), call.request.now.0.into());
     let guard = i64::from(turns_on && repo_name.is_none()).into();
-    let params =
-        vec![id, name.as_deref().into(), repo_name.as_deref().into(), flag(badges), flag(stop_on_close), now, guard];
+    let (name, repository) = (name.as_deref().into(), repo_name.as_deref().into());
+    let params = vec![id, name, repository, flag(badges), flag(stop_on_close), retention, now, guard];
     let mut statements = vec![Statement::new(CHANGE_PROJECT, params)];
     let (checks, ci) = (flag(check_runs), flag(cancel_ci));
     if turns_on {
