@@ -602,3 +602,20 @@ fn an_export_has_what_is_archived_and_what_is_not_once() {
     let bad = world.send(&Ask::new(&export::OPERATION).query("after=-1"));
     assert_eq!(bad.status, 400);
 }
+
+#[test]
+fn a_run_that_changes_while_it_is_put_into_the_bucket_is_archived_as_it_is_then() {
+    let world = world();
+    let run = world.run_in(State::Cancelled);
+    world.sweep(Timeout::Unconfirmed);
+    world.pass(45 * DAY);
+    world.run_in(State::Queued);
+    *world.runtime.during_put.borrow_mut() = Some(
+        r#"UPDATE run_shards SET late_result = '{"state":"ended","result":"passed","error_code":null,"counts":null,"at":5}'"#,
+    );
+    assert_eq!(turn(&world).expect("a turn").archived, 0);
+    assert_eq!((left(&world, "runs"), left(&world, "archives")), (2, 0));
+    assert_eq!(turn(&world).expect("a turn").archived, 1);
+    let shown = data(&world.send(&Ask::new(&show::OPERATION).about(run.id)));
+    assert_eq!(shown["test_run"]["shards"][0]["late_result"]["result"], "passed");
+}

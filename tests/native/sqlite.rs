@@ -51,6 +51,8 @@ pub struct SqliteRuntime {
     pub bucket: RefCell<Option<BTreeMap<String, Vec<u8>>>>,
     /// What the bucket does next instead of answering: whether it has taken the object all the same.
     pub bucket_faults: RefCell<VecDeque<bool>>,
+    /// What happens to the database while the bucket takes an object.
+    pub during_put: RefCell<Option<&'static str>>,
     /// How often the bucket was read.
     pub bucket_reads: Cell<u32>,
 }
@@ -118,6 +120,7 @@ impl SqliteRuntime {
             delivers: Cell::new(false),
             bucket: RefCell::default(),
             bucket_faults: RefCell::default(),
+            during_put: RefCell::default(),
             bucket_reads: Cell::new(0),
         }
     }
@@ -271,6 +274,9 @@ impl Runtime for SqliteRuntime {
             let sha256 = base16ct::lower::encode_string(&Sha256::digest(&object));
             let key = format!("{prefix}{sha256}.ndjson.gz");
             let (bytes, lengths) = (length(&object), parts.iter().map(|part| length(part)).collect());
+            if let Some(sql) = self.during_put.take() {
+                self.db.borrow().execute_batch(sql).expect(sql);
+            }
             let fault = self.bucket_faults.borrow_mut().pop_front();
             if fault != Some(false) {
                 self.bucket.borrow_mut().as_mut()?.entry(key.clone()).or_insert(object);
