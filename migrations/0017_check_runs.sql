@@ -48,8 +48,10 @@ BEGIN
                AND CASE w.github
                        WHEN 'check_runs' THEN NEW.started_at IS NOT NULL AND (NEW.state <> OLD.state OR NEW.stop_outcome = 'lost')
                            AND length(NEW.build ->> '$.commit') = 40 AND NEW.build ->> '$.commit' NOT GLOB '*[^0-9A-Fa-f]*'
+                       -- Not if what took its place is in the same workflow run.
                        WHEN 'cancel_ci' THEN (NEW.stop_outcome = 'lost' OR NEW.stop_outcome = 'never_started')
                            AND NEW.build ->> '$.url' GLOB '*/actions/runs/[1-9]*'
+                           AND NEW.build ->> '$.url' IS NOT (SELECT build ->> '$.url' FROM runs WHERE id = NEW.superseded_by)
                        ELSE 1 END);
 END;
 
@@ -136,7 +138,7 @@ BEGIN
       FROM webhooks w
      CROSS JOIN projects p ON p.id = w.project_id
      CROSS JOIN workflow_runs s ON s.delivery_id = NEW.id
-     WHERE w.id = NEW.webhook_id AND w.github = 'cancel_ci'
+     WHERE w.id = NEW.webhook_id AND w.github = 'cancel_ci' AND EXISTS (SELECT 1 FROM runs WHERE id = NEW.run_id)
        AND NOT EXISTS (SELECT 1 FROM run_events WHERE run_id = NEW.run_id AND step = 8);
 END;
 -- An event says what its run has just become, once: one that is forged would stand in the true one's way.
@@ -185,6 +187,7 @@ SELECT d.id,
                'check_run', (SELECT c.check_run_id FROM check_runs c CROSS JOIN projects p ON p.id = w.project_id
                               WHERE c.run_id = d.run_id AND c.repo_name = p.github_repo),
                'workflow_run', (SELECT workflow_run FROM workflow_runs WHERE delivery_id = d.id), 'until', d.at + 3600000,
+               'registered_at', d.data ->> '$.created_at',
                'environment', d.data ->> '$.environment.slug', 'commit', lower(d.data ->> '$.build.commit'),
                'started_at', d.data ->> '$.started_at', 'successor', d.data ->> '$.superseded_by',
                'completed_at', coalesce(d.data ->> '$.cancel.at', d.data ->> '$.ended_at')) END)) AS sent

@@ -174,16 +174,17 @@ async fn scheduled(event: ScheduledEvent, env: Env, _context: ScheduleContext) {
     let outcome = sweeper::tick(&runtime, &config(&env), scheduled_for).await;
     log::tick(scheduled_for, now().since(begun), &outcome, runtime.usage(), fullness(&runtime, &config(&env)));
     hub::tell(env.clone(), runtime.news()).await;
-    // Whatever else there is to do comes first, and leaves it few of the 50 queries that an invocation has.
-    if outcome.as_ref().is_ok_and(|tally| !tally.more && tally.rounds <= 1) {
-        let runtime = d1::EdgeRuntime::new(&env);
-        let archived = archive::step(&runtime, &config(&env), scheduled_for).await;
-        log::archive(&archived, runtime.usage());
-    }
     let has_deliveries = outcome.as_ref().unwrap_or_else(|(tally, _)| tally).has_deliveries;
     if (has_deliveries || runtime.delivers()) && config(&env).webhook_secret.is_some() {
         // A receiver takes no signature of an earlier time than its own by much, so a late tick sends as of now.
         webhooks::deliver(env.clone(), Which::Due, scheduled_for.max(now())).await;
+    }
+    // Last, so that it keeps nothing else waiting. It needs some of the 50 queries that an invocation has, and a tick that sweeps much
+    // leaves it few.
+    if outcome.is_ok_and(|tally| !tally.more && tally.rounds <= 1) {
+        let runtime = d1::EdgeRuntime::new(&env);
+        let archived = archive::step(&runtime, &config(&env), scheduled_for).await;
+        log::archive(&archived, runtime.usage());
     }
 }
 

@@ -71,7 +71,7 @@ const tokens = new Map();
 export async function sendAll(env, posts, ms, most) {
   const coming = new Map();
 
-  const send = async ({ method, url, headers, body, grant }) => {
+  const send = async ({ method, url, headers, body, grant, unless_started_after }) => {
     const abort = new AbortController();
     let timer;
     const deadline = new Promise((resolve) => (timer = setTimeout(resolve, ms, { timed_out: true })));
@@ -122,12 +122,24 @@ export async function sendAll(env, posts, ms, most) {
         pass = await coming.get(name);
       }
       if (pass.instead) return { ...pass.instead, refused: true };
-      const answer = await ask(method, url, headers.concat([["authorization", `Bearer ${pass.token}`]]), body);
+      const as = headers.concat([["authorization", `Bearer ${pass.token}`]]);
+      const refused = (answer, method, url) => {
+        // It was taken back: the next attempt gets another.
+        if (answer.status === 401) tokens.delete(name);
+        return failed(answer, `${method} ${url.slice(grant.api.length)}: `);
+      };
+      if (unless_started_after) {
+        const workflow_run = url.replace(/\/cancel$/, "");
+        const shown = await ask("GET", workflow_run, as);
+        if (!shown.ok) return refused(shown, "GET", workflow_run);
+        const { run_started_at } = await shown.json();
+        if (Date.parse(run_started_at) > Date.parse(unless_started_after)) return { status: 409 };
+      }
+      const answer = await ask(method, url, as, body);
+      if (!answer.ok) return refused(answer, method, url);
       // The status counts: without a body there is no id, and the next one is written anew.
-      if (answer.ok) return { status: answer.status, id: (await answer.json().catch(() => null))?.id };
-      // It was taken back: the next attempt gets another.
-      if (answer.status === 401) tokens.delete(name);
-      return failed(answer, `${method} ${url.slice(grant.api.length)}: `);
+      const id = (await answer.json().catch(() => null))?.id;
+      return { status: answer.status, id: Number.isSafeInteger(id) ? id : null };
     };
     const heard = await Promise.race([exchange().catch(() => ({})), deadline]);
     clearTimeout(timer);

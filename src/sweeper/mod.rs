@@ -15,7 +15,7 @@ use crate::runtime::{DbError, Runtime, Sql, Statement, random_id, sql};
 
 /// How many rounds of sweeping a tick makes at most. With five statements each, it stays below D1's 50 queries an
 /// invocation (Cloudflare's free plan).
-pub const ROUNDS: u32 = 5;
+pub const ROUNDS: u32 = 4;
 
 /// How many runs a tick counts at most.
 pub const COUNT_ROWS: i64 = 500;

@@ -1,7 +1,7 @@
--- Gives up what was still to come for webhooks that are switched off or deleted, 500 at most. `hooks` is that of
--- take_due.sql.
+-- Gives up what was still to come for webhooks that are switched off or deleted, and orders to cancel a workflow run that are an hour
+-- old: somebody may have it run once more, and means it to. 500 at most. `hooks` is that of take_due.sql.
 --
--- ?1 1 (a console, which binds nothing, changes nothing)
+-- ?1 1 (a console, which binds nothing, changes nothing)   ?2 now (ms)
 -- Plan: deliveries_due, INTEGER PRIMARY KEY
 WITH RECURSIVE hooks (id) AS (
     SELECT min(webhook_id) FROM deliveries WHERE due_at IS NOT NULL AND webhook_id > 0
@@ -11,6 +11,8 @@ WITH RECURSIVE hooks (id) AS (
 UPDATE deliveries SET state = 'failed', due_at = NULL, fresh = 0, failure = 'switched_off'
  WHERE id IN (SELECT d.id
                 FROM hooks s
-               CROSS JOIN webhooks w ON w.id = s.id AND (w.disabled_at IS NOT NULL OR w.deleted_at IS NOT NULL)
+               CROSS JOIN webhooks w ON w.id = s.id
+                                    AND (w.disabled_at IS NOT NULL OR w.deleted_at IS NOT NULL OR w.github = 'cancel_ci')
                CROSS JOIN deliveries d ON d.webhook_id = s.id AND d.due_at IS NOT NULL
+                                      AND (w.disabled_at IS NOT NULL OR w.deleted_at IS NOT NULL OR d.at + 3600000 < ?2)
                LIMIT 500 * coalesce(?1, 0));

@@ -23,6 +23,7 @@ pub struct Target {
     workflow_run: Option<i64>,
     /// Until then a workflow run is cancelled: somebody may have it run once more, and means it to. Milliseconds.
     until: i64,
+    registered_at: Option<String>,
     /// The environment's slug, which does not change as its name does: branches can be protected by the name of a check.
     environment: Option<String>,
     commit: Option<String>,
@@ -112,10 +113,13 @@ impl Target {
             ("user-agent", "estop".to_owned()),
             ("x-github-api-version", version.to_owned()),
         ];
-        Post { method, url, headers, body, grant: Some(Grant { api: api.to_owned(), repo, writes }) }
+        // "Re-run jobs" keeps the number of the workflow run.
+        let unless_started_after = self.registered_at.clone().filter(|_| self.setting == Setting::CancelCi);
+        let grant = Some(Grant { api: api.to_owned(), repo, writes });
+        Post { method, url, headers, body, grant, unless_started_after }
     }
 
-    /// Whether an answer that is not 2xx leaves nothing to do: the workflow run is over (409), or the repository has none of this
+    /// Whether an answer that is not 2xx leaves nothing to do: the workflow run is over or was started once more (409), or the repository has none of this
     /// number (404), which then is a key holder's slip and not for the admin to mend.
     pub fn needs_nothing_more(&self, heard: &Heard) -> bool {
         self.setting == Setting::CancelCi && !heard.refused && matches!(heard.status, Some(404 | 409))

@@ -43,8 +43,9 @@ pub const AT_ONCE: i64 = 6;
 /// How many requests to others a Worker may make on Cloudflare's free plan, for one of its own or with one tick.
 const MOST_CALLS: u32 = 50;
 
-/// How many of them [`AT_ONCE`] deliveries can take: one each, and two for a token of GitHub's.
-const CALLS_A_ROUND: u32 = 18;
+/// How many of them [`AT_ONCE`] deliveries can take: one each, two for a token of GitHub's, and
+/// one to look whether a workflow run was started once more.
+const CALLS_A_ROUND: u32 = 24;
 
 /// What is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -59,6 +60,8 @@ pub struct Post {
     pub body: String,
     /// The token of GitHub's that it needs.
     pub grant: Option<github::Grant>,
+    /// Only if the workflow run at GitHub has not been started once more since then.
+    pub unless_started_after: Option<String>,
 }
 
 /// What sends it. On Workers it is `edge`; in native tests, a receiver that they make up.
@@ -89,7 +92,7 @@ impl Which {
     fn take(self, now: Timestamp) -> Statement<'static> {
         let lease = now.plus(LEASE).0.into();
         match self {
-            Self::Fresh => Statement::new(TAKE_FRESH, vec![lease, AT_ONCE.into()]),
+            Self::Fresh => Statement::new(TAKE_FRESH, vec![lease, AT_ONCE.into(), now.0.into()]),
             Self::Due => Statement::new(TAKE_DUE, vec![now.0.into(), lease, AT_ONCE.into()]),
         }
     }
@@ -154,7 +157,7 @@ pub async fn deliver(
     let (rounds, span) = which.limits();
     let mut statements = match which {
         Which::Fresh => Vec::new(),
-        Which::Due => vec![Statement::new(END_SWITCHED_OFF, vec![1.into()])],
+        Which::Due => vec![Statement::new(END_SWITCHED_OFF, vec![1.into(), now.0.into()])],
     };
     statements.push(which.take(now));
     let take = statements.len() - 1;
@@ -225,7 +228,7 @@ impl Taken {
         let mut headers =
             vec![("content-type", "application/json".to_owned()), ("user-agent", "estop-webhooks".to_owned())];
         headers.extend(signature::headers(&secrets, &self.message_id, now, &body));
-        Post { method: "POST", url: self.url.clone(), headers, body, grant: None }
+        Post { method: "POST", url: self.url.clone(), headers, body, grant: None, unless_started_after: None }
     }
 
     fn ended<'a>(&self, heard: &'a Heard, now: Timestamp, chance: f64) -> Ended<'a> {

@@ -393,6 +393,66 @@ fn a_workflow_run_is_cancelled_within_the_hour_or_not_at_all() {
 }
 
 #[test]
+fn an_order_that_comes_too_late_to_be_sent_is_given_up() {
+    for which in [Which::Fresh, Which::Due] {
+        let world = world(&json!({"cancel_ci": true}));
+        let github = GitHub::default();
+        cancel(&world, registered(&world), "why");
+        world.pass(61 * MINUTE);
+        send(&world, &github, which);
+        send(&world, &github, Which::Due);
+        assert_eq!(github.take(), [], "{which:?}");
+        let open = "SELECT count(*) FROM deliveries WHERE due_at IS NOT NULL";
+        assert_eq!(world.runtime.db.borrow().query_row(open, [], |row| row.get::<_, i64>(0)), Ok(0));
+        assert_eq!(failures(&world), json!([]), "that is for nobody to mend");
+    }
+}
+
+#[test]
+fn a_workflow_run_that_was_started_once_more_goes_on() {
+    let world = world(&json!({"cancel_ci": true}));
+    let limit = json!({"scope": "environment", "behaviour": "cancel_previous"});
+    let limit = world.send(&Ask::new(&admin::projects::LIMIT).about(1).with_key(ADMIN).body(&limit));
+    assert_eq!(limit.status, 200, "{limit:?}");
+    let github = GitHub::default();
+    // What takes its place is in the same workflow run.
+    let first = registered(&world);
+    let second = registered(&world);
+    assert_eq!(world.row(first).stop_outcome.as_deref(), Some("never_started"));
+    flush(&world, &github);
+    assert_eq!(github.take(), []);
+    // The same number, and a later attempt: `edge` looks.
+    cancel(&world, second, "why");
+    flush(&world, &github);
+    let post = github.heard.borrow()[0].clone();
+    assert_eq!(post.unless_started_after.as_deref(), Some(NOW.to_string().as_str()));
+}
+
+#[test]
+fn what_github_answers_of_a_run_that_is_gone_is_recorded_without_it() {
+    let world = world(&json!({"check_runs": true, "cancel_ci": true}));
+    let github = GitHub::default();
+    let (first, _) = started(&world);
+    cancel(&world, first, "why");
+    let never = registered(&world);
+    cancel(&world, never, "why");
+    registered(&world);
+    // As the archive does.
+    let db = world.runtime.db.borrow();
+    db.execute_batch(
+        "DROP TRIGGER runs_are_kept; DROP TRIGGER run_events_are_kept; DROP TRIGGER run_shards_are_kept; DELETE FROM runs WHERE id <= 2;",
+    )
+    .expect("gone");
+    drop(db);
+    assert_eq!((first, never), (1, 2));
+    flush(&world, &github);
+    assert!(github.take().len() >= 2);
+    let count = |sql: &str| world.runtime.db.borrow().query_row(sql, [], |row| row.get::<_, i64>(0)).expect("a count");
+    assert_eq!(count("SELECT count(*) FROM deliveries WHERE state <> 'delivered'"), 0);
+    assert_eq!(count("SELECT count(*) FROM check_runs"), 0);
+}
+
+#[test]
 fn a_limit_of_githubs_is_waited_for() {
     let world = world(&json!({"check_runs": true}));
     let github = GitHub::that_answers([Heard { retry_after: Some(30 * MINUTE), ..status(403) }]);

@@ -3,7 +3,7 @@
 // is, and the App's private key as GitHub gives it out. Serves until it is ended.
 //
 //   POST /rig/next     what happens instead to the next request to an endpoint: {to: "installation" | "access_tokens" | "check-runs" |
-//                      "cancel", status, headers, hang: true, close: true, lasts: seconds of a token}
+//                      "run" | "cancel", status, headers, hang: true, close: true, lasts: seconds of a token, started_at: of a workflow run}
 //   POST /rig/forget   no token that was given so far is good any more
 //   GET  /rig/heard    {requests: [{method, path, body}], problems: [what was wrong with a request or an answer]}
 
@@ -52,6 +52,7 @@ const ENDPOINTS = [
   ['access_tokens', 'post', '/app/installations/{installation_id}/access_tokens'],
   ['check-runs', 'post', '/repos/{owner}/{repo}/check-runs'],
   ['check-runs', 'patch', '/repos/{owner}/{repo}/check-runs/{check_run_id}'],
+  ['run', 'get', '/repos/{owner}/{repo}/actions/runs/{run_id}'],
   ['cancel', 'post', '/repos/{owner}/{repo}/actions/runs/{run_id}/cancel'],
 ].map(([name, method, path]) => ({
   name,
@@ -95,7 +96,7 @@ const refusal = (status, message) => ({
 });
 
 /** An answer by the description's own examples. */
-function answer({ name, method }, params, body, lasts = 3600) {
+function answer({ name, method }, params, body, { lasts = 3600, started_at = '2020-01-22T19:33:08Z' }) {
   const repository = `${params.owner}/${params.repo}`;
   switch (name) {
     case 'installation':
@@ -131,6 +132,8 @@ function answer({ name, method }, params, body, lasts = 3600) {
         { ...whole, name, conclusion, completed_at, output: { ...whole.output, ...output } },
       ];
     }
+    case 'run':
+      return [200, { ...example('workflow-run'), id: Number(params.run_id), run_started_at: started_at }];
     default:
       return [202, {}];
   }
@@ -140,7 +143,7 @@ function answer({ name, method }, params, body, lasts = 3600) {
 function tokenProblem({ name }, params, token) {
   const grant = tokens.get(token);
   if (!grant) return 401;
-  const writes = name === 'cancel' ? 'actions' : 'checks';
+  const writes = name === 'cancel' || name === 'run' ? 'actions' : 'checks';
   if (!grant.of.includes(`${params.owner}/${params.repo}`))
     problems.push(`a token of ${grant.of} was shown for ${params.owner}/${params.repo}`);
   if (JSON.stringify(grant.permissions) !== `{"${writes}":"write"}`)
@@ -193,7 +196,7 @@ function api(request, text) {
   if (endpoint.name === 'installation' || endpoint.name === 'access_tokens') wrong(jwtProblem(bearer));
   else if (tokenProblem(endpoint, params, bearer)) [status, said] = [401, refusal(401, 'Bad credentials')];
   if (instead.status) [status, said] = [instead.status, refusal(instead.status, `status ${instead.status}`)];
-  if (!status) [status, said] = answer(endpoint, params, body, instead.lasts);
+  if (!status) [status, said] = answer(endpoint, params, body, instead);
   // What the description does not name is answered as all errors are.
   const known = endpoint.operation.responses[status];
   const shape = known

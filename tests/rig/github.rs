@@ -65,11 +65,11 @@ impl GitHub {
         requests.iter().map(|one| (text(&one["method"]), text(&one["path"]), one["body"].clone())).collect()
     }
 
-    /// The same, but for what it takes to get a token.
+    /// What was written.
     #[track_caller]
     fn written(&self) -> Vec<(String, String, Value)> {
         let mut heard = self.heard();
-        heard.retain(|(_, path, _)| !path.ends_with("/installation") && !path.ends_with("/access_tokens"));
+        heard.retain(|(method, path, _)| method != "GET" && !path.ends_with("/access_tokens"));
         heard
     }
 
@@ -135,7 +135,12 @@ fn failure(project: &Project) -> Value {
 }
 
 fn queued(project: &Project) -> i64 {
-    let url = "https://github.com/mallory/elsewhere/actions/runs/4711";
+    queued_by(project, 4711)
+}
+
+/// Registered by a job of this workflow run.
+fn queued_by(project: &Project, workflow_run: i64) -> i64 {
+    let url = format!("https://github.com/mallory/elsewhere/actions/runs/{workflow_run}");
     let body = json!({"environment": "staging", "build": {"branch": "main", "commit": SHA, "url": url}});
     let answer = project.call("PUT", "/api/test-runs", Some(&body)).ok();
     answer["data"]["test_run"]["id"].as_i64().expect("an id")
@@ -210,7 +215,7 @@ fn a_superseded_run_and_a_lost_runner_say_so() {
     let (first, _) = started(&project);
     github.eventually(1);
     recorded(&rig);
-    let second = queued(&project);
+    let second = queued_by(&project, 4712);
     let body = github.eventually(2).pop().expect("an end").2;
     assert_eq!(
         (&body["conclusion"], &body["output"]["title"]),
@@ -257,6 +262,16 @@ fn the_workflow_run_of_a_run_that_never_started_is_cancelled_only_where_that_is_
     recorded(&rig);
     let events = on.get(&format!("/api/test-runs/{id}/events")).ok();
     assert!(!events.to_string().contains("ci_cancelled"), "it was over already: {events}");
+    // Somebody has it run once more.
+    let again = estop_protocol::time::Timestamp(now() + 60_000).to_string();
+    github.next(&json!({"to": "run", "started_at": again}));
+    let id = queued(&on);
+    on.cancel(id).ok();
+    within(std::time::Duration::from_secs(20), "a look", || {
+        (github.heard().iter().filter(|(method, path, _)| method == "GET" && path.ends_with("/4711")).count() == 3)
+            .then_some(())
+    });
+    recorded(&rig);
     rig.tick(now() + 86_400_000);
     assert_eq!(github.written().len(), 2, "and nothing else");
 }

@@ -1,4 +1,4 @@
--- The events of one run, oldest first: at most one a step, so at most four.
+-- The events of one run, oldest first: at most one a step, so at most eight.
 --
 -- ?1 key's SHA-256   ?2 now (ms)   ?3 run
 -- Plan: (hash=?), runs_by_project, (run_id=?), (project_id=? AND last_run>?)
