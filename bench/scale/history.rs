@@ -15,9 +15,9 @@ const DAY: i64 = 86_400_000;
 /// How many runs are made in one transaction.
 const STEP: i64 = 20_000;
 
-/// How many days the history spans: ten runs a day where it is short, and a thousand days where it is long.
+/// How many days the history spans: seven runs a day where it is short, and a thousand days where it is long.
 fn days(runs: i64) -> i64 {
-    (runs / 10).min(1000)
+    (runs / 7).min(1000)
 }
 
 /// What is there before the first run: two projects with a key each, environments, and webhooks that keep the most deliveries that
@@ -69,7 +69,6 @@ fn step(ids: &Range<i64>, runs: i64, now: i64) -> String {
                     iif(age % 3 = 0, 'renovate[bot]', 'dev-' || (age % 40)) AS actor
                FROM aged)"
     );
-    // `?2` first: `?1` would leave a 2 of `?12` behind, if there were one.
     let count = include_str!("../../src/sweeper/count.sql").replace("?2", &STEP.to_string());
     let count = count.replace("?1", &now.to_string());
     format!(

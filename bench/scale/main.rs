@@ -37,7 +37,7 @@ const NEWEST: usize = 250;
 /// How often everything is asked: at first to warm up, then to measure.
 const WARM: i64 = 5;
 const ROUNDS: i64 = 50;
-/// How many runs a tick looks at or sweeps, and how many ticks of a kind there are.
+/// How many runs a tick looks at, counts or sweeps, and how many ticks of a kind there are.
 const SWEPT: i64 = 100;
 const TICKS: i64 = 15;
 /// Where the ids of those runs begin.
@@ -73,10 +73,9 @@ fn main() -> ExitCode {
         }
     }
     check_that_all_were_asked(&worlds[0].0.asked);
-    for (world, measured) in &mut worlds {
+    for (world, _) in &mut worlds {
         Day::new(world, &mut Vec::new()).end();
         while world.tick(THEN).written > 0 {}
-        let _ = measured;
     }
     tick(&mut worlds);
     let databases: Vec<_> = worlds
@@ -93,27 +92,31 @@ fn main() -> ExitCode {
 
 /// Ticks of each kind, each size in turn.
 fn tick(worlds: &mut [(World, Measured)]) {
-    let mut kinds = [(); 4].map(|()| vec![Vec::new(); worlds.len()]);
+    let mut kinds = [(); 5].map(|()| vec![Vec::new(); worlds.len()]);
     for n in 0..TICKS {
-        let (first, at) = (SWEPT_FROM + n * SWEPT, THEN + n * 7_200_000);
         for (index, (world, _)) in worlds.iter_mut().enumerate() {
-            kinds[0][index].push(world.tick(at));
-            world.started(SWEPT, first, at + 60_000);
-            kinds[1][index].push(world.tick(at + 30_000));
-            // It sweeps and, in the same tick, counts.
-            kinds[2][index].push(world.tick(at + 3_600_000));
-            kinds[3][index].push(world.tick(at + 3_600_000));
+            kinds[0][index].push(world.tick(THEN + 30_000));
+            for (kind, which) in [(1, "state = 'ended'"), (2, "state = 'cancelled'")] {
+                let newest = format!("SELECT id FROM runs WHERE {which} ORDER BY id DESC LIMIT {SWEPT}");
+                world.script(&format!("INSERT INTO closed_runs (run_id) {newest};"));
+                kinds[kind][index].push(world.tick(THEN + 30_000));
+            }
+            world.started(SWEPT, SWEPT_FROM + n * SWEPT, THEN + 60_000);
+            kinds[3][index].push(world.tick(THEN + 30_000));
+            // It counts what it has swept, too.
+            kinds[4][index].push(world.tick(THEN + 3_600_000));
         }
     }
-    let [idle, busy, sweeping, after] = kinds;
-    let _ = after;
-    for (name, costs) in [
-        ("tick, every run over".to_owned(), idle),
-        (format!("tick, {SWEPT} runs going on"), busy),
-        (format!("tick that sweeps {SWEPT} runs"), sweeping),
-    ] {
+    let names = [
+        "tick, every run over",
+        report::COUNTING,
+        report::COUNTING_CANCELS,
+        "tick, 100 runs going on",
+        report::SWEEPING,
+    ];
+    for (name, costs) in names.into_iter().zip(kinds) {
         for ((_, measured), costs) in worlds.iter_mut().zip(costs) {
-            measured.push((name.clone(), costs));
+            measured.push((name.to_owned(), costs));
         }
     }
 }
@@ -121,8 +124,8 @@ fn tick(worlds: &mut [(World, Measured)]) {
 /// Nothing that works in a project is forgotten; a watch is no request that ends.
 fn check_that_all_were_asked(asked: &[String]) {
     for operation in OPERATIONS {
-        let works_in_a_project = matches!(operation.access, Access::Key(..) | Access::Lease(..))
-            && !operation.pattern.ends_with("/watch");
+        let works_in_a_project =
+            matches!(operation.access, Access::Key(..) | Access::Lease(..)) && !operation.pattern.ends_with("/watch");
         assert!(!works_in_a_project || asked.contains(&operation.name()), "{operation:?} is not measured");
     }
 }

@@ -15,11 +15,27 @@ pub struct Database<'a> {
 /// How many times as long as in the smallest database half of the requests may take.
 const SLOWER: f64 = 2.0;
 
+/// Ticks of the sweeper that count.
+pub const COUNTING: &str = "tick that counts 100 runs that ended";
+pub const COUNTING_CANCELS: &str = "tick that counts 100 runs that were cancelled";
+pub const SWEEPING: &str = "tick that sweeps 100 runs, and counts them";
+
+/// The share by which rows may differ of what counts. It reads the histograms of the days that it adds to and, for what a cancel has
+/// saved, of the last 28 days. They have a row for each bucket that some run fell into, of 96 at most: few in the smallest
+/// database, whose days have seven runs, so that the next one is what larger ones are held to, and nearly all in the others.
+const HISTOGRAMS: f64 = 0.05;
+
+fn reads_histograms(name: &str) -> bool {
+    [COUNTING, COUNTING_CANCELS, SWEEPING].contains(&name)
+}
+
 /// Everything, as Markdown.
 pub fn table(databases: &[Database]) -> String {
     let mut table = Table::new();
     let heads = databases.iter().map(|database| format!("{} runs", thousands(database.runs)));
-    table.load_style(ASCII_MARKDOWN).set_header(std::iter::once("rows read / written, p50 in ms".to_owned()).chain(heads));
+    table
+        .load_style(ASCII_MARKDOWN)
+        .set_header(std::iter::once("rows read / written, p50 in ms".to_owned()).chain(heads));
     let Some(smallest) = databases.first() else { return String::new() };
     for (name, _) in smallest.measured {
         let cells = databases.iter().map(|database| {
@@ -34,15 +50,18 @@ pub fn table(databases: &[Database]) -> String {
     table.to_string()
 }
 
-/// The goals that were missed: as many rows at every size, and no more than [`SLOWER`] times the time.
+/// The goals that were missed: as many rows at every size, but for [`HISTOGRAMS`], and no more than [`SLOWER`] times the time.
 pub fn missed(databases: &[Database]) -> Vec<String> {
     let Some((smallest, larger)) = databases.split_first() else { return Vec::new() };
     let mut missed = Vec::new();
     for (name, least) in smallest.measured {
+        let (base, differ) = if reads_histograms(name) { (&larger[0], HISTOGRAMS) } else { (smallest, 0.0) };
+        let few = rows(costs(base, name));
         for database in larger {
             let costs = costs(database, name);
-            if rows(costs) != rows(least) {
-                missed.push(format!("{name}: {:?} rows at {} runs, {:?} at {}", rows(costs), database.runs, rows(least), smallest.runs));
+            let many = rows(costs);
+            if many.1 != few.1 || many.0.abs_diff(few.0) as f64 > few.0 as f64 * differ {
+                missed.push(format!("{name}: {many:?} rows at {} runs, {few:?} at {}", database.runs, base.runs));
             }
             let slower = p50(costs) / p50(least);
             if slower > SLOWER {

@@ -25,7 +25,6 @@ pub struct World {
     pub runs: i64,
     workerd: Workerd,
     worker: Connection,
-    driver: Connection,
     database: Server,
     /// The operations that were asked for.
     pub asked: Vec<String>,
@@ -66,15 +65,19 @@ const config :Workerd.Config = (
         );
         let workerd = Workerd::start(&config, &files, &["worker", "database", "driver"]);
         let database = Server::at(format!("http://{}", workerd.address("database")));
-        let (worker, driver) =
-            (Connection::open(&workerd.address("worker")), Connection::open(&workerd.address("driver")));
-        let world = Self { runs, workerd, worker, driver, database, asked: Vec::new() };
+        let worker = Connection::open(&workerd.address("worker"));
+        let world = Self { runs, workerd, worker, database, asked: Vec::new() };
         world.script(include_str!("../../schema.sql"));
         world.script(&history::beginning(at));
         for step in history::of(runs, at) {
             world.script(&step);
         }
         world
+    }
+
+    /// Opens its connection to the Worker anew, which hangs up after a while without a request.
+    pub fn connect(&mut self) {
+        self.worker = Connection::open(&self.workerd.address("worker"));
     }
 
     /// Runs SQL past the Worker.
@@ -115,9 +118,10 @@ const config :Workerd.Config = (
 
     /// Lets the sweeper tick as if it were `at` (ms).
     pub fn tick(&mut self, at: i64) -> Cost {
+        let mut driver = Connection::open(&self.workerd.address("driver"));
         self.rows();
         let begun = now();
-        let (status, text) = self.driver.send(format!("GET /?at={at} HTTP/1.1\r\nHost: estop\r\n\r\n").as_bytes());
+        let (status, text) = driver.send(format!("GET /?at={at} HTTP/1.1\r\nHost: estop\r\n\r\n").as_bytes());
         let time = begun.elapsed();
         let (read, written) = self.rows();
         let text = String::from_utf8_lossy(&text);

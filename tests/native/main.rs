@@ -10,6 +10,7 @@ mod bulk;
 mod cancels;
 #[path = "../support/contract.rs"]
 mod contract;
+mod costs;
 mod faults;
 mod github;
 mod groups;
@@ -21,6 +22,8 @@ mod list;
 mod lists;
 mod machine;
 mod migrations;
+#[path = "../support/month.rs"]
+mod month;
 mod old_worker;
 mod openapi;
 mod orders;
