@@ -36,7 +36,7 @@ build/page/index.html: $(page_sources) scripts/page
 dist: ## Make what installs `estop` without Rust: binaries, npm packages and wheels, in target/dist (PLATFORMS=)
 	@scripts/dist $(PLATFORMS)
 
-cost: ## Measure the rows that each request reads and writes at D1, and what fits in a free day
+cost: ## Measure the rows that each request reads and writes at D1, what fits in a free day, and what a month costs
 	@scripts/with-servers cargo test --quiet --workspace --test http budget -- --nocapture
 
 latency: build ## Measure how long a cancel takes to reach the tests, with push and without (RUNS=200)
@@ -54,7 +54,7 @@ bench-quick: build ## A two-minute version that reports missed goals but does no
 scale: build ## What every operation costs in databases of a thousand to a million runs (Linux)
 	@cargo bench --quiet --bench scale
 
-scale-big: build ## The same with ten million runs, too: 10 GB of disk (Linux)
+scale-big: build ## The same with ten million runs, too: a quarter of an hour, 15 GB of disk (Linux)
 	@cargo bench --quiet --bench scale -- --big
 
 bench-page: ## Measure the page: its JavaScript, its first rows, its frames a second
