@@ -1,6 +1,6 @@
 # Everything you can do with estop. `make dev` serves it here; `make test` checks all of it.
 .DEFAULT_GOAL := help
-.PHONY: help dev check test model soak build dist cost latency bench bench-quick bench-page screenshots deploy login setup
+.PHONY: help dev check test model soak build dist cost latency bench bench-quick bench-page scale scale-big screenshots deploy login setup
 
 latency = $(abspath $(or $(CARGO_TARGET_DIR),target))/release/examples/latency
 demo_key = $(shell awk -F'"' '/^pub const LOCAL_DEMO/ { print $$2 }' src/key.rs)
@@ -36,7 +36,7 @@ build/page/index.html: $(page_sources) scripts/page
 dist: ## Make what is installed without Rust: binaries, npm packages and wheels, in target/dist (PLATFORMS=)
 	@scripts/dist $(PLATFORMS)
 
-cost: ## Measure the rows that each request reads and writes at D1, and what fits in a free day
+cost: ## Measure the rows that each request reads and writes at D1, what fits in a free day, and what a month costs
 	@scripts/with-servers cargo test --quiet --workspace --test http budget -- --nocapture
 
 latency: build ## Measure how long a cancel takes to reach the tests, with push and without (RUNS=200)
@@ -50,6 +50,12 @@ bench: build ## Compare estop with the alternatives; writes bench/results.md and
 
 bench-quick: build ## A two-minute version that reports missed goals but does not fail (Linux)
 	@cargo bench --quiet --bench peers -- --quick
+
+scale: build ## What every operation costs in databases of a thousand to a million runs (Linux)
+	@cargo bench --quiet --bench scale
+
+scale-big: build ## The same with ten million runs, too: a quarter of an hour, 15 GB of disk (Linux)
+	@cargo bench --quiet --bench scale -- --big
 
 bench-page: ## Measure the page: its JavaScript, its first rows, its frames a second
 	@scripts/with-servers scripts/page-tests --bench

@@ -16,6 +16,9 @@ export class Database extends DurableObject {
       this.rows = { read: 0, written: 0 };
       return Response.json(rows);
     }
+    if (pathname === '/size') {
+      return Response.json(sql.databaseSize);
+    }
     const asked = await request.json();
     const run = (statement) => {
       const cursor = sql.exec(statement.sql, ...(statement.params ?? []));

@@ -76,7 +76,7 @@ pub fn projects() -> String {
 }
 
 /// The one key of a project.
-fn key(project: u8) -> PlainKey {
+pub fn key(project: u8) -> PlainKey {
     PlainKey::from_random([project; 32])
 }
 

@@ -84,20 +84,22 @@ pub fn ask(address: &str, request: &[u8]) -> (u16, Vec<u8>) {
     Connection::open(address).send(request)
 }
 
-struct Connection {
+/// One that is kept alive.
+pub struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
 impl Connection {
-    fn open(address: &str) -> Self {
+    pub fn open(address: &str) -> Self {
         let stream = TcpStream::connect(address).expect("a connection");
         stream.set_nodelay(true).expect("a socket");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         Self { stream, buffer: Vec::new() }
     }
 
-    fn send(&mut self, request: &[u8]) -> (u16, Vec<u8>) {
+    /// Sends one request; gives the status and the body.
+    pub fn send(&mut self, request: &[u8]) -> (u16, Vec<u8>) {
         self.stream.write_all(request).expect("a server that listens");
         self.buffer.clear();
         let mut chunk = [0; 16 * 1024];

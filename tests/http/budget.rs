@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::access::{Access, arrive};
 use crate::client::{Answer, Project, Server, eventually, unique};
 use crate::line::Line;
+use crate::month;
 use crate::observed::{line, line_of, line_with_id};
 use crate::receiver::{Answer as Reply, Receiver};
 
@@ -222,9 +223,7 @@ fn measured() -> BTreeMap<&'static str, Rows> {
 
 #[test]
 fn no_request_costs_more_rows_than_its_budget() {
-    let budget: Value = serde_json::from_str(include_str!("../budget.json")).expect("the budget");
-    let budget: BTreeMap<String, Rows> =
-        serde_json::from_value(budget["rows read, rows written"].clone()).expect("the budget");
+    let budget = month::budget();
     let costs = measured();
     let mut report = format!("{:40} {:>9} {:>12}\n", "request", "rows read", "rows written");
     for (name, (read, written)) in &costs {
@@ -257,6 +256,8 @@ fn no_request_costs_more_rows_than_its_budget() {
     .expect("a line");
     writeln!(report, "In a free day fit, each alone: {} cancels of started runs, {} heartbeats, {} run-hours ({} with a heartbeat each 10 s).",
         per_day(cost("cancel of a started run")), per_day(beat), per_day(hour), per_day(slow_hour)).expect("a line");
+    writeln!(report, "\nWhat that is a month, each request at its budget:\n\n{}", month::table(&budget))
+        .expect("a line");
     println!("{report}");
     assert!(hour.1 <= 62 && line_hour.1 <= 62, "a run-hour writes {} rows, or {} with a line", hour.1, line_hour.1);
     assert_eq!(costs.keys().map(|k| (*k).to_owned()).collect::<Vec<_>>(), budget.keys().cloned().collect::<Vec<_>>());

@@ -19,6 +19,8 @@ mod limits;
 #[allow(dead_code, reason = "shared with the rig, which uses all of it")]
 mod line;
 mod lists;
+#[path = "../support/month.rs"]
+mod month;
 mod observed;
 mod progress;
 mod races;

@@ -12,6 +12,7 @@ mod cancels;
 mod check_runs;
 #[path = "../support/contract.rs"]
 mod contract;
+mod costs;
 mod faults;
 mod github;
 mod groups;
@@ -23,6 +24,8 @@ mod list;
 mod lists;
 mod machine;
 mod migrations;
+#[path = "../support/month.rs"]
+mod month;
 mod old_worker;
 mod openapi;
 mod orders;

@@ -44,6 +44,8 @@ export const row = (page: Page, id: number) => page.locator(`tr[data-run="${id}"
 
 /** What axe finds wrong: nothing. */
 export async function isAccessible(page: Page) {
+  // Not of a page that is still to come.
+  await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
   const { violations } = await new AxeBuilder({ page }).analyze();
   expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`)).toEqual([]);
 }
