@@ -61,7 +61,7 @@ test('what is archived is said where the list ends, and is opened by its number'
     await page.keyboard.press('Enter');
     await expect(page.getByRole('heading', { name: `old/stopped #${part.last}` })).toBeVisible();
     await expect(page.getByText('Archived: no list has it, and it never changes.')).toBeVisible();
-    await expect(page.getByText('cancelled by ada@example.com')).toBeVisible();
+    await expect(page.getByRole('region', { name: 'State' }).getByText('cancelled by')).toBeVisible();
     await expect(page.getByRole('listitem').filter({ hasText: 'Registered by ada@example.com' })).toBeVisible();
     await expect(page.getByRole('button', { name: /^(Stop|Kill) run/ })).toHaveCount(0);
     await isAccessible(page);
