@@ -98,6 +98,35 @@ test('the limit of a project, and its badges', async ({ page, project, request }
   expect((await project.show(first)).superseded_by).toBe(next);
 });
 
+test('how long runs are kept is set, within what is allowed', async ({ page, project }) => {
+  const days = page.getByLabel('Keep runs for so many days');
+  const save = page.getByRole('region', { name: 'Project' }).getByRole('button', { name: 'Save' });
+  let sent = 0;
+  page.on('request', (request) => {
+    if (request.method() === 'PATCH') sent++;
+  });
+  const kept = async () => (await call('GET', '/api/test-runs', project.key)).json.data.project.retention_days;
+  await expect(days).toHaveValue('90');
+  for (const wrong of ['', '-1', '1.5', '3651']) {
+    await days.fill(wrong);
+    await save.click();
+    expect(await days.evaluate((field: HTMLInputElement) => field.validity.valid)).toBe(false);
+  }
+  await days.fill('3650');
+  await save.click();
+  await expect(page.getByText('Older runs are archived from now on.')).toBeVisible();
+  expect([sent, await kept()]).toEqual([1, 3650]);
+  await days.fill('0');
+  await save.click();
+  await expect(page.getByText('Runs are kept for ever.')).toBeVisible();
+  expect(await kept()).toBe(0);
+  await expect(days).toHaveValue('0');
+  await isAccessible(page);
+  await page.reload();
+  await openSettings(page);
+  await expect(days).toHaveValue('0');
+});
+
 test('check runs are turned on for a repository, and what GitHub does not take is said', async ({ page, project }) => {
   const runs = page.getByLabel('Each run is a check run at GitHub');
   await expect(runs).toHaveCount(0);

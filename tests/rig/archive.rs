@@ -3,12 +3,14 @@
 
 use std::collections::BTreeSet;
 use std::io::Read as _;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
 use crate::backend::{self, Backend};
 use crate::bucket::{Bucket, Fault};
 use crate::client::Project;
+use crate::orders::estop;
 use crate::workerd::Rig;
 
 pub const DAY: i64 = 24 * 3600 * 1000;
@@ -143,6 +145,20 @@ fn old_runs_move_to_the_bucket_and_are_read_there() {
     let line = log.lines().find(|line| line.contains(r#""log":"archive""#)).expect("a line of the log");
     assert!(line.contains(r#""archived":4"#), "{line}");
     archive.settles("no fault");
+    let says = |arguments: &[&str]| {
+        let Project { server, key, .. } = &archive.project;
+        let mut command = Command::new(estop());
+        let output =
+            command.args(arguments).env("ESTOP_URL", &server.url).env("ESTOP_KEY", key).output().expect("estop");
+        assert!(output.status.success(), "{output:?}");
+        [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("text"))
+    };
+    let last = archive.ids[3].to_string();
+    assert!(says(&["show", &last])[0].contains("archived"));
+    let note = format!("runs up to {last} are archived");
+    assert!(says(&["list"])[1].contains(&note));
+    assert!(says(&["list", "--branch", "none"])[1].contains(&note));
+    assert!(!says(&["list", "--state", "queued"])[1].contains(&note));
 }
 
 #[test]

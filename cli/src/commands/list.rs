@@ -42,6 +42,7 @@ pub fn list(args: &ListArgs, service: &Service) -> Result<Exit, Failure> {
     let runs = &list.data.test_runs.items;
     if runs.is_empty() && list.pagination.next_before.is_none() {
         terminal::info("no test run matches");
+        tell_archived(args, &list);
         return Ok(Exit::Done);
     }
     let now = clock::date();
@@ -63,8 +64,18 @@ pub fn list(args: &ListArgs, service: &Service) -> Result<Exit, Failure> {
     }
     if let Some(before) = list.pagination.next_before {
         terminal::info(format!("next page: estop list --before {before} (with the same filters)"));
+    } else {
+        tell_archived(args, &list);
     }
     Ok(Exit::Done)
+}
+
+/// Says at the end of the list that older runs are archived, unless those would not match, as they are over.
+fn tell_archived(args: &ListArgs, list: &RunList) {
+    let only_open = !args.state.is_empty() && args.state.iter().all(|state| !state.is_over());
+    if let Some(id) = list.data.archived_through.filter(|_| !only_open) {
+        terminal::info(format!("runs up to {id} are archived: estop show {id}, or estop export for all of them"));
+    }
 }
 
 /// One page: its text and what it says.

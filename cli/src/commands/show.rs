@@ -95,6 +95,7 @@ fn print_details(run: &TestRun) {
         run.stop.as_ref().and_then(|stop| stop.kill.as_ref()).map(|kill| format!("{} at {}", kill.by, kill.at)),
     );
     row("stop confirmed", messages::stop_confirmed(run));
+    row("archived", run.archived.then(|| "yes: no list has it, and it never changes".to_owned()));
     row("superseded by", run.superseded_by.map(|id| id.to_string()));
     table.add_row([table::name("state"), table::state(run)]);
     table::print(&table);

@@ -63,8 +63,9 @@ function Banner({ run }: { run: Run }) {
             </>
           )}
         </p>
+        {run.archived && <p class="sub">Archived: no list has it, and it never changes.</p>}
       </div>
-      <StopButton run={run} told />
+      {!run.archived && <StopButton run={run} told />}
       {run.cancel && stopping && <KillButton run={run} told />}
     </section>
   );
@@ -137,25 +138,35 @@ export function RunPage({ id }: { id: number }) {
   }, [id]);
   const run = followed.value?.run.value;
   const problem = followed.value?.problem.value;
+  const missing = problem?.status === 404;
+  const again = (
+    <button type="button" onClick={() => void followed.value?.read()}>
+      Try again
+    </button>
+  );
   return (
     <main>
       <p class="back">
         <a href={lastList.value}>{lastList.value === '/' ? '← All runs' : '← Runs'}</a>
       </p>
-      {problem &&
-        (problem.status === 404 ? (
-          <div class="card empty">
-            <Heading title={`No run #${id}`}>There is no run #{id}</Heading>
-            <p>Not in this project, or not for this key.</p>
-          </div>
-        ) : (
-          <p class="problem" role="alert">
-            {problem.message}{' '}
-            <button type="button" onClick={() => void followed.value?.read()}>
-              Try again
-            </button>
-          </p>
-        ))}
+      {missing && (
+        <div class="card empty">
+          <Heading title={`No run #${id}`}>There is no run #{id}</Heading>
+          <p>Not in this project, or not for this key.</p>
+        </div>
+      )}
+      {problem && !missing && run && (
+        <p class="problem" role="alert">
+          {problem.message} {again}
+        </p>
+      )}
+      {problem && !missing && !run && (
+        <div class="card empty">
+          <Heading title={`Run #${id}`}>Run #{id} cannot be read now</Heading>
+          <p role="alert">{problem.message}</p>
+          <p>{again}</p>
+        </div>
+      )}
       {run && followed.value && <Loaded run={run} followed={followed.value} />}
       {!run && !problem && <p class="soft">Loading…</p>}
     </main>

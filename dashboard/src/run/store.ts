@@ -56,6 +56,7 @@ export function followRun(id: number) {
           events.value = all.data.events;
           problem.value = null;
         });
+        if (one.data.test_run.archived) hangUp();
       } catch (error) {
         problem.value = { message: said(error), status: (error as { status?: number }).status ?? 0 };
       }
@@ -90,6 +91,12 @@ export function followRun(id: number) {
     if (alive && document.visibilityState === 'visible' && navigator.onLine) void read();
   }, BEATS_MS);
 
+  /** Nothing more will be heard: what is archived never changes. */
+  const hangUp = () => {
+    clearInterval(timer);
+    line.end();
+  };
+
   return {
     run,
     events,
@@ -101,8 +108,7 @@ export function followRun(id: number) {
     read,
     end() {
       ended = true;
-      clearInterval(timer);
-      line.end();
+      hangUp();
     },
   };
 }

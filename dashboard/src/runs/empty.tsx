@@ -3,6 +3,7 @@ import { Copyable } from '../ui/copy';
 import { CallMe } from './call_me';
 import { filters, has, setFilters } from './filters';
 import { me } from './mine';
+import { archivedThrough } from './store';
 
 /** A list without rows says how to get some. */
 export function NoRuns() {
@@ -22,7 +23,7 @@ export function NoRuns() {
   const slug = environments.value?.findLast(({ disabled }) => !disabled)?.slug;
   return (
     <div class="empty">
-      <h2>No runs yet</h2>
+      <h2>{archivedThrough.value ? 'All runs are archived' : 'No runs yet'}</h2>
       {slug || environments.value === null ? (
         <>
           <p>Put this in front of your test command, in CI or here. The run appears on this page at once.</p>

@@ -99,6 +99,12 @@ export function kindOf(name: string): Kind | undefined {
 
 export const isOpen = (run: Run) => (OPEN as readonly string[]).includes(run.state);
 
+/** Whether only runs that are not over match. */
+export const isForOpen = (of: Filter[]) => {
+  const states = of.filter(({ name }) => name === 'state').map(({ value }) => value);
+  return states.length > 0 && states.every((value) => value === 'open' || (OPEN as readonly string[]).includes(value));
+};
+
 /** The filters of the address; what the page does not know is left out. */
 export const filters = computed<Filter[]>(() =>
   [...new URLSearchParams(search.value)].flatMap(([name, value]) => (kindOf(name) && value ? [{ name, value }] : [])),

@@ -6,12 +6,14 @@ import { Heading } from '../ui/heading';
 import { Keys } from '../ui/keys';
 import { now } from '../ui/time';
 import { NoRuns } from './empty';
+import { filters, isForOpen } from './filters';
 import { helping, listenToKeys } from './keyboard';
 import { Row } from './row';
 import { needle, rows } from './search';
 import { clear, cursor, selected, toggleAll } from './selection';
 import { asking } from './stop';
 import {
+  archivedThrough,
   arrive,
   condition,
   letIn,
@@ -139,6 +141,20 @@ function Nothing() {
   return listed.value === 'ready' ? <NoRuns /> : null;
 }
 
+/** Where the list ends because the runs before are archived. */
+function Archived() {
+  const through = archivedThrough.value;
+  if (!through || older.value !== 'none' || listed.value !== 'ready' || needle.value !== '') return null;
+  // What is archived is over, and would not match.
+  if (isForOpen(filters.value)) return null;
+  return (
+    <p class="soft end">
+      Runs up to <a href={`/runs/${through}`}>#{through}</a> are archived. To open one, type its number above;{' '}
+      <code>estop export</code> prints them all.
+    </p>
+  );
+}
+
 function Table() {
   const body = useRef<HTMLTableSectionElement>(null);
   const pointed = useStillness();
@@ -221,6 +237,7 @@ function Table() {
           </button>
         </p>
       )}
+      <Archived />
       <Bar />
     </div>
   );

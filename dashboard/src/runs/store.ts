@@ -52,6 +52,8 @@ export const trouble = signal<string | null>(null);
 export const older = signal<'none' | 'more' | 'loading' | 'paused'>('none');
 /** Why the next page could not be read. */
 export const olderTrouble = signal<string | null>(null);
+/** The project's runs up to this id are archived, and in no list; null if none is. */
+export const archivedThrough = signal<number | null>(null);
 /** Grows with each cancel that is heard of, and when some may not have been. */
 export const cancelsHeard = signal(0);
 export const condition = signal<Condition>('connecting');
@@ -162,6 +164,7 @@ export async function list() {
     batch(() => {
       for (const run of answer.data.test_runs.items) learn(run);
       project.value = answer.data.project;
+      archivedThrough.value = answer.data.archived_through;
       const ids = answer.data.test_runs.items.map(({ id }) => id);
       nextBefore = answer.pagination.next_before;
       const end = nextBefore === null ? 0 : (ids.at(-1) ?? 0);
@@ -201,6 +204,7 @@ export async function listOlder() {
       for (const run of answer.data.test_runs.items) learn(run);
       shown.value = [...shown.peek(), ...answer.data.test_runs.items.map(({ id }) => id)];
       nextBefore = answer.pagination.next_before;
+      archivedThrough.value = answer.data.archived_through;
       barren = answer.data.test_runs.items.length === 0 ? barren + 1 : 0;
       older.value = nextBefore === null ? 'none' : barren < BARREN_AT_MOST ? 'more' : 'paused';
       if (older.value === 'paused') barren = 0;
@@ -230,6 +234,7 @@ export async function listAnew() {
     for (let before: number | null = null, read = 0; read < want; read += 100) {
       const answer: Awaited<ReturnType<typeof page>> = await page(of, before, 100);
       if (mine !== generation) return;
+      archivedThrough.value = answer.data.archived_through;
       for (const run of answer.data.test_runs.items) {
         seen.add(run.id);
         hear(run);
@@ -337,6 +342,7 @@ function follow() {
       shown.value = [];
       newcomers.value = [];
       project.value = null;
+      archivedThrough.value = null;
       trouble.value = null;
       olderTrouble.value = null;
       listed.value = 'loading';

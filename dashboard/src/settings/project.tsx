@@ -160,6 +160,36 @@ function Repository({ project }: { project: Project }) {
   );
 }
 
+const Retention = ({ project: { id, retention_days } }: { project: Project }) => (
+  <>
+    <Form
+      button="Save"
+      send={async (form) => {
+        const days = Number(textOf(form, 'retention_days'));
+        const done = days ? 'Older runs are archived from now on.' : 'Runs are kept for ever.';
+        return (await attempt(() => changeProject(id, { retention_days: days }), done)) !== undefined;
+      }}
+    >
+      <label>
+        <span>Keep runs for so many days (0: for ever)</span>
+        <input
+          name="retention_days"
+          type="number"
+          required
+          min={0}
+          max={3650}
+          step={1}
+          defaultValue={String(retention_days)}
+        />
+      </label>
+    </Form>
+    <p class="sub">
+      Older ones that are over move to the archive: lists leave them out, and each is still opened by its number.
+      Without an archive they stay, unless the service is set to delete them.
+    </p>
+  </>
+);
+
 export const ProjectSettings = ({ project }: { project: Project }) => (
   <section aria-labelledby="project">
     <h2 id="project">Project</h2>
@@ -173,6 +203,7 @@ export const ProjectSettings = ({ project }: { project: Project }) => (
         <code>{project.slug}</code> · number {project.id}
       </p>
       <Limit project={project} />
+      <Retention project={project} />
       <Repository project={project} />
       <Badges project={project} />
     </div>
