@@ -40,7 +40,7 @@ const REQUEST_MS: f64 = 1.0;
 // What `make scale` measures: rows that a tick reads of each run that goes on, what counting one that is over reads and writes,
 // and the bytes of a run with its shards, events and indexes.
 const TICK_READ: f64 = 3.0;
-const COUNT_READ: f64 = 15.0;
+const COUNT_READ: f64 = 20.0;
 const COUNT_WRITTEN: f64 = 3.0;
 const RUN_BYTES: f64 = 1_300.0;
 /// Rows that a tick reads of each environment, among [`ENVIRONMENTS`], of which it counts a cancel: for the median of 28 days.
