@@ -39,10 +39,13 @@ const REQUEST_MS: f64 = 1.0;
 
 // What `make scale` measures: rows that a tick reads of each run that goes on, what counting one that is over reads and writes,
 // and the bytes of a run with its shards, events and indexes.
-const TICK_READ: f64 = 0.0;
-const COUNT_READ: f64 = 0.0;
-const COUNT_WRITTEN: f64 = 0.0;
-const RUN_BYTES: f64 = 0.0;
+const TICK_READ: f64 = 3.0;
+const COUNT_READ: f64 = 20.0;
+const COUNT_WRITTEN: f64 = 3.0;
+const RUN_BYTES: f64 = 1_300.0;
+/// Rows that a tick reads of each environment, among [`ENVIRONMENTS`], of which it counts a cancel: for the median of 28 days.
+const MEDIAN_READ: f64 = 5_600.0;
+const ENVIRONMENTS: f64 = 5.0;
 const RETENTION_DAYS: f64 = 90.0;
 const TICKS: f64 = 24.0 * 60.0 * DAYS;
 
@@ -102,7 +105,8 @@ pub fn table(budget: &BTreeMap<String, (u64, u64)>) -> String {
         let runs = load * DAYS;
         let open = load * MINUTES / (24.0 * 60.0);
         let requests = runs * requests + TICKS;
-        let read = runs * (read + COUNT_READ) + TICKS * open * TICK_READ;
+        let medians = (runs * CANCELLED).min(TICKS * ENVIRONMENTS);
+        let read = runs * (read + COUNT_READ) + TICKS * open * TICK_READ + medians * MEDIAN_READ;
         let written = runs * (written + COUNT_WRITTEN);
         let told = runs * (TOLD + LINES);
         let awake = told * AWAKE_SECONDS * 0.128;
@@ -113,8 +117,9 @@ pub fn table(budget: &BTreeMap<String, (u64, u64)>) -> String {
             HUB_REQUESTS.of(told) + HUB_GB_SECONDS.of(awake),
             STORAGE_GB.of(stored),
         ];
+        let all = PLAN + bills.iter().sum::<f64>();
         let amounts = [requests, read, written, told, awake, stored].map(amount);
-        let dollars = bills.iter().chain([&(PLAN + bills.iter().sum::<f64>())]).map(|bill| format!("${bill:.2}"));
+        let dollars = bills.into_iter().chain([all]).map(|bill| format!("${bill:.2}"));
         for ((_, cells), cell) in lines.iter_mut().zip(amounts.into_iter().chain(dollars)) {
             cells.push(cell);
         }
@@ -139,7 +144,17 @@ fn amount(n: f64) -> String {
     match n {
         1e9.. => format!("{} billion", digits(n / 1e9)),
         1e6.. => format!("{} million", digits(n / 1e6)),
-        1e3.. => format!("{},000", (n / 1e3).round()),
+        1e3.. => {
+            let step = if n < 1e4 {
+                10.0
+            } else if n < 1e5 {
+                100.0
+            } else {
+                1000.0
+            };
+            let n = ((n / step).round() * step) as u64;
+            format!("{},{:03}", n / 1000, n % 1000)
+        }
         _ => digits(n),
     }
 }
