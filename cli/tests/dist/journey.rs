@@ -76,10 +76,11 @@ fn a_playwright_project_is_followed_and_stopped_and_a_webhook_hears_of_it() {
     command.args(["run", "--environment", "staging", "--fail-fast", "2", "--grace", "60"]);
     let mut running = Running::of(command.args(["--", "npx", "--no", "playwright", "test"]));
     let id = id(&mut running);
-    let progress = progress(&shop, &mut running, id);
-    let told = json!({"total": 3, "done": 2, "failed": 1, "flaky": 0, "skipped": 0,
-                      "current": "the payment takes its time"});
-    assert_eq!(progress, told);
+    let mut progress = progress(&shop, &mut running, id);
+    // It is told at the failure, when the next test may not have begun.
+    let current = progress.as_object_mut().and_then(|progress| progress.remove("current"));
+    assert!(current.is_some_and(|title| title.is_null() || title == "the payment takes its time"));
+    assert_eq!(progress, json!({"total": 3, "done": 2, "failed": 1, "flaky": 0, "skipped": 0}));
     let failures = project.get(&format!("/api/test-runs/{id}/failures")).ok()["data"]["failures"].take();
     assert_eq!(failures[0]["title"], "the price is right", "{failures}");
 
