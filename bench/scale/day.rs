@@ -221,9 +221,9 @@ impl<'a> Day<'a> {
 fn run(n: usize, shards: usize) -> Value {
     let branch = if n % 5 < 2 { "main".to_owned() } else { format!("feature/{}", n / 30) };
     let environment = ["staging", "production", "preview", "eu", "us"][n % 5];
-    json!({"environment": environment, "total_shards": shards, "tags": ["e2e", if n % 2 == 0 { "smoke" } else { "full" }],
+    json!({"environment": environment, "total_shards": shards, "tags": ["e2e", if n.is_multiple_of(2) { "smoke" } else { "full" }],
         "build": {"branch": branch, "commit": "0123456789abcdef0123456789abcdef01234567"}, "metadata": {"ci": "github", "number": n},
-        "github_actor": if n % 3 == 0 { "renovate[bot]".to_owned() } else { format!("dev-{}", n % 40) }})
+        "github_actor": if n.is_multiple_of(3) { "renovate[bot]".to_owned() } else { format!("dev-{}", n % 40) }})
 }
 
 fn text(body: &Value) -> String {
