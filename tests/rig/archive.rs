@@ -210,7 +210,6 @@ fn a_worker_that_dies_on_the_way_loses_nothing() {
         archive.rig.backend.inject_after(step, backend::Fault::SilentAfter, 1);
         archive.tick();
         archive.rig.backend.heal();
-        let bucket = archive.bucket.clone();
         archive.rig.kill_and_start_again();
         archive.project.server = archive.rig.server.clone();
         archive.settles(&format!("a crash at batch {step}"));
