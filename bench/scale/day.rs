@@ -61,13 +61,13 @@ impl<'a> Day<'a> {
     /// shards; and [`WAITING`] that wait.
     pub fn make_newest(&mut self, count: usize) {
         for n in 0..count {
-            let shards = if n % 4 == 0 { 4 } else { 1 };
+            let shards = if n.is_multiple_of(4) { 4 } else { 1 };
             let (id, leases) = self.started(n, shards);
-            if n % 7 == 0 {
+            if n.is_multiple_of(7) {
                 self.quietly("POST", &format!("/api/test-runs/{id}/cancel"), &json!({"reason": "wrong branch"}), 200);
             }
-            let result = if n % 5 == 0 { "failed" } else { "passed" };
-            let status = if n % 7 == 0 { 412 } else { 200 };
+            let result = if n.is_multiple_of(5) { "failed" } else { "passed" };
+            let status = if n.is_multiple_of(7) { 412 } else { 200 };
             for lease in leases {
                 let body = json!({"lease": lease, "state": "ended", "result": result,
                     "counts": {"total": 90, "success": 88, "failed": 2, "skipped": 0, "flaky": 0}});
@@ -221,9 +221,9 @@ impl<'a> Day<'a> {
 fn run(n: usize, shards: usize) -> Value {
     let branch = if n % 5 < 2 { "main".to_owned() } else { format!("feature/{}", n / 30) };
     let environment = ["staging", "production", "preview", "eu", "us"][n % 5];
-    json!({"environment": environment, "total_shards": shards, "tags": ["e2e", if n % 2 == 0 { "smoke" } else { "full" }],
+    json!({"environment": environment, "total_shards": shards, "tags": ["e2e", if n.is_multiple_of(2) { "smoke" } else { "full" }],
         "build": {"branch": branch, "commit": "0123456789abcdef0123456789abcdef01234567"}, "metadata": {"ci": "github", "number": n},
-        "github_actor": if n % 3 == 0 { "renovate[bot]".to_owned() } else { format!("dev-{}", n % 40) }})
+        "github_actor": if n.is_multiple_of(3) { "renovate[bot]".to_owned() } else { format!("dev-{}", n % 40) }})
 }
 
 fn text(body: &Value) -> String {
