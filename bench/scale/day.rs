@@ -61,13 +61,13 @@ impl<'a> Day<'a> {
     /// shards; and [`WAITING`] that wait.
     pub fn make_newest(&mut self, count: usize) {
         for n in 0..count {
-            let shards = if n % 4 == 0 { 4 } else { 1 };
+            let shards = if n.is_multiple_of(4) { 4 } else { 1 };
             let (id, leases) = self.started(n, shards);
-            if n % 7 == 0 {
+            if n.is_multiple_of(7) {
                 self.quietly("POST", &format!("/api/test-runs/{id}/cancel"), &json!({"reason": "wrong branch"}), 200);
             }
-            let result = if n % 5 == 0 { "failed" } else { "passed" };
-            let status = if n % 7 == 0 { 412 } else { 200 };
+            let result = if n.is_multiple_of(5) { "failed" } else { "passed" };
+            let status = if n.is_multiple_of(7) { 412 } else { 200 };
             for lease in leases {
                 let body = json!({"lease": lease, "state": "ended", "result": result,
                     "counts": {"total": 90, "success": 88, "failed": 2, "skipped": 0, "flaky": 0}});
