@@ -172,6 +172,7 @@ function api(request, text) {
   }
   for (const parameter of (endpoint.operation.parameters ?? []).map(resolved)) {
     const value = params[parameter.name];
+    if (value === undefined && !parameter.required) continue;
     wrong(
       value === undefined
         ? `no ${parameter.name}`
