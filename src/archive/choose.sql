@@ -26,7 +26,7 @@ f AS MATERIALIZED (
        AND coalesce(r.stop_closed_at, r.ended_at, r.cancelled_at) < w.before
        AND (r.stop_outcome IS NOT 'lost' OR r.stop_closed_at + ?4 < CAST(?1 / 86400000 AS INTEGER) * 86400000)),
 c AS MATERIALIZED (
-    SELECT id, before FROM f ORDER BY id LIMIT 1 OFFSET CAST(?1 / 60000 AS INTEGER) % (SELECT max(1, count(*)) FROM f)),
+    SELECT id, before FROM f ORDER BY id LIMIT 1 OFFSET coalesce(CAST(?1 / 60000 AS INTEGER) % (SELECT max(1, count(*)) FROM f), 0)),
 o AS MATERIALIZED (
     SELECT *, max(stays) OVER walk AS behind, sum(size) OVER walk AS bytes
       FROM (SELECT c.id AS project, g.id, g.version,
