@@ -1,12 +1,14 @@
 -- Chooses what is archived next: the oldest runs of one project, as far as they are over, have stopped and are older than the project
--- keeps them. The first one that is not ends it, so that archives follow one another. Looks at twenty projects, and begins with
--- another one each minute, so that each has its turn.
+-- keeps them. The first one that is not ends it, so that archives follow one another. Looks at twenty projects, other ones each minute
+-- if there are more, and each minute takes another one of those that have something, so that each has its turn.
+--
+-- A run's shards are looked at only if it might fit by their number.
 --
 -- "Older" is as of the last midnight (UTC): a tick that does the same again chooses the same.
 --
 -- ?1 now (ms)   ?2 how many runs at most   ?3 how many bytes at most, by an estimate   ?4 for how long a late result may come (ms)
 -- Plan: INTEGER PRIMARY KEY, runs_by_project, (run_id=?)
--- Row, if there is something: [project, first run, last run, runs, events, shards, sum of the runs' versions]
+-- Row, if there is something: [project, first run, last run, runs, events, shards, sum of the runs' versions, bytes]
 WITH walked AS MATERIALIZED (
     SELECT id, (CAST(?1 / 86400000 AS INTEGER) - retention_days) * 86400000 AS before
       FROM (SELECT * FROM (SELECT id, retention_days FROM projects
@@ -16,14 +18,15 @@ WITH walked AS MATERIALIZED (
                             WHERE id <= CAST(?1 / 60000 AS INTEGER) % (SELECT max(id) FROM projects) ORDER BY id LIMIT 20)
             LIMIT 20)
      WHERE retention_days > 0),
-c AS MATERIALIZED (
+f AS MATERIALIZED (
     SELECT w.id, w.before
       FROM walked w
      CROSS JOIN runs r ON r.id = (SELECT id FROM runs WHERE project_id = w.id ORDER BY id LIMIT 1)
      WHERE r.open_state IS NULL AND r.stop_outcome IS NOT 'stopping' AND r.id < (SELECT max(id) FROM runs)
        AND coalesce(r.stop_closed_at, r.ended_at, r.cancelled_at) < w.before
-       AND (r.stop_outcome IS NOT 'lost' OR r.stop_closed_at + ?4 < CAST(?1 / 86400000 AS INTEGER) * 86400000)
-     LIMIT 1),
+       AND (r.stop_outcome IS NOT 'lost' OR r.stop_closed_at + ?4 < CAST(?1 / 86400000 AS INTEGER) * 86400000)),
+c AS MATERIALIZED (
+    SELECT id, before FROM f ORDER BY id LIMIT 1 OFFSET coalesce(CAST(?1 / 60000 AS INTEGER) % (SELECT max(1, count(*)) FROM f), 0)),
 o AS MATERIALIZED (
     SELECT *, max(stays) OVER walk AS behind, sum(size) OVER walk AS bytes
       FROM (SELECT c.id AS project, g.id, g.version,
@@ -33,13 +36,16 @@ o AS MATERIALIZED (
                      OR g.id = (SELECT max(id) FROM runs) AS stays,
                    (SELECT count(*) FROM run_events e WHERE e.run_id = g.id) AS events,
                    (SELECT count(*) FROM run_shards s WHERE s.run_id = g.id) AS shards,
-                   4000 + 2 * length(g.tags) + 2 * coalesce(length(g.build), 0) + 2 * coalesce(length(g.metadata), 0)
-                     + (SELECT coalesce(sum(1500 + coalesce(length(s.failures), 0)), 0) FROM run_shards s WHERE s.run_id = g.id) AS size
+                   4000 + 2 * octet_length(g.tags) + 2 * coalesce(octet_length(g.build), 0) + 2 * coalesce(octet_length(g.metadata), 0)
+                     + 4 * coalesce(octet_length(g.cancel_reason), 0)
+                     + (SELECT coalesce(sum(1500 + 2 * coalesce(octet_length(s.failures), 0)), 0) FROM run_shards s WHERE s.run_id = g.id) AS size
               FROM c
-             CROSS JOIN (SELECT * FROM runs INDEXED BY runs_by_project
-                          WHERE project_id = (SELECT id FROM c) ORDER BY id LIMIT coalesce(?2, 0)) g)
+             CROSS JOIN (SELECT *, 4000 + 1500 * total_shards AS own, sum(4000 + 1500 * total_shards) OVER (ORDER BY id) AS most
+                           FROM (SELECT * FROM runs INDEXED BY runs_by_project
+                                  WHERE project_id = (SELECT id FROM c) ORDER BY id LIMIT coalesce(?2, 0))) g
+             WHERE g.most <= ?3 OR g.most = g.own)
     WINDOW walk AS (ORDER BY id))
-SELECT json_array(project, min(id), max(id), count(*), sum(events), sum(shards), sum(version)) AS row
+SELECT json_array(project, min(id), max(id), count(*), sum(events), sum(shards), sum(version), sum(size)) AS row
   FROM o
  WHERE behind = 0 AND (bytes <= ?3 OR bytes = size)
  GROUP BY project;

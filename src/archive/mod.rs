@@ -26,8 +26,12 @@ const DELETE: Sql = sql!("archive/delete.sql");
 const DELETED: Sql = sql!("archive/deleted.sql");
 const DELIVERIES: Sql = sql!("archive/deliveries.sql");
 
-/// How many bytes of lines an object has at most, by the statement's estimate, unless a single run has more.
-const OBJECT_BYTES: i64 = 2_000_000;
+/// How many bytes of lines an object has at most, by the statement's estimate, unless a single run has more. As many as fit into the
+/// free plan's 10 ms of CPU.
+const OBJECT_BYTES: i64 = 500_000;
+
+/// From how many bytes on a run's shards go without their failed tests, by the same estimate. Its own line has those that are shown.
+const RUN_BYTES: i64 = 4_000_000;
 
 /// From how many bytes of lines on a member ends with its run.
 const MEMBER_BYTES: usize = 48 * 1024;
@@ -55,6 +59,7 @@ struct Chosen {
     events: i64,
     shards: i64,
     versions: i64,
+    bytes: i64,
 }
 
 /// Does one step at `now`: archives runs of one project, if there is one to archive. Without a bucket it does nothing, unless the
@@ -69,10 +74,10 @@ pub async fn step(runtime: &dyn Runtime, config: &Config, now: Timestamp) -> Res
     }
     let choose = vec![now.0.into(), config.archive_runs.into(), OBJECT_BYTES.into(), KEEP_LATE_FOR.into()];
     let rows = database::batch(runtime, vec![Statement::new(CHOOSE, choose)], config.d1_deadline).await?;
-    let Some([project, first_run, last_run, runs, events, shards, versions]) = rows.first::<[i64; 7]>(0)? else {
+    let Some([project, first_run, last_run, runs, events, shards, versions, bytes]) = rows.first::<[i64; 8]>(0)? else {
         return Ok(None);
     };
-    let chosen = Chosen { project, first_run, last_run, runs, events, shards, versions };
+    let chosen = Chosen { project, first_run, last_run, runs, events, shards, versions, bytes };
     let mut tally = Tally { project: chosen.project, ..Tally::default() };
     let stored = if keeps {
         let Some(stored) = keep(runtime, config, &chosen).await? else {
@@ -87,7 +92,8 @@ pub async fn step(runtime: &dyn Runtime, config: &Config, now: Timestamp) -> Res
     Ok(Some(tally))
 }
 
-/// What an archive of these runs has: first the lines that it begins with, then those of the runs.
+/// What an archive of these runs has: first the lines that it begins with, then those of the runs, which by the estimate have so
+/// many bytes.
 ///
 /// # Errors
 /// As [`database::batch`].
@@ -97,15 +103,18 @@ pub async fn lines(
     project: i64,
     first: i64,
     last: i64,
+    bytes: i64,
 ) -> Result<Answer, DbError> {
     let range = || vec![project.into(), first.into(), last.into()];
-    let statements = vec![Statement::new(HEAD, range()), Statement::new(LINES, range())];
+    let mut params: Vec<Value<'_>> = range();
+    params.push(i64::from(bytes > RUN_BYTES).into());
+    let statements = vec![Statement::new(HEAD, range()), Statement::new(LINES, params)];
     database::batch(runtime, statements, config.d1_deadline).await
 }
 
 /// Puts the chosen runs into the bucket. Gives the object, and the first run of each of its members.
 async fn keep(runtime: &dyn Runtime, config: &Config, chosen: &Chosen) -> Result<Option<(Stored, Vec<i64>)>, DbError> {
-    let rows = lines(runtime, config, chosen.project, chosen.first_run, chosen.last_run).await?;
+    let rows = lines(runtime, config, chosen.project, chosen.first_run, chosen.last_run, chosen.bytes).await?;
     let mut members: Vec<String> = Vec::new();
     let mut firsts = Vec::new();
     let mut head = String::new();

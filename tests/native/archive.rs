@@ -347,6 +347,8 @@ fn every_project_has_its_turn_and_an_archive_its_bounds() {
              VALUES ({project}, {environment}, 'queued', 'old{n}', 1, 'ada', 1)"
         ));
     }
+    // Ids may have gaps.
+    world.sql("INSERT INTO projects (id, slug, name, request_id, created_at) VALUES (100, 'far', 'Far', 'far', 1)");
     count(&world);
     world.pass(31 * DAY);
     world.run_in(State::Queued);
@@ -618,4 +620,111 @@ fn a_run_that_changes_while_it_is_put_into_the_bucket_is_archived_as_it_is_then(
     assert_eq!(turn(&world).expect("a turn").archived, 1);
     let shown = data(&world.send(&Ask::new(&show::OPERATION).about(run.id)));
     assert_eq!(shown["test_run"]["shards"][0]["late_result"]["result"], "passed");
+}
+
+#[test]
+fn an_event_that_comes_while_its_run_is_put_into_the_bucket_is_archived_too() {
+    let world = world();
+    let run = old_runs(&world)[3].id;
+    // As when GitHub takes the order to cancel a workflow run: the run has no new version.
+    *world.runtime.during_put.borrow_mut() = Some(
+        "DROP TRIGGER run_events_are_true; \
+         INSERT INTO run_events (run_id, step, at, from_state, to_state, cause, by) \
+         VALUES (4, 8, 5, 'cancelled', 'cancelled', 'ci_cancelled', 'system:github')",
+    );
+    assert_eq!(turn(&world).expect("a turn").archived, 0);
+    assert_eq!((run, left(&world, "runs"), left(&world, "archives")), (4, 5, 0));
+    assert_eq!(turn(&world).expect("a turn").archived, 4);
+    let events = data(&world.send(&Ask::new(&events::OPERATION).about(run)));
+    assert!(events["events"].as_array().expect("events").iter().any(|event| event["cause"] == "ci_cancelled"));
+}
+
+fn export(world: &World, after: i64) -> (Vec<i64>, Json) {
+    let page = data(&world.send(&Ask::new(&export::OPERATION).query(&format!("after={after}"))));
+    let lines = page["lines"].as_array().expect("lines").iter().filter(|line| line["kind"] == "run");
+    (lines.filter_map(|line| line["run"].as_i64()).collect(), page["next_after"].clone())
+}
+
+#[test]
+fn an_export_has_runs_that_are_archived_between_its_batches() {
+    let world = world();
+    let runs = old_runs(&world);
+    count(&world);
+    let (config, now) = (world.config.clone(), world.now.get());
+    *world.runtime.before_batch.borrow_mut() = Some((
+        1,
+        Box::new(move |runtime| {
+            let tally = block_on(step(runtime, &config, now)).expect("a step").expect("a turn");
+            assert_eq!(tally.archived, 4);
+        }),
+    ));
+    assert_eq!(export(&world, 0), (ids(&runs), json!(runs[3].id)));
+    assert_eq!(left(&world, "runs"), 1, "they were archived meanwhile");
+}
+
+/// A failed test of some 32 KB.
+const LARGE: &str = "json_array(json_object('title', 't', 'message', printf('%.32000c', 'x')))";
+
+#[test]
+fn a_page_of_an_export_has_its_bounds() {
+    let world = world();
+    let runs: Vec<i64> = (0..20).map(|_| world.run_in(State::Ended).id).collect();
+    assert_eq!(export(&world, 0), (runs.clone(), json!(runs[19])));
+    world.sql(&format!("DROP TRIGGER run_shards_stay; UPDATE run_shards SET failures = {LARGE}"));
+    let (first, next) = export(&world, 0);
+    assert!((10..16).contains(&first.len()), "{first:?}");
+    let (rest, _) = export(&world, next.as_i64().expect("more"));
+    assert_eq!([first, rest].concat(), runs, "none is left out");
+}
+
+#[test]
+fn a_run_that_is_too_large_goes_without_its_shards_failures() {
+    let world = world();
+    let run = world.run_in(State::Ended).id;
+    world.sql(&format!("DROP TRIGGER run_shards_stay; UPDATE run_shards SET failures = {LARGE}"));
+    let columns: Vec<String> = {
+        let db = world.runtime.db.borrow();
+        let mut select = db.prepare("SELECT name FROM pragma_table_info('run_shards')").expect("SQL");
+        select.query_map([], |row| row.get(0)).expect("rows").collect::<Result<_, _>>().expect("names")
+    };
+    let other = |name: &String| match name.as_str() {
+        "shard" => "n".to_owned(),
+        "lease_token" | "claim_request_id" | "finish_request_id" => format!("{name} || n"),
+        _ => name.clone(),
+    };
+    world.sql(&format!(
+        "DROP TRIGGER run_shards_claimed; \
+         INSERT INTO run_shards ({}) WITH n(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM n WHERE n < 70) SELECT {} FROM run_shards CROSS JOIN n",
+        columns.join(", "),
+        columns.iter().map(other).collect::<Vec<_>>().join(", ")
+    ));
+    world.pass(31 * DAY);
+    world.run_in(State::Queued);
+    let shown = || data(&world.send(&Ask::new(&failures::OPERATION).about(run)));
+    let before = shown();
+    assert_eq!(before["failures"].as_array().map(Vec::len), Some(50));
+    assert_eq!(turn(&world).expect("a turn").archived, 1);
+    assert_eq!(shown(), before, "what is shown stays");
+    let lines = kept(&world);
+    let shards: Vec<&Json> = lines.iter().filter(|line| line["kind"] == "shard").collect();
+    assert_eq!(shards.len(), 70);
+    assert!(shards.iter().all(|line| line["row"]["failures"].is_null() && line["row"]["state"] == "ended"));
+}
+
+#[test]
+fn runs_of_many_shards_are_archived_few_at_a_time() {
+    let world = world();
+    for n in 0..5 {
+        world.sql(&format!(
+            "INSERT INTO runs (project_id, environment_id, state, request_id, created_at, created_by, waiting_since, total_shards) \
+             VALUES (1, 1, 'queued', 'many{n}', 1, 'ada', 1, 150)"
+        ));
+    }
+    count(&world);
+    world.pass(31 * DAY);
+    world.run_in(State::Queued);
+    for expected in [2, 2, 1] {
+        let tally = block_on(step(&world.runtime, &world.config, world.now.get())).expect("a step").expect("a turn");
+        assert_eq!(tally.archived, expected);
+    }
 }

@@ -53,9 +53,14 @@ pub struct SqliteRuntime {
     pub bucket_faults: RefCell<VecDeque<bool>>,
     /// What happens to the database while the bucket takes an object.
     pub during_put: RefCell<Option<&'static str>>,
+    /// What happens before the batch after so many more.
+    pub before_batch: RefCell<Option<(u32, Meanwhile)>>,
     /// How often the bucket was read.
     pub bucket_reads: Cell<u32>,
 }
+
+/// What somebody else does in the middle of a request.
+pub type Meanwhile = Box<dyn FnOnce(&SqliteRuntime)>;
 
 struct Bound<'a>(&'a Value<'a>);
 impl ToSql for Bound<'_> {
@@ -74,6 +79,8 @@ pub fn empty_database() -> Connection {
     let db = Connection::open_in_memory().expect("SQLite");
     db.set_limit(SqliteLimit::SQLITE_LIMIT_FUNCTION_ARG, 32).expect("a limit");
     db.set_limit(SqliteLimit::SQLITE_LIMIT_COMPOUND_SELECT, 5).expect("a limit");
+    db.set_limit(SqliteLimit::SQLITE_LIMIT_EXPR_DEPTH, 100).expect("a limit");
+    db.set_limit(SqliteLimit::SQLITE_LIMIT_SQL_LENGTH, 100_000).expect("a limit");
     db.pragma_update(None, "foreign_keys", true).expect("a pragma");
     // Otherwise a statement is prepared again whenever it gets other values, in case another plan suits those better.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).expect("a setting");
@@ -121,6 +128,7 @@ impl SqliteRuntime {
             bucket: RefCell::default(),
             bucket_faults: RefCell::default(),
             during_put: RefCell::default(),
+            before_batch: RefCell::default(),
             bucket_reads: Cell::new(0),
         }
     }
@@ -183,7 +191,15 @@ impl SqliteRuntime {
 
 impl Runtime for SqliteRuntime {
     fn batch<'a>(&'a self, statements: &'a [Statement<'a>], _deadline: i64) -> LocalFuture<'a, Result<Rows, DbError>> {
-        Box::pin(async { self.answer(statements) })
+        Box::pin(async {
+            let meanwhile = self.before_batch.take();
+            match meanwhile {
+                Some((0, happens)) => happens(self),
+                Some((batches, happens)) => *self.before_batch.borrow_mut() = Some((batches - 1, happens)),
+                None => {}
+            }
+            self.answer(statements)
+        })
     }
 
     fn sleep(&self, span: i64) -> LocalFuture<'_, ()> {

@@ -75,6 +75,8 @@ impl Backend {
         // As D1 has it.
         db.set_limit(Limit::SQLITE_LIMIT_FUNCTION_ARG, 32).expect("a limit");
         db.set_limit(Limit::SQLITE_LIMIT_COMPOUND_SELECT, 5).expect("a limit");
+        db.set_limit(Limit::SQLITE_LIMIT_EXPR_DEPTH, 100).expect("a limit");
+        db.set_limit(Limit::SQLITE_LIMIT_SQL_LENGTH, 100_000).expect("a limit");
         db.pragma_update(None, "foreign_keys", true).expect("a pragma");
         db.execute_batch(include_str!("../../schema.sql")).expect("the schema");
         db.set_prepared_statement_cache_capacity(64);

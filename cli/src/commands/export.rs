@@ -24,6 +24,7 @@ struct Line {
 pub fn export(args: &ExportArgs, service: &Service) -> Result<Exit, Failure> {
     let mut seen = HashSet::new();
     let mut after = 0;
+    let mut has_format = false;
     if args.format == ExportFormat::Csv {
         terminal::print(HEAD);
     }
@@ -50,8 +51,9 @@ pub fn export(args: &ExportArgs, service: &Service) -> Result<Exit, Failure> {
             // A run's line comes before those of its events and shards.
             let prints = match line.run {
                 Some(_) => line.run == wanted,
-                // Each page has what it needs to be read alone.
-                None => line.kind != "archive" && seen.insert(text.get().to_owned()),
+                // Each page has what it needs to be read alone; a file says once in which format it is.
+                None if line.kind == "archive" => !std::mem::replace(&mut has_format, true),
+                None => seen.insert(text.get().to_owned()),
             };
             if prints && args.format == ExportFormat::Ndjson {
                 terminal::print(sanitize_json(text.get()));
