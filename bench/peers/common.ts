@@ -39,7 +39,8 @@ export const reach = (matched: number, perPage: number): number => Math.min(matc
 
 /** The body of a list's answer. `total` is what the page is a part of. */
 export const page = (project: any, items: any[], page: number, perPage: number, { total, atLeast }: Counted, nextBefore: number | null): any => ({
-  data: { project, test_runs: { items } },
+  // Nothing is archived here.
+  data: { project, test_runs: { items }, archived_through: null },
   pagination: {
     page, per_page: perPage, total, total_pages: Math.ceil(reach(total, perPage) / perPage), total_is_lower_bound: atLeast, next_before: nextBefore,
   },

@@ -120,9 +120,9 @@ app.get('/api/test-runs', async (c) => {
   const total = await c.env.DB.prepare('SELECT count(*) AS n FROM runs WHERE project_id = ?').bind(key.project_id).first('n');
   const { results } = await c.env.DB.prepare(`SELECT ${COLUMNS} WHERE r.project_id = ? ORDER BY r.id DESC LIMIT ? OFFSET ?`)
     .bind(key.project_id, perPage, (number - 1) * perPage).all();
-  const { id, name, slug, repo_name, badges, stop_on_close, concurrency_scope: scope, concurrency_behaviour: behaviour } = project;
+  const { id, name, slug, repo_name, badges, stop_on_close, retention_days, concurrency_scope: scope, concurrency_behaviour: behaviour } = project;
   const next = results.length === perPage ? results[perPage - 1].id : null;
-  return c.json(page({ id, name, slug, repo_name, badges: badges === 1, stop_on_close: stop_on_close === 1, concurrency: { scope, behaviour } }, results.map(shaped), number, perPage, { total, atLeast: false }, next));
+  return c.json(page({ id, name, slug, repo_name, badges: badges === 1, stop_on_close: stop_on_close === 1, retention_days, concurrency: { scope, behaviour } }, results.map(shaped), number, perPage, { total, atLeast: false }, next));
 });
 
 app.get('/api/test-runs/:id{[1-9][0-9]*}', async (c) => {
