@@ -163,6 +163,7 @@ impl<'a> Day<'a> {
             ("cancels, by a cause", "/api/cancels?cause=user"),
             ("cancels, by a person", "/api/cancels?by=ada@example.com"),
             ("cancels, in an environment", "/api/cancels?environment=staging"),
+            (crate::report::EXPORT, "/api/export"),
             ("badge", "/api/badges/projects/shop-1/environments/staging"),
             ("badge of a branch", "/api/badges/projects/shop-1/environments/staging?branch=main"),
         ] {
