@@ -1341,7 +1341,7 @@ SELECT d.id,
                'setting', w.github, 'repo', (SELECT github_repo FROM projects WHERE id = w.project_id),
                'check_run', (SELECT c.check_run_id FROM check_runs c CROSS JOIN projects p ON p.id = w.project_id
                               WHERE c.run_id = d.run_id AND c.repo_name = p.github_repo),
-               'workflow_run', (SELECT workflow_run FROM workflow_runs WHERE delivery_id = d.id), 'until', d.at + 3600000,
+               'workflow_run', (SELECT workflow_run FROM workflow_runs WHERE delivery_id = d.id),
                'registered_at', d.data ->> '$.created_at',
                'environment', d.data ->> '$.environment.slug', 'commit', lower(d.data ->> '$.build.commit'),
                'started_at', d.data ->> '$.started_at', 'successor', d.data ->> '$.superseded_by',

@@ -1,7 +1,6 @@
 //! What goes to GitHub instead of a webhook: a run as a check run, and the order to cancel the workflow run of a run that nobody
 //! stops. The repository is the one that an admin gave the project, whatever a run says of itself.
 
-use estop_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Post;
@@ -21,8 +20,6 @@ pub struct Target {
     /// The check run that GitHub has of the run, as far as we have heard.
     check_run: Option<i64>,
     workflow_run: Option<i64>,
-    /// Until then a workflow run is cancelled: somebody may have it run once more, and means it to. Milliseconds.
-    until: i64,
     registered_at: Option<String>,
     /// The environment's slug, which does not change as its name does: branches can be protected by the name of a check.
     environment: Option<String>,
@@ -119,15 +116,10 @@ impl Target {
         Post { method, url, headers, body, grant, unless_started_after }
     }
 
-    /// Whether an answer that is not 2xx leaves nothing to do: the workflow run is over or was started once more (409), or the repository has none of this
-    /// number (404), which then is a key holder's slip and not for the admin to mend.
+    /// Whether an answer that is not 2xx leaves nothing to do: the workflow run is over or was started once more (409), or the
+    /// repository has none of this number (404), which then is a key holder's slip and not for the admin to mend.
     pub fn needs_nothing_more(&self, heard: &Heard) -> bool {
         self.setting == Setting::CancelCi && !heard.refused && matches!(heard.status, Some(404 | 409))
-    }
-
-    /// Whether another attempt at that time still makes sense.
-    pub fn is_worth_it(&self, at: Timestamp) -> bool {
-        self.setting == Setting::CheckRuns || at.0 <= self.until
     }
 
     /// The check run that an answer tells of.

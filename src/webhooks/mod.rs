@@ -232,14 +232,9 @@ impl Taken {
     }
 
     fn ended<'a>(&self, heard: &'a Heard, now: Timestamp, chance: f64) -> Ended<'a> {
-        let github = self.github.as_ref();
-        let mut next = plan::next(heard, self.attempt, now, chance);
-        if github.is_some_and(|target| target.needs_nothing_more(heard)) {
-            next = Next::DELIVERED;
-        } else if next.due_at.is_some_and(|at| github.is_some_and(|target| !target.is_worth_it(at))) {
-            next = Next { state: DeliveryState::Failed, due_at: None, ..next };
-        }
-        let Next { state, due_at, failure } = next;
+        let is_done = self.github.as_ref().is_some_and(|target| target.needs_nothing_more(heard));
+        let Next { state, due_at, failure } =
+            if is_done { Next::DELIVERED } else { plan::next(heard, self.attempt, now, chance) };
         let (status, answer) = (heard.status, heard.body.as_deref());
         let (id, attempt, due_at) = (self.id, self.attempt, due_at.map(|at| at.0));
         Ended { id, attempt, state, due_at, status, failure, answer }
