@@ -22,7 +22,7 @@ export const events = signal<AdminEvent[]>([]);
 /** Where the older ones go on; null at the end. */
 export const olderEvents = signal<number | null>(null);
 
-const as = (admin = token.peek()) => ({ Authorization: `Bearer ${admin}` });
+export const as = (admin = token.peek()) => ({ Authorization: `Bearer ${admin}` });
 export const repeatable = () => ({ header: { 'Idempotency-Key': idempotencyKey() } });
 
 /** So many pages of a list are read. */

@@ -1,6 +1,6 @@
 import { signal } from '@preact/signals';
 import { api, Failure, type Schemas, said, take } from '../../api/client';
-import { current, repeatable, token } from '../admin';
+import { as, current, repeatable, token } from '../admin';
 
 export type Webhook = Schemas['Webhook'];
 export type Delivery = Schemas['Delivery'];
@@ -41,7 +41,7 @@ token.subscribe((admin) => {
 /** The header of requests, and whether what comes back may still be shown: nobody has locked Settings meanwhile. */
 function admitted() {
   const admin = token.peek();
-  return { headers: { Authorization: `Bearer ${admin}` }, here: () => admin !== null && token.peek() === admin };
+  return { headers: as(admin), here: () => admin !== null && token.peek() === admin };
 }
 
 export async function loadWebhooks(project: number) {
