@@ -1222,6 +1222,14 @@ SELECT r.*,
               FROM (SELECT id FROM runs WHERE superseded_by = r.id ORDER BY id DESC LIMIT 20) l))) AS shown
   FROM listed_runs r;
 
+-- How many bytes a run has in the archive, by an estimate that is too high rather than too low.
+CREATE VIEW run_sizes AS
+SELECT r.id,
+       4000 + 2 * octet_length(r.tags) + 2 * coalesce(octet_length(r.build), 0) + 2 * coalesce(octet_length(r.metadata), 0)
+         + 4 * coalesce(octet_length(r.cancel_reason), 0)
+         + (SELECT coalesce(sum(1500 + 2 * coalesce(octet_length(s.failures), 0)), 0) FROM run_shards s WHERE s.run_id = r.id) AS size
+  FROM runs r;
+
 -- What an archive keeps of runs, line by line: each run's row, with what the API shows of it (the run, its events, its failed tests); then the rows of its events and of its
 -- shards. The columns of a row are the table's, the values as they are stored.
 CREATE VIEW archive_lines AS

@@ -6,7 +6,7 @@
 --
 -- "Older" is as of the last midnight (UTC): a tick that does the same again chooses the same.
 --
--- ?1 now (ms)   ?2 how many runs at most   ?3 how many bytes at most, by an estimate   ?4 for how long a late result may come (ms)
+-- ?1 now (ms)   ?2 how many runs at most   ?3 how many bytes at most, by run_sizes   ?4 for how long a late result may come (ms)
 -- Plan: INTEGER PRIMARY KEY, runs_by_project, (run_id=?)
 -- Row, if there is something: [project, first run, last run, runs, events, shards, sum of the runs' versions, bytes]
 WITH walked AS MATERIALIZED (
@@ -36,9 +36,7 @@ o AS MATERIALIZED (
                      OR g.id = (SELECT max(id) FROM runs) AS stays,
                    (SELECT count(*) FROM run_events e WHERE e.run_id = g.id) AS events,
                    (SELECT count(*) FROM run_shards s WHERE s.run_id = g.id) AS shards,
-                   4000 + 2 * octet_length(g.tags) + 2 * coalesce(octet_length(g.build), 0) + 2 * coalesce(octet_length(g.metadata), 0)
-                     + 4 * coalesce(octet_length(g.cancel_reason), 0)
-                     + (SELECT coalesce(sum(1500 + 2 * coalesce(octet_length(s.failures), 0)), 0) FROM run_shards s WHERE s.run_id = g.id) AS size
+                   (SELECT size FROM run_sizes WHERE id = g.id) AS size
               FROM c
              CROSS JOIN (SELECT *, 4000 + 1500 * total_shards AS own, sum(4000 + 1500 * total_shards) OVER (ORDER BY id) AS most
                            FROM (SELECT * FROM runs INDEXED BY runs_by_project

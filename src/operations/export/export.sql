@@ -3,7 +3,7 @@
 -- runner's result may still come. So what is exported never changes any more, and the leases in it are worth nothing.
 --
 -- ?1 key's SHA-256   ?2 now (ms)   ?3 runs with greater ids than this   ?4 how many runs at most
--- ?5 for how long a late result may come (ms)   ?6 how many bytes at most, by the estimate of archive/choose.sql, unless one run has more
+-- ?5 for how long a late result may come (ms)   ?6 how many bytes at most, by run_sizes, unless one run has more
 -- Plan: (hash=?), runs_by_project, (project_id=? AND last_run>?), (run_id=?)
 -- Row: {key, archived: [object, members, last run], range: [project, first, last, runs, bytes, [those that stay out]]}; archived or range is
 --      null if there is none
@@ -18,9 +18,7 @@ SELECT json_object(
               FROM (SELECT *, sum(size) OVER (ORDER BY id) AS bytes
                       FROM (SELECT g.id, g.open_state IS NOT NULL OR g.stop_outcome IS 'stopping'
                                          OR (g.stop_outcome IS 'lost' AND g.stop_closed_at + ?5 >= ?2) AS stays,
-                                   4000 + 2 * octet_length(g.tags) + 2 * coalesce(octet_length(g.build), 0) + 2 * coalesce(octet_length(g.metadata), 0)
-                                     + 4 * coalesce(octet_length(g.cancel_reason), 0)
-                                     + (SELECT coalesce(sum(1500 + 2 * coalesce(octet_length(s.failures), 0)), 0) FROM run_shards s WHERE s.run_id = g.id) AS size
+                                   (SELECT size FROM run_sizes WHERE id = g.id) AS size
                               FROM runs g INDEXED BY runs_by_project
                              WHERE g.project_id = iif(k.can_read = 1 AND k.valid_until > ?2, k.project_id, NULL) AND g.id > ?3
                              ORDER BY g.id LIMIT coalesce(?4, 0))) o
