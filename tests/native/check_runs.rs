@@ -110,6 +110,13 @@ fn world(settings: &Value) -> World {
     world
 }
 
+/// From now on a run takes the place of the one before it.
+fn cancel_previous(world: &World) {
+    let limit = json!({"scope": "environment", "behaviour": "cancel_previous"});
+    let limit = world.send(&Ask::new(&admin::projects::LIMIT).about(1).with_key(ADMIN).body(&limit));
+    assert_eq!(limit.status, 200, "{limit:?}");
+}
+
 fn registered(world: &World) -> i64 {
     world.register(&json!({"environment": "staging", "build": {"branch": "main", "commit": SHA, "url": BUILD}}))
 }
@@ -180,9 +187,7 @@ fn a_run_is_a_check_run_in_progress_and_then_what_came_of_it() {
 #[test]
 fn each_end_of_a_run_has_a_conclusion_of_its_own_and_says_why() {
     let world = world(&json!({"check_runs": true}));
-    let limit = json!({"scope": "environment", "behaviour": "cancel_previous"});
-    let limit = world.send(&Ask::new(&admin::projects::LIMIT).about(1).with_key(ADMIN).body(&limit));
-    assert_eq!(limit.status, 200, "{limit:?}");
+    cancel_previous(&world);
     let github = GitHub::default();
     let ends = |end: &dyn Fn(i64, String)| {
         let (id, token) = started(&world);
@@ -411,9 +416,7 @@ fn an_order_that_comes_too_late_to_be_sent_is_given_up() {
 #[test]
 fn a_workflow_run_that_was_started_once_more_goes_on() {
     let world = world(&json!({"cancel_ci": true}));
-    let limit = json!({"scope": "environment", "behaviour": "cancel_previous"});
-    let limit = world.send(&Ask::new(&admin::projects::LIMIT).about(1).with_key(ADMIN).body(&limit));
-    assert_eq!(limit.status, 200, "{limit:?}");
+    cancel_previous(&world);
     let github = GitHub::default();
     // What takes its place is in the same workflow run.
     let first = registered(&world);
