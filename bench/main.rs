@@ -12,6 +12,7 @@ mod contract {
     /// The service's own tests hold its answers to openapi.yaml.
     pub fn check_http(_method: &str, _path: &str, _status: u16, _body: &str) {}
 }
+mod counting;
 mod fixture;
 #[allow(dead_code, reason = "shared with the rig, which uses all of it")]
 #[path = "../tests/rig/http.rs"]

@@ -10,6 +10,7 @@ use estop::operations::list::statement::{Filter, list};
 use serde_json::json;
 
 use crate::client::ADMIN;
+use crate::counting;
 use crate::process::{self, Workerd};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -142,8 +143,7 @@ const config :Workerd.Config = (
 
     /// Starts one workerd with all of them over a D1 that counts rows, and sockets `database`, `driver` and one a peer.
     pub fn start_counted(&self) -> Workerd {
-        let counting = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/counting.js");
-        let mut files = vec![counting];
+        let mut files = vec![counting::file()];
         let (mut services, mut sockets) = (String::new(), String::new());
         for peer in PEERS {
             let name = peer.module();
@@ -157,15 +157,8 @@ const config :Workerd.Config = (
 const config :Workerd.Config = (
   services = [
     {services}
-    (name = "d1", worker = (
-      modules = [(name = "counting.js", esModule = embed "counting.js")],
-      compatibilityDate = {date},
-      bindings = [(name = "DATABASE", durableObjectNamespace = (className = "Database"))],
-      durableObjectNamespaces = [(className = "Database", uniqueKey = "bench", enableSql = true)],
-      durableObjectStorage = (localDisk = "disk")
-    )),
+    {d1},
     {hubs},
-    (name = "disk", disk = (path = ".", writable = true)),
     (name = "driver", worker = {driver})
   ],
   sockets = [
@@ -175,7 +168,7 @@ const config :Workerd.Config = (
   ]
 );
 "#,
-            date = process::compatibility_date(),
+            d1 = counting::services(),
             driver = process::driver("index"),
             hubs = process::HUBS,
         );

@@ -8,6 +8,8 @@ mod contract {
     /// The service's own tests hold its answers to openapi.yaml.
     pub fn check_http(_method: &str, _path: &str, _status: u16, _body: &str) {}
 }
+#[path = "../counting.rs"]
+mod counting;
 mod day;
 #[allow(dead_code, reason = "shared with `make bench`, which uses all of it")]
 #[path = "../fixture.rs"]

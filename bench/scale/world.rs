@@ -1,12 +1,12 @@
 //! A database of one size with a Worker before it, in a workerd of its own.
 
-use std::path::Path;
 use std::time::Duration;
 
 use estop::operations;
 use serde_json::Value;
 
 use crate::client::{ADMIN, Server};
+use crate::counting;
 use crate::fixture;
 use crate::history;
 use crate::load::{Connection, now};
@@ -33,22 +33,14 @@ pub struct World {
 impl World {
     /// Makes the database, and everything in it but for the newest runs.
     pub fn new(runs: i64, at: i64) -> Self {
-        let counting = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/counting.js");
-        let files = [vec![counting], process::built().to_vec()].concat();
+        let files = [vec![counting::file()], process::built().to_vec()].concat();
         let config = format!(
             r#"using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
     (name = "worker", worker = {worker}),
-    (name = "d1", worker = (
-      modules = [(name = "counting.js", esModule = embed "counting.js")],
-      compatibilityDate = {date},
-      bindings = [(name = "DATABASE", durableObjectNamespace = (className = "Database"))],
-      durableObjectNamespaces = [(className = "Database", uniqueKey = "bench", enableSql = true)],
-      durableObjectStorage = (localDisk = "disk")
-    )),
+    {d1},
     {hubs},
-    (name = "disk", disk = (path = ".", writable = true)),
     (name = "driver", worker = {driver})
   ],
   sockets = [
@@ -59,7 +51,7 @@ const config :Workerd.Config = (
 );
 "#,
             worker = process::estop("d1", ADMIN, |_| None),
-            date = process::compatibility_date(),
+            d1 = counting::services(),
             driver = process::driver("worker"),
             hubs = process::HUBS,
         );
