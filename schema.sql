@@ -10,7 +10,7 @@ CREATE TABLE schema_version (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1), -- there is one row
     version  INTEGER NOT NULL
 ) STRICT;
-INSERT INTO schema_version (only_row, version) VALUES (1, 18);
+INSERT INTO schema_version (only_row, version) VALUES (1, 19);
 
 -- A project: the wall between keys. No key sees a run of another project.
 CREATE TABLE projects (
@@ -44,9 +44,12 @@ CREATE TABLE projects (
         CASE WHEN repo_name GLOB '[A-Za-z0-9]*/?*' AND repo_name NOT GLOB '*[^-A-Za-z0-9._/]*' AND repo_name NOT GLOB '*/*/*'
               AND repo_name NOT GLOB '*/.' AND repo_name NOT GLOB '*/..' THEN repo_name END) VIRTUAL,
     -- For how many days a run that is over stays in the database; 0: for ever.
-    retention_days INTEGER NOT NULL DEFAULT 90 CHECK (retention_days BETWEEN 0 AND 3650)
+    retention_days INTEGER NOT NULL DEFAULT 90 CHECK (retention_days BETWEEN 0 AND 3650),
+    -- The bucket that it lives in, for good; the buckets are what moves from one database to another.
+    bucket         TEXT NOT NULL DEFAULT '00' CHECK (length(bucket) = 2 AND bucket NOT GLOB '*[^0-9a-z]*')
 ) STRICT;
 CREATE INDEX projects_by_request ON projects (request_id);
+CREATE INDEX projects_by_bucket  ON projects (bucket);
 CREATE INDEX projects_by_repo    ON projects (repo_name COLLATE NOCASE) WHERE stop_on_close = 1;
 
 -- An environment that runs test against, e.g. staging. It belongs to one project.
@@ -485,6 +488,49 @@ CREATE TABLE check_runs (
     run_id       INTEGER PRIMARY KEY,    -- the run
     check_run_id INTEGER NOT NULL,       -- GitHub's id
     repo_name    TEXT    NOT NULL        -- in this repository
+) STRICT;
+
+-- The projects of all databases: their ids and slugs are given here. That of DB counts, and no other is used.
+CREATE TABLE project_directory (
+    id         INTEGER PRIMARY KEY,      -- the project's
+    slug       TEXT    NOT NULL UNIQUE,  -- its slug
+    bucket     TEXT    NOT NULL,         -- the bucket that it lives in
+    request_id TEXT    NOT NULL          -- the request that made it, as in projects
+) STRICT;
+CREATE INDEX project_directory_by_request ON project_directory (request_id);
+
+-- Where buckets are, as far as this database knows. One without a row lives in DB, and nowhere else.
+CREATE TABLE buckets (
+    bucket     TEXT    PRIMARY KEY CHECK (length(bucket) = 2 AND bucket NOT GLOB '*[^0-9a-z]*'),
+    -- here      it lives here
+    -- leaving   it lives here, but is being copied: nothing of it is read or written
+    -- arriving  it is being copied to here, and nobody uses what has come so far
+    -- moved     it lives in another database
+    state      TEXT    NOT NULL CHECK (state IN ('here', 'leaving', 'arriving', 'moved')),
+    moved_to   INTEGER,                  -- leaving, moved: the number of the database that it goes to, or went to
+    moved_from INTEGER,                  -- arriving: the number of the database that it comes from
+    since      INTEGER NOT NULL,         -- when
+    progress   TEXT CHECK (progress IS NULL OR json_valid(progress)), -- how far the move is, as src/moving has it
+    -- 1: there are rows of its projects here that are not to be used: it is leaving or arriving, or has moved and was not removed yet
+    frozen     INTEGER NOT NULL CHECK (frozen = 0 OR frozen = 1),
+    CHECK ((state = 'leaving' OR state = 'moved') = (moved_to IS NOT NULL)),
+    CHECK ((state = 'arriving') = (moved_from IS NOT NULL)),
+    CHECK (frozen = 0 OR state <> 'here')
+) STRICT, WITHOUT ROWID;
+CREATE INDEX buckets_frozen ON buckets (bucket) WHERE frozen = 1;
+
+-- The projects that nobody may touch here. Few: buckets move one at a time.
+CREATE VIEW frozen_projects AS
+SELECT p.id AS project_id FROM buckets b INDEXED BY buckets_frozen CROSS JOIN projects p ON p.bucket = b.bucket WHERE b.frozen = 1;
+
+-- Which of the service's databases this is. No row: DB, from which no bucket has moved.
+CREATE TABLE this_database (
+    only_row         INTEGER PRIMARY KEY CHECK (only_row = 1), -- there is one row at most
+    number           INTEGER NOT NULL CHECK (number BETWEEN 0 AND 511), -- n: it is bound as DB_n, and its new ids come after n × 2^44
+    -- New ids come after these: those of the databases before this one, and those that moved away.
+    last_run         INTEGER NOT NULL,
+    last_environment INTEGER NOT NULL,
+    last_key         INTEGER NOT NULL
 ) STRICT;
 
 -- A guard fires AFTER its statement where it can: a BEFORE trigger makes SQLite read the row once more. It undoes the
@@ -1159,6 +1205,81 @@ END;
 
 -- What is told of runs, and always in the same words. The views are the Worker's own: no client sees a column of them.
 
+CREATE TRIGGER projects_stay_in_their_bucket AFTER UPDATE OF id, bucket ON projects
+BEGIN
+    SELECT RAISE(ABORT, 'a project stays in its bucket');
+END;
+CREATE TRIGGER this_database_stays AFTER UPDATE ON this_database
+WHEN NEW.number <> OLD.number OR NEW.last_run < OLD.last_run OR NEW.last_environment < OLD.last_environment OR NEW.last_key < OLD.last_key
+BEGIN
+    SELECT RAISE(ABORT, 'a database keeps its number, and no id is given twice');
+END;
+-- Of what the schema itself numbers, a row of nobody's makes the next ids come after it.
+CREATE TRIGGER this_database_numbers AFTER INSERT ON this_database
+WHEN NEW.number > 0
+BEGIN
+    INSERT INTO admin_events (id, at, what, project_id, subject) VALUES (NEW.last_run, 0, 'database_added', 0, 'DB_' || NEW.number);
+    INSERT INTO webhooks (id, project_id, url, events, format, origin, created_at, request_id, request_hash, deleted_at)
+    VALUES (NEW.last_run, 0, '', '[]', 'standard', '', 0, 'database:' || NEW.number, '', 0);
+    INSERT INTO deliveries (id, webhook_id, step, event, message_id, data, at, created_at, state)
+    VALUES (NEW.last_run, 0, 0, 'test', '', '{}', 0, 0, 'failed');
+END;
+
+CREATE TRIGGER projects_are_in_the_directory AFTER INSERT ON projects
+WHEN NOT EXISTS (SELECT 1 FROM this_database WHERE number > 0)
+ AND NOT EXISTS (SELECT 1 FROM project_directory WHERE id = NEW.id AND slug = NEW.slug AND bucket = NEW.bucket)
+BEGIN
+    INSERT INTO project_directory (id, slug, bucket, request_id) VALUES (NEW.id, NEW.slug, NEW.bucket, NEW.request_id);
+END;
+
+-- Whatever statement comes, nothing of a bucket changes that moves. What guards each request is src/database/check_bucket.sql;
+-- the sweeper, the archive and the webhooks leave these projects out.
+CREATE TRIGGER runs_stand_while_they_move AFTER UPDATE ON runs
+WHEN EXISTS (SELECT 1 FROM frozen_projects WHERE project_id = NEW.project_id)
+BEGIN
+    SELECT RAISE(ABORT, 'the bucket is being moved');
+END;
+CREATE TRIGGER runs_begin_where_they_live AFTER INSERT ON runs
+WHEN EXISTS (SELECT 1 FROM frozen_projects WHERE project_id = NEW.project_id)
+BEGIN
+    SELECT RAISE(ABORT, 'the bucket is being moved');
+END;
+CREATE TRIGGER projects_stand_while_they_move AFTER UPDATE ON projects
+WHEN EXISTS (SELECT 1 FROM frozen_projects WHERE project_id = NEW.id)
+BEGIN
+    SELECT RAISE(ABORT, 'the bucket is being moved');
+END;
+CREATE TRIGGER environments_stand_while_they_move AFTER UPDATE ON environments
+WHEN EXISTS (SELECT 1 FROM frozen_projects WHERE project_id = NEW.project_id)
+BEGIN
+    SELECT RAISE(ABORT, 'the bucket is being moved');
+END;
+CREATE TRIGGER environments_begin_where_they_live AFTER INSERT ON environments
+WHEN EXISTS (SELECT 1 FROM frozen_projects WHERE project_id = NEW.project_id)
+BEGIN
+    SELECT RAISE(ABORT, 'the bucket is being moved');
+END;
+CREATE TRIGGER keys_stand_while_they_move AFTER UPDATE ON keys
+WHEN EXISTS (SELECT 1 FROM frozen_projects WHERE project_id = NEW.project_id)
+BEGIN
+    SELECT RAISE(ABORT, 'the bucket is being moved');
+END;
+CREATE TRIGGER keys_begin_where_they_live AFTER INSERT ON keys
+WHEN EXISTS (SELECT 1 FROM frozen_projects WHERE project_id = NEW.project_id)
+BEGIN
+    SELECT RAISE(ABORT, 'the bucket is being moved');
+END;
+CREATE TRIGGER webhooks_stand_while_they_move AFTER UPDATE ON webhooks
+WHEN EXISTS (SELECT 1 FROM frozen_projects WHERE project_id = NEW.project_id)
+BEGIN
+    SELECT RAISE(ABORT, 'the bucket is being moved');
+END;
+CREATE TRIGGER webhooks_begin_where_they_live AFTER INSERT ON webhooks
+WHEN EXISTS (SELECT 1 FROM frozen_projects WHERE project_id = NEW.project_id)
+BEGIN
+    SELECT RAISE(ABORT, 'the bucket is being moved');
+END;
+
 -- A run as `show`, lists and the hub have it: the JSON of the contract's TestRun, without its shards. D1 takes at most 32
 -- arguments for a function, so json_set adds the rest. And the order for its runners, while there is something to stop: a
 -- StopOrder but for the grace, which is a setting.
@@ -1365,7 +1486,7 @@ SELECT p.*,
            'id', p.id, 'name', p.name, 'slug', p.slug, 'repo_name', p.repo_name,
            'concurrency', json_object('scope', p.concurrency_scope, 'behaviour', p.concurrency_behaviour),
            'badges', json(iif(p.badges, 'true', 'false')), 'stop_on_close', json(iif(p.stop_on_close, 'true', 'false')),
-           'retention_days', p.retention_days,
+           'retention_days', p.retention_days, 'bucket', p.bucket,
            'check_runs', json(iif(c.id IS NULL OR c.disabled_at IS NOT NULL, 'false', 'true')),
            'cancel_ci', json(iif(i.id IS NULL OR i.disabled_at IS NOT NULL, 'false', 'true')),
            'github_failures', json((SELECT json_group_array(json_set(f.last_failure, '$.setting', f.github,

@@ -1,6 +1,7 @@
 //! What an operator can set. Every number has a default that suits most, and bounds.
 
 use crate::access::Team;
+use crate::buckets::Map;
 use crate::run::Timeout;
 
 /// GitHub's own API.
@@ -47,6 +48,8 @@ pub struct Config {
     pub archive_runs: i64,
     /// `ARCHIVE=none`: without a bucket, old runs are deleted all the same, and are nowhere from then on.
     pub archive: Archive,
+    /// `BUCKETS`: which database has which bucket, if it is not `DB`.
+    pub buckets: Map,
     /// `LOG_HEARTBEATS=1`: also logs the heartbeats that change nothing.
     pub log_heartbeats: bool,
     /// `ADMIN_TOKEN`, a secret; unset or empty closes the admin routes.
@@ -100,6 +103,7 @@ impl Config {
             database_bytes: number("DATABASE_BYTES", 500_000_000, 1_000_000, 1_000_000_000_000),
             archive_runs: number("ARCHIVE_RUNS", 100, 1, 500),
             archive: Archive::Wanted,
+            buckets: Map::default(),
             log_heartbeats: var("LOG_HEARTBEATS").as_deref() == Some("1"),
             admin_token: var("ADMIN_TOKEN").filter(|token| !token.is_empty()),
             session_secret: var("SESSION_SECRET").filter(|secret| !secret.is_empty()),
@@ -114,6 +118,12 @@ impl Config {
             None => {}
             Some("none") => config.archive = Archive::None,
             Some(_) => complaints.push("ARCHIVE must be empty or none; no run is deleted without a bucket.".to_owned()),
+        }
+        match Map::parse(&var("BUCKETS").unwrap_or_default()) {
+            Ok(map) => config.buckets = map,
+            Err(part) => complaints.push(format!(
+                "BUCKETS must be like `0a-0f=1 k3=2`, each bucket once; it is not used, because of `{part}`."
+            )),
         }
         match team(text("ACCESS_TEAM_DOMAIN"), text("ACCESS_AUD"), &config) {
             Ok(team) => config.access = team,

@@ -1,6 +1,6 @@
 //! Keys: make, parse, hash, compare. The plain text lives as short as it can, and `Debug` never prints it.
 //!
-//! A key is `estop_`, 2 characters for the database that its project lives in (`00`: there is one), 43 of a secret (32
+//! A key is `estop_`, 2 characters for the bucket that its project lives in, 43 of a secret (32
 //! bytes, URL-safe base64) and 6 of a checksum (CRC-32 of all before it, in base 62), so that a typing error is refused
 //! without the database. Keys from before 0.2.0 are `estop_` and the secret alone.
 
@@ -12,6 +12,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::buckets::Bucket;
+
 /// The key that `seed.sql` creates for a laptop. It is public, so it is unknown wherever the
 /// Worker was not started with `ESTOP_LOCAL=1`, which no deployment sets: even a database that someone seeded by
 /// mistake does not open to it.
@@ -20,28 +22,32 @@ pub const LOCAL_DEMO: &str = "estop_local-demo-key-for-your-own-laptop-only-000"
 const PREFIX: &str = "estop_";
 /// 32 bytes in base64 without padding.
 const SECRET_LEN: usize = 43;
-/// The database that every project lives in.
-pub const BUCKET: &str = "00";
+/// The bucket's name.
+const BUCKET_LEN: usize = 2;
 const CHECKSUM_LEN: usize = 6;
 
-/// What the database knows of a key: its SHA-256 in lower-case hex.
+/// What the database knows of a key: its SHA-256 in lower-case hex. With it, the bucket that it is in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyHash(String);
+pub struct KeyHash {
+    hex: String,
+    /// The bucket.
+    pub bucket: Bucket,
+}
 
 impl KeyHash {
     /// The hex text, as stored.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.hex
     }
 
-    /// Hashes a key's plain text.
+    /// Hashes a key's plain text, which says in which bucket it is.
     pub fn of(key: &str) -> Self {
-        Self(base16ct::lower::encode_string(&Sha256::digest(key.as_bytes())))
+        Self { hex: base16ct::lower::encode_string(&Sha256::digest(key.as_bytes())), bucket: bucket_of(key) }
     }
 
     /// A hash that estop itself has written down.
-    pub fn written(hex: &str) -> Self {
-        Self(hex.to_owned())
+    pub fn written(bucket: Bucket, hex: &str) -> Self {
+        Self { hex: hex.to_owned(), bucket }
     }
 }
 
@@ -49,9 +55,9 @@ impl KeyHash {
 pub struct PlainKey(String);
 
 impl PlainKey {
-    /// A new key from 32 random bytes.
-    pub fn from_random(bytes: [u8; 32]) -> Self {
-        let key = format!("{PREFIX}{BUCKET}{}", URL_SAFE_NO_PAD.encode(bytes));
+    /// A new key of a bucket from 32 random bytes.
+    pub fn from_random(bucket: Bucket, bytes: [u8; 32]) -> Self {
+        let key = format!("{PREFIX}{}{}", bucket.as_str(), URL_SAFE_NO_PAD.encode(bytes));
         let checksum = checksum(&key);
         Self(key + &checksum)
     }
@@ -60,8 +66,8 @@ impl PlainKey {
     /// its hash is stored. It is the HMAC-SHA256 (RFC 2104), under the admin token, of a random salt and the request's id,
     /// which are stored with it. So a copy of the database gives no key without the admin token of that time, and tells
     /// whether a guessed one is right: an admin token has to be random, as the one that `make deploy` makes is.
-    pub fn derived(admin_token: &str, salt: &str, request_id: &str) -> Self {
-        Self::from_random(mac(admin_token, ["estop key", salt, request_id]).finalize().into_bytes().into())
+    pub fn derived(bucket: Bucket, admin_token: &str, salt: &str, request_id: &str) -> Self {
+        Self::from_random(bucket, mac(admin_token, ["estop key", salt, request_id]).finalize().into_bytes().into())
     }
 
     /// What is stored of it.
@@ -121,13 +127,19 @@ pub fn plain_key(key: &str) -> Option<KeyHash> {
     let plain = secret.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     let intact = match secret.len() {
         SECRET_LEN => true,
-        length if length == BUCKET.len() + SECRET_LEN + CHECKSUM_LEN => {
+        length if length == BUCKET_LEN + SECRET_LEN + CHECKSUM_LEN => {
             let (checked, given) = key.split_at_checked(key.len() - CHECKSUM_LEN)?;
-            secret.starts_with(BUCKET) && checksum(checked) == given
+            secret.get(..BUCKET_LEN).and_then(Bucket::parse).is_some() && checksum(checked) == given
         }
         _ => false,
     };
     (plain && intact).then(|| KeyHash::of(key))
+}
+
+/// The bucket of a key's text. What is older than buckets is in the first.
+fn bucket_of(key: &str) -> Bucket {
+    let secret = key.strip_prefix(PREFIX).filter(|secret| secret.len() != SECRET_LEN);
+    secret.and_then(|secret| secret.get(..BUCKET_LEN)).and_then(Bucket::parse).unwrap_or(Bucket::FIRST)
 }
 
 /// CRC-32 of a text (ISO 3309, as in gzip), in base 62 with leading zeros.
@@ -170,14 +182,27 @@ mod tests {
         let counted: [u8; 32] = std::array::from_fn(|i| u8::try_from(i).unwrap_or(0));
         // python: k = "estop_00" + base64.urlsafe_b64encode(bytes(range(32)))[:43].decode(); zlib.crc32(k.encode())
         assert_eq!(
-            PlainKey::from_random(counted).reveal(),
+            PlainKey::from_random(Bucket::FIRST, counted).reveal(),
             "estop_00AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh84BSPYY"
         );
     }
 
     #[test]
+    fn a_key_says_which_bucket_it_is_in() {
+        let bucket = Bucket::parse("k3").expect("a bucket");
+        let key = PlainKey::from_random(bucket, [7; 32]).reveal();
+        assert!(key.starts_with("estop_k3"), "{key}");
+        assert_eq!(plain_key(&key).map(|key| key.bucket), Some(bucket));
+        // One of before, whose secret may begin like a bucket.
+        assert_eq!(plain_key(&format!("estop_k3{}", "A".repeat(41))).map(|key| key.bucket), Some(Bucket::FIRST));
+        // With a checksum that is right, and no bucket.
+        let odd = format!("estop_K3{}", "A".repeat(43));
+        assert_eq!(plain_key(&format!("{odd}{}", checksum(&odd))), None);
+    }
+
+    #[test]
     fn a_typing_error_is_no_key_and_an_old_key_still_is_one() {
-        let key = PlainKey::from_random([7; 32]).reveal();
+        let key = PlainKey::from_random(Bucket::FIRST, [7; 32]).reveal();
         assert!(api_key(&format!("Bearer {key}")).is_some());
         for at in 6..key.len() {
             let mut typo = key.clone().into_bytes();
@@ -190,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_repeated_request_makes_the_same_key_and_any_other_another() {
-        let key = |token, salt, request| PlainKey::derived(token, salt, request).reveal();
+        let key = |token, salt, request| PlainKey::derived(Bucket::FIRST, token, salt, request).reveal();
         let one = key("admin", "salt", "key:a");
         assert_eq!(one, key("admin", "salt", "key:a"));
         for other in [key("other", "salt", "key:a"), key("admin", "tlas", "key:a"), key("admin", "salt", "key:b")] {
@@ -201,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_new_key_is_recognised_by_its_header() {
-        let key = PlainKey::from_random([7; 32]);
+        let key = PlainKey::from_random(Bucket::FIRST, [7; 32]);
         let hash = key.hash();
         assert_eq!(api_key(&format!("Bearer {}", key.reveal())), Some(hash));
     }
@@ -246,7 +271,7 @@ mod tests {
 
     #[test]
     fn debug_prints_no_secret() {
-        assert_eq!(format!("{:?}", PlainKey::from_random([1; 32])), "PlainKey(…)");
+        assert_eq!(format!("{:?}", PlainKey::from_random(Bucket::FIRST, [1; 32])), "PlainKey(…)");
     }
 
     #[test]

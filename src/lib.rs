@@ -17,6 +17,7 @@
 
 pub mod access;
 pub mod archive;
+pub mod buckets;
 pub mod config;
 pub mod database;
 pub mod http;

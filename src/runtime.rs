@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::access::{Keyring, PublicKey};
+use crate::buckets::Learned;
 use crate::last_use::NotedToday;
 use crate::recent::Recent;
 
@@ -99,6 +100,18 @@ pub enum DbError {
     Upgrading,
     /// The schema has this version, which is older than the one that this Worker needs.
     SchemaTooOld(i64),
+    /// The bucket is on its way to another database, and will be there in a moment. Nothing was committed.
+    Moving,
+    /// The bucket is in the database of this number, which this Worker does not have, or which knows nothing of it: its map or its
+    /// bindings are wrong or old. Nothing was committed.
+    Moved(i64),
+    /// The binding of one database leads to another. Nothing was committed.
+    OtherDatabase {
+        /// The number that it is bound by.
+        bound: i64,
+        /// Its own number.
+        is: i64,
+    },
     /// A bug: the database refused a statement. The text names the statement files of the batch and the rule that they
     /// broke, and holds no value.
     Refused(String),
@@ -116,6 +129,9 @@ impl DbError {
             Self::Deadline => "d1_deadline",
             Self::Upgrading => "d1_upgrading",
             Self::SchemaTooOld(_) => "d1_schema_too_old",
+            Self::Moving => "d1_moving",
+            Self::Moved(_) => "d1_moved",
+            Self::OtherDatabase { .. } => "d1_other_database",
             Self::Missing(_) | Self::Refused(_) => "d1_refused",
             Self::Unreadable(_) => "d1_unreadable",
         }
@@ -127,7 +143,14 @@ impl DbError {
             Self::SchemaTooOld(version) => Some(crate::database::missing_migration(*version)),
             Self::Missing(what) | Self::Refused(what) => Some(what.clone()),
             Self::Unreadable(file) => Some((*file).to_owned()),
-            Self::Transient | Self::Overloaded | Self::Full | Self::Deadline | Self::Upgrading => None,
+            Self::Moved(database) => Some(format!(
+                "the bucket is not where the Worker looks for it: {database} is the number of its database. Bind that in wrangler.toml, \
+                 write into BUCKETS what `estop admin buckets` prints, and run make deploy"
+            )),
+            Self::OtherDatabase { bound, is } => Some(format!(
+                "the database bound with the number {bound} is number {is}: wrangler.toml has the names of two databases exchanged"
+            )),
+            Self::Transient | Self::Overloaded | Self::Full | Self::Deadline | Self::Upgrading | Self::Moving => None,
         }
     }
 
@@ -174,6 +197,8 @@ impl DbError {
             Self::Refused("not a call that D1 takes".to_owned())
         } else if let Some(name) = missing(message) {
             Self::Missing(name)
+        } else if message.contains("the bucket is being moved") {
+            Self::Moving
         } else if message.contains("SQLITE_CONSTRAINT") {
             Self::Refused(broken_rule(message))
         } else if has(&OVERLOADED) {
@@ -252,8 +277,20 @@ pub struct Stored {
 
 /// What an operation needs of its surroundings. On Workers it is `edge`; in native tests it is SQLite.
 pub trait Runtime {
-    /// Runs `statements` as one transaction in one round trip, and gives up after `deadline` milliseconds.
-    fn batch<'a>(&'a self, statements: &'a [Statement<'a>], deadline: i64) -> LocalFuture<'a, Result<Rows, DbError>>;
+    /// The numbers of the databases, the smallest first: 0 is `DB`, n is `DB_n`.
+    fn databases(&self) -> &[i64];
+
+    /// What is known of buckets that have moved.
+    fn learned(&self) -> &Learned;
+
+    /// Runs `statements` as one transaction in one round trip to the database of this number, which is one of
+    /// [`Runtime::databases`], and gives up after `deadline` milliseconds.
+    fn batch<'a>(
+        &'a self,
+        database: i64,
+        statements: &'a [Statement<'a>],
+        deadline: i64,
+    ) -> LocalFuture<'a, Result<Rows, DbError>>;
 
     /// Waits for `span` milliseconds.
     fn sleep(&self, span: i64) -> LocalFuture<'_, ()>;
@@ -306,14 +343,14 @@ pub trait Runtime {
     /// The member of an object that lies there; `None` if the bucket does not give it.
     fn get_member<'a>(&'a self, object: &'a str, offset: i64, length: i64) -> LocalFuture<'a, Option<String>>;
 
-    /// The size of the database in bytes, as D1 told it last; `None` if it has not yet.
-    fn database_bytes(&self) -> Option<i64>;
+    /// The size of a database in bytes, as D1 told it last; `None` if it has not yet.
+    fn database_bytes(&self, database: i64) -> Option<i64>;
 
-    /// Whether the schema is known to be recent enough. It need only be checked once per isolate.
-    fn schema_is_checked(&self) -> bool;
+    /// Whether a database's schema is known to be recent enough. It need only be checked once per isolate.
+    fn schema_is_checked(&self, database: i64) -> bool;
 
-    /// From now on the schema is known to be recent enough.
-    fn set_schema_checked(&self);
+    /// From now on a database's schema is known to be recent enough.
+    fn set_schema_checked(&self, database: i64);
 }
 
 /// 128 random bits as a text, for request ids and lease tokens.
@@ -352,6 +389,7 @@ mod tests {
                 refused("CHECK constraint failed: json_valid(tags)"),
             ),
             ("D1_ERROR: a run is claimed once: SQLITE_CONSTRAINT", refused("a run is claimed once")),
+            ("D1_ERROR: the bucket is being moved: SQLITE_CONSTRAINT", DbError::Moving),
             (
                 "D1_ERROR: near \"secret\": syntax error at offset 3: SQLITE_ERROR",
                 refused("not a statement that this schema takes"),

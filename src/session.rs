@@ -7,7 +7,8 @@
 use estop_protocol::time::Timestamp;
 use hmac::Mac as _;
 
-use crate::key::{BUCKET, KeyHash, mac};
+use crate::buckets::Bucket;
+use crate::key::{KeyHash, mac};
 
 /// The cookie's name. With this prefix a browser takes it from this host alone, over TLS (or from the machine itself), for
 /// all paths.
@@ -31,7 +32,7 @@ pub struct Session {
 impl Session {
     /// The `Set-Cookie` that begins it.
     pub fn cookie(&self, secret: &str) -> String {
-        let content = format!("{BUCKET}.{}.{}", self.key.as_str(), self.ends.0);
+        let content = format!("{}.{}.{}", self.key.bucket.as_str(), self.key.as_str(), self.ends.0);
         let seal = base16ct::lower::encode_string(&seal(secret, &content).finalize().into_bytes());
         format!("{NAME}={content}.{seal}; {ATTRIBUTES}; Max-Age={}", LASTS / 1000)
     }
@@ -48,9 +49,11 @@ impl Session {
         let given = base16ct::lower::decode(given, &mut bytes).ok()?;
         // In constant time.
         seal(secret, content).verify_slice(given).ok()?;
-        let (key, ends) = content.strip_prefix(BUCKET)?.strip_prefix('.')?.split_once('.')?;
+        let (bucket, rest) = content.split_once('.')?;
+        let (key, ends) = rest.split_once('.')?;
+        let bucket = Bucket::parse(bucket)?;
         let ends = Timestamp(ends.parse().ok()?);
-        (now < ends).then(|| Self { key: KeyHash::written(key), ends })
+        (now < ends).then(|| Self { key: KeyHash::written(bucket, key), ends })
     }
 }
 

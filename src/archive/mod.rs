@@ -12,11 +12,11 @@ pub mod read;
 use estop_protocol::time::Timestamp;
 use serde::Serialize;
 
-use crate::config::{Archive, Config};
-use crate::database::{self, Answer};
+use crate::config::Archive;
+use crate::database::{Answer, Database};
 use crate::http::json;
 use crate::run::KEEP_LATE_FOR;
-use crate::runtime::{DbError, Runtime, Sql, Statement, Stored, Value, sql};
+use crate::runtime::{DbError, Sql, Statement, Stored, Value, sql};
 
 const CHOOSE: Sql = sql!("archive/choose.sql");
 const HEAD: Sql = sql!("archive/head.sql");
@@ -67,20 +67,20 @@ struct Chosen {
 ///
 /// # Errors
 /// Why the database ended it. The next tick begins anew, and what was put into the bucket is found there.
-pub async fn step(runtime: &dyn Runtime, config: &Config, now: Timestamp) -> Result<Option<Tally>, DbError> {
-    let keeps = runtime.has_bucket();
-    if !keeps && config.archive != Archive::None {
+pub async fn step(database: &Database<'_>, now: Timestamp) -> Result<Option<Tally>, DbError> {
+    let keeps = database.runtime.has_bucket();
+    if !keeps && database.config.archive != Archive::None {
         return Ok(None);
     }
-    let choose = vec![now.0.into(), config.archive_runs.into(), OBJECT_BYTES.into(), KEEP_LATE_FOR.into()];
-    let rows = database::batch(runtime, vec![Statement::new(CHOOSE, choose)], config.d1_deadline).await?;
+    let choose = vec![now.0.into(), database.config.archive_runs.into(), OBJECT_BYTES.into(), KEEP_LATE_FOR.into()];
+    let rows = database.batch(vec![Statement::new(CHOOSE, choose)]).await?;
     let Some([project, first_run, last_run, runs, events, shards, versions, bytes]) = rows.first::<[i64; 8]>(0)? else {
         return Ok(None);
     };
     let chosen = Chosen { project, first_run, last_run, runs, events, shards, versions, bytes };
     let mut tally = Tally { project: chosen.project, ..Tally::default() };
     let stored = if keeps {
-        let Some(stored) = keep(runtime, config, &chosen).await? else {
+        let Some(stored) = keep(database, &chosen).await? else {
             return Ok(Some(Tally { bucket_failed: true, ..tally }));
         };
         tally.bytes = stored.0.bytes;
@@ -88,7 +88,7 @@ pub async fn step(runtime: &dyn Runtime, config: &Config, now: Timestamp) -> Res
     } else {
         None
     };
-    tally.archived = record(runtime, config, &chosen, stored, now).await?;
+    tally.archived = record(database, &chosen, stored, now).await?;
     Ok(Some(tally))
 }
 
@@ -96,10 +96,9 @@ pub async fn step(runtime: &dyn Runtime, config: &Config, now: Timestamp) -> Res
 /// many bytes.
 ///
 /// # Errors
-/// As [`database::batch`].
+/// As [`Database::batch`].
 pub async fn lines(
-    runtime: &dyn Runtime,
-    config: &Config,
+    database: &Database<'_>,
     project: i64,
     first: i64,
     last: i64,
@@ -109,12 +108,12 @@ pub async fn lines(
     let mut params: Vec<Value<'_>> = range();
     params.push(i64::from(bytes > RUN_BYTES).into());
     let statements = vec![Statement::new(HEAD, range()), Statement::new(LINES, params)];
-    database::batch(runtime, statements, config.d1_deadline).await
+    database.batch(statements).await
 }
 
 /// Puts the chosen runs into the bucket. Gives the object, and the first run of each of its members.
-async fn keep(runtime: &dyn Runtime, config: &Config, chosen: &Chosen) -> Result<Option<(Stored, Vec<i64>)>, DbError> {
-    let rows = lines(runtime, config, chosen.project, chosen.first_run, chosen.last_run, chosen.bytes).await?;
+async fn keep(database: &Database<'_>, chosen: &Chosen) -> Result<Option<(Stored, Vec<i64>)>, DbError> {
+    let rows = lines(database, chosen.project, chosen.first_run, chosen.last_run, chosen.bytes).await?;
     let mut members: Vec<String> = Vec::new();
     let mut firsts = Vec::new();
     let mut head = String::new();
@@ -135,14 +134,13 @@ async fn keep(runtime: &dyn Runtime, config: &Config, chosen: &Chosen) -> Result
         member.push('\n');
     }
     let prefix = format!("{}/{}-{}-", chosen.project, chosen.first_run, chosen.last_run);
-    let stored = runtime.put_object(&prefix, &members).await;
+    let stored = database.runtime.put_object(&prefix, &members).await;
     Ok(stored.filter(|stored| stored.lengths.len() == firsts.len()).map(|stored| (stored, firsts)))
 }
 
 /// Writes down what was archived, and deletes it: all of it, as it was read, or nothing. Gives how many runs it deleted.
 async fn record(
-    runtime: &dyn Runtime,
-    config: &Config,
+    database: &Database<'_>,
     chosen: &Chosen,
     stored: Option<(Stored, Vec<i64>)>,
     now: Timestamp,
@@ -161,7 +159,7 @@ async fn record(
         Statement::new(DELETED, Vec::new()),
         Statement::new(DELIVERIES, range()),
     ];
-    let rows = database::batch(runtime, statements, config.d1_deadline).await?;
+    let rows = database.batch(statements).await?;
     rows.only(2)
 }
 

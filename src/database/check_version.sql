@@ -1,7 +1,11 @@
--- Aborts the batch if the schema is older than the Worker needs, so that nothing is written to it: json() refuses what is
--- no JSON.
+-- Aborts the batch if the schema is older than the Worker needs, or this is another database than the one that its number is of, so
+-- that nothing is written to it: json() refuses what is no JSON.
 --
--- ?1 the version that the Worker needs
--- Plan: SCAN schema_version (it has one row)
+-- ?1 the version that the Worker needs   ?2 the number that this database is bound by
+-- Plan: SCAN schema_version, SCAN this_database (it has one row at most)
 -- Row: {version}
-SELECT json_object('version', CASE WHEN version < ?1 THEN json('too old') ELSE version END) AS row FROM schema_version;
+SELECT json_object('version', CASE
+           WHEN version < ?1 THEN json('too old')
+           WHEN coalesce((SELECT number FROM this_database), 0) <> ?2 THEN json('another')
+           ELSE version END) AS row
+  FROM schema_version;

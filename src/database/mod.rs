@@ -3,19 +3,22 @@
 //! Every batch is safe to repeat: its writes are guarded and carry a request id, so a repeat after a lost answer finds
 //! its own work and recognises it.
 //!
-//! The first batch of an isolate also checks the schema's version, in the same round trip.
+//! The first batch of an isolate to a database also checks the schema's version, in the same round trip. Where there are several
+//! databases, each batch for a bucket also checks that the bucket is there, and follows it if it has moved.
 
 use estop_protocol::time::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use crate::buckets::Bucket;
+use crate::config::Config;
 use crate::key::KeyHash;
 use crate::last_use::day;
 use crate::runtime::{DbError, Rows, Runtime, Sql, Statement, sql};
 
 /// The files in `migrations/`, oldest first. A schema's version is the number of its last one.
-pub const MIGRATIONS: [&str; 18] = [
+pub const MIGRATIONS: [&str; 19] = [
     "0001_initial",
     "0002_schema_version",
     "0003_generated_columns",
@@ -34,6 +37,7 @@ pub const MIGRATIONS: [&str; 18] = [
     "0016_webhooks",
     "0017_check_runs",
     "0018_archives",
+    "0019_many_databases",
 ];
 
 /// The schema version that this Worker needs. It also works with a later one, as far as the statements do.
@@ -41,6 +45,15 @@ pub const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// Aborts the batch if the schema is too old.
 const CHECK_VERSION: Sql = sql!("database/check_version.sql");
+
+/// Gives a database its number.
+const CLAIM_NUMBER: Sql = sql!("database/claim_number.sql");
+
+/// Aborts the batch if the bucket is not in this database.
+const CHECK_BUCKET: Sql = sql!("database/check_bucket.sql");
+
+/// Asks a database what it knows of itself and of a bucket.
+const WHEREABOUTS: Sql = sql!("database/whereabouts.sql");
 
 /// Asks for the schema's version.
 pub const ASK_VERSION: Sql = sql!("database/schema_version.sql");
@@ -110,40 +123,122 @@ const ATTEMPTS: u32 = 4;
 /// The longest pause before the first retry, in milliseconds; it doubles each time.
 const FIRST_PAUSE: i64 = 50;
 
-/// Runs a batch that is safe to repeat, and repeats it when the failure is one that passes: at most four times, with full
-/// jitter, and within `deadline` milliseconds in all.
-///
-/// # Errors
-/// The last failure; [`DbError::SchemaTooOld`] and [`DbError::Upgrading`] if the schema has another version than ours.
-/// Nothing is written to a schema that is too old.
-pub async fn batch(
+/// Where a batch goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Home {
+    /// To the database of this number, for all that it has.
+    Database(i64),
+    /// To the database that has this bucket, for what is in it.
+    Bucket(Bucket),
+}
+
+impl Home {
+    /// The first database, `DB`.
+    pub const FIRST: Self = Self::Database(0);
+
+    /// The number of its database, as far as this isolate knows.
+    pub fn database(self, runtime: &dyn Runtime, config: &Config) -> i64 {
+        match self {
+            Self::Database(number) => number,
+            Self::Bucket(bucket) => runtime.learned().get(bucket).unwrap_or_else(|| config.buckets.database(bucket)),
+        }
+    }
+}
+
+/// A database as one reaches it.
+#[derive(Clone, Copy)]
+pub struct Database<'a> {
+    /// The surroundings.
+    pub runtime: &'a dyn Runtime,
+    /// The settings.
+    pub config: &'a Config,
+    /// Which one.
+    pub home: Home,
+}
+
+/// How often a batch follows a bucket that has moved.
+const MOST_MOVES: u32 = 4;
+
+impl Database<'_> {
+    /// Runs a batch that is safe to repeat, and repeats it when the failure is one that passes: at most four times, with full
+    /// jitter, and within the configured deadline in all. It follows a bucket that has moved, which takes two round trips more, once an
+    /// isolate.
+    ///
+    /// # Errors
+    /// The last failure; [`DbError::SchemaTooOld`] and [`DbError::Upgrading`] if the schema has another version than ours,
+    /// [`DbError::Moving`] while the bucket is on its way, [`DbError::Moved`] if it is where this Worker has no database.
+    /// Nothing is written to a schema that is too old, nor to a database that does not have the bucket.
+    pub async fn batch(&self, statements: Vec<Statement<'_>>) -> Result<Answer, DbError> {
+        let Database { runtime, config, home } = *self;
+        let begun = runtime.elapsed();
+        let mut moves = 0;
+        loop {
+            let number = home.database(runtime, config);
+            if !runtime.databases().contains(&number) {
+                return Err(DbError::Moved(number));
+            }
+            let left = (config.d1_deadline - (runtime.elapsed() - begun)).max(1);
+            match (at(runtime, number, home, &statements, left).await, home) {
+                (Err(DbError::Moved(to)), Home::Bucket(bucket)) if moves < MOST_MOVES && to != number => {
+                    runtime.learned().learn(bucket, to);
+                    moves += 1;
+                }
+                (outcome, _) => return outcome,
+            }
+        }
+    }
+}
+
+/// Runs a batch in the database of this number.
+async fn at(
     runtime: &dyn Runtime,
-    mut statements: Vec<Statement<'_>>,
+    database: i64,
+    home: Home,
+    statements: &[Statement<'_>],
     deadline: i64,
 ) -> Result<Answer, DbError> {
-    if !runtime.schema_is_checked() {
-        statements.push(Statement::new(CHECK_VERSION, vec![SCHEMA_VERSION.into()]));
+    let bucket = match home {
+        Home::Bucket(bucket) if runtime.databases().len() > 1 => Some(bucket),
+        _ => None,
+    };
+    let mut sent = statements.to_vec();
+    if let Some(bucket) = &bucket {
+        sent.push(Statement::new(CHECK_BUCKET, vec![bucket.as_str().into(), database.into()]));
+    }
+    if !runtime.schema_is_checked(database) {
+        if database > 0 {
+            sent.push(Statement::new(CLAIM_NUMBER, vec![database.into(), ((database << 44) - 1).into()]));
+        }
+        sent.push(Statement::new(CHECK_VERSION, vec![SCHEMA_VERSION.into(), database.into()]));
     }
     let begun = runtime.elapsed();
-    match retried(runtime, &statements, deadline).await {
+    match retried(runtime, database, &sent, deadline).await {
         Ok(rows) => {
-            runtime.set_schema_checked();
-            Ok(Answer { rows, files: statements.iter().map(|statement| statement.file).collect() })
+            runtime.set_schema_checked(database);
+            Ok(Answer { rows, files: sent.iter().map(|statement| statement.file).collect() })
         }
         Err(error @ (DbError::Missing(_) | DbError::Refused(_))) => {
-            let left = (deadline - (runtime.elapsed() - begun)).max(1);
-            Err(diagnose(runtime, &statements, error, left).await)
+            let left = || (deadline - (runtime.elapsed() - begun)).max(1);
+            let error = diagnose(runtime, database, &sent, error, left()).await;
+            let several = runtime.databases().len() > 1;
+            let is_refused = matches!(error, DbError::Refused(_));
+            Err(if several && is_refused { whereabouts(runtime, database, bucket, error, left()).await } else { error })
         }
         Err(error) => Err(error),
     }
 }
 
-async fn retried(runtime: &dyn Runtime, statements: &[Statement<'_>], deadline: i64) -> Result<Rows, DbError> {
+async fn retried(
+    runtime: &dyn Runtime,
+    database: i64,
+    statements: &[Statement<'_>],
+    deadline: i64,
+) -> Result<Rows, DbError> {
     let begun = runtime.elapsed();
     let left = || deadline - (runtime.elapsed() - begun);
     let mut attempt = 1;
     loop {
-        let error = match runtime.batch(statements, left().max(1)).await {
+        let error = match runtime.batch(database, statements, left().max(1)).await {
             Ok(rows) if rows.len() == statements.len() => return Ok(rows),
             Ok(_) => DbError::Transient,
             Err(error) => error,
@@ -157,13 +252,17 @@ async fn retried(runtime: &dyn Runtime, statements: &[Statement<'_>], deadline: 
     }
 }
 
-/// Why the schema refused a batch: it has another version than ours, or a statement is wrong.
-async fn diagnose(runtime: &dyn Runtime, statements: &[Statement<'_>], error: DbError, deadline: i64) -> DbError {
-    let question = [Statement::new(ASK_VERSION, Vec::new())];
-    let answer = retried(runtime, &question, deadline).await.map(|rows| Answer { rows, files: vec![ASK_VERSION.file] });
-    match answer.and_then(|answer| answer.only(0)) {
-        Ok(Version { version }) if version < SCHEMA_VERSION => DbError::SchemaTooOld(version),
-        Ok(Version { version }) if version > SCHEMA_VERSION => DbError::Upgrading,
+/// Why the schema refused a batch: it has another version than ours, it is another database's, or a statement is wrong.
+async fn diagnose(
+    runtime: &dyn Runtime,
+    database: i64,
+    statements: &[Statement<'_>],
+    error: DbError,
+    deadline: i64,
+) -> DbError {
+    match ask(runtime, database, Statement::new(ASK_VERSION, Vec::new()), deadline).await {
+        Ok(Some(Version { version })) if version < SCHEMA_VERSION => DbError::SchemaTooOld(version),
+        Ok(Some(Version { version })) if version > SCHEMA_VERSION => DbError::Upgrading,
         // The schema of 0.1.0 has no version.
         Err(DbError::Missing(_)) => DbError::SchemaTooOld(1),
         Err(other) => other,
@@ -174,6 +273,56 @@ async fn diagnose(runtime: &dyn Runtime, statements: &[Statement<'_>], error: Db
             other => other,
         },
     }
+}
+
+/// Why a batch was refused that no statement is wrong of: its bucket is not here, or this is another database. Else the error.
+async fn whereabouts(
+    runtime: &dyn Runtime,
+    database: i64,
+    bucket: Option<Bucket>,
+    error: DbError,
+    deadline: i64,
+) -> DbError {
+    #[derive(Deserialize)]
+    struct Whereabouts {
+        number: i64,
+        state: Option<State>,
+        moved_to: Option<i64>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum State {
+        Here,
+        Leaving,
+        Arriving,
+        Moved,
+    }
+    let question = Statement::new(WHEREABOUTS, vec![bucket.as_ref().map(Bucket::as_str).into()]);
+    let known: Whereabouts = match ask(runtime, database, question, deadline).await {
+        Ok(Some(known)) => known,
+        Ok(None) => return error,
+        Err(other) => return other,
+    };
+    match (known.state, known.moved_to) {
+        _ if known.number != database => DbError::OtherDatabase { bound: database, is: known.number },
+        (Some(State::Moved), Some(to)) => DbError::Moved(to),
+        (Some(State::Leaving | State::Arriving), _) => DbError::Moving,
+        // The Worker's map has it where it never was.
+        (None, _) if bucket.is_some() && database > 0 => DbError::Moved(database),
+        _ => error,
+    }
+}
+
+/// The first row of one statement.
+async fn ask<T: DeserializeOwned>(
+    runtime: &dyn Runtime,
+    database: i64,
+    question: Statement<'_>,
+    deadline: i64,
+) -> Result<Option<T>, DbError> {
+    let files = vec![question.file];
+    let rows = retried(runtime, database, &[question], deadline).await?;
+    Answer { rows, files }.first(0)
 }
 
 /// The files of a batch: D1 does not say which of its statements failed.

@@ -5,7 +5,7 @@
 //! one text, and its rows as another. For the rate limiter's one boolean the crate's call brings a whole serde format
 //! along, a hundredth of the upload. It is the same JavaScript API ("D1 Workers Binding API" in Cloudflare's documentation).
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use worker::{Delay, Env};
 
 use super::now;
 use crate::access::{Keyring, PublicKey};
+use crate::buckets::Learned;
 use crate::http::json;
 use crate::last_use::NotedToday;
 use crate::recent::Recent;
@@ -25,7 +26,8 @@ use crate::runtime::{DbError, Limit, LocalFuture, News, Rows, Runtime, Statement
 
 #[wasm_bindgen(module = "/src/edge/glue.js")]
 extern "C" {
-    fn batch(env: &JsValue, statements: &str, ms: f64) -> Promise;
+    fn databases(env: &JsValue) -> Vec<f64>;
+    fn batch(env: &JsValue, database: f64, statements: &str, ms: f64) -> Promise;
     #[wasm_bindgen(js_name = withinRate)]
     fn within_rate(env: &JsValue, limiter: &str, key: &str) -> Promise;
     #[wasm_bindgen(js_name = getText)]
@@ -57,8 +59,10 @@ const PUT_DEADLINE: u32 = 20_000;
 const MEMBER_DEADLINE: u32 = 5000;
 
 thread_local! {
-    /// Whether this isolate has seen a schema that is recent enough.
-    static SCHEMA_IS_CHECKED: Cell<bool> = const { Cell::new(false) };
+    /// The databases that are bound, and what this isolate knows of them.
+    static DATABASES: OnceCell<Rc<Databases>> = const { OnceCell::new() };
+    /// Where buckets have moved, as far as it has heard.
+    static LEARNED: Rc<Learned> = Rc::default();
     /// The addresses that this isolate refuses.
     static BLOCKED: Rc<Recent> = Rc::default();
     /// The keys and leases that it has let in.
@@ -67,8 +71,37 @@ thread_local! {
     static NOTED: Rc<NotedToday> = Rc::default();
     /// The keys of Cloudflare Access that it has fetched.
     static TEAM_KEYS: Rc<Keyring> = Rc::default();
-    /// The size of the database, as D1 told it last.
-    static DATABASE_BYTES: Cell<Option<i64>> = const { Cell::new(None) };
+}
+
+/// The databases by their numbers. Of each, whether this isolate has seen that its schema is recent enough, and its size as D1 told
+/// it last.
+#[derive(Debug)]
+struct Databases {
+    numbers: Vec<i64>,
+    known: RefCell<Vec<(bool, Option<i64>)>>,
+}
+
+impl Databases {
+    fn of(env: &Env) -> Self {
+        #[expect(clippy::cast_possible_truncation, reason = "numbers up to 511")]
+        let numbers: Vec<i64> = databases(env).into_iter().map(|number| number as i64).collect();
+        let known = RefCell::new(vec![(false, None); numbers.len()]);
+        Self { numbers, known }
+    }
+
+    fn known(&self, database: i64) -> (bool, Option<i64>) {
+        let index = self.numbers.iter().position(|number| *number == database);
+        index.and_then(|index| self.known.borrow().get(index).copied()).unwrap_or_default()
+    }
+
+    fn note(&self, database: i64, note: impl FnOnce(&mut (bool, Option<i64>))) {
+        let index = self.numbers.iter().position(|number| *number == database);
+        if let Some(index) = index
+            && let Some(known) = self.known.borrow_mut().get_mut(index)
+        {
+            note(known);
+        }
+    }
 }
 
 /// What one request or tick cost at D1.
@@ -85,13 +118,18 @@ pub struct Usage {
 /// The runtime of one request or tick.
 pub struct EdgeRuntime<'e> {
     env: &'e Env,
+    databases: Rc<Databases>,
+    learned: Rc<Learned>,
     usage: Cell<Usage>,
     blocked: Rc<Recent>,
     accepted: Rc<Recent>,
     noted: Rc<NotedToday>,
     team_keys: Rc<Keyring>,
     news: RefCell<Vec<(i64, String)>>,
-    delivers: Cell<bool>,
+    /// The database whose deliveries are to go out at once.
+    delivers: Cell<Option<i64>>,
+    /// The database that was asked last.
+    asked: Cell<i64>,
 }
 
 /// What `glue.js` gives for a batch.
@@ -108,13 +146,16 @@ impl<'e> EdgeRuntime<'e> {
     pub fn new(env: &'e Env) -> Self {
         Self {
             env,
+            databases: DATABASES.with(|cell| Rc::clone(cell.get_or_init(|| Rc::new(Databases::of(env))))),
+            learned: LEARNED.with(Rc::clone),
             usage: Cell::default(),
             blocked: BLOCKED.with(Rc::clone),
             accepted: ACCEPTED.with(Rc::clone),
             noted: NOTED.with(Rc::clone),
             team_keys: TEAM_KEYS.with(Rc::clone),
             news: RefCell::default(),
-            delivers: Cell::new(false),
+            delivers: Cell::new(None),
+            asked: Cell::new(0),
         }
     }
 
@@ -123,8 +164,8 @@ impl<'e> EdgeRuntime<'e> {
         self.news.take()
     }
 
-    /// Whether there are deliveries that are to go out at once.
-    pub fn delivers(&self) -> bool {
+    /// The database that has deliveries that are to go out at once, if one has.
+    pub fn delivers(&self) -> Option<i64> {
         self.delivers.get()
     }
 
@@ -133,14 +174,15 @@ impl<'e> EdgeRuntime<'e> {
         self.usage.get()
     }
 
-    async fn send(&self, statements: &[Statement<'_>], deadline: i64) -> Result<Rows, DbError> {
+    async fn send(&self, database: i64, statements: &[Statement<'_>], deadline: i64) -> Result<Rows, DbError> {
         let mut usage = self.usage.get();
         usage.round_trips += 1;
+        self.asked.set(database);
         self.usage.set(usage);
         // Every integer that we bind is below 2^53, so the double that JSON.parse makes of it holds it exactly.
         let sent: Vec<(&str, &[Value<'_>])> = statements.iter().map(|s| (&*s.text, &*s.params)).collect();
-        #[expect(clippy::cast_precision_loss, reason = "a deadline is short")]
-        let answer = JsFuture::from(batch(self.env, &json(&sent), deadline as f64)).await;
+        #[expect(clippy::cast_precision_loss, reason = "a deadline is short, and a number small")]
+        let answer = JsFuture::from(batch(self.env, database as f64, &json(&sent), deadline as f64)).await;
         let answer = answer.map_err(|error| classify(&error))?;
         if answer.is_null() {
             return Err(DbError::Deadline);
@@ -153,15 +195,28 @@ impl<'e> EdgeRuntime<'e> {
         usage.rows_written += written;
         self.usage.set(usage);
         if size.is_some() {
-            DATABASE_BYTES.set(size);
+            self.databases.note(database, |known| known.1 = size);
         }
         Ok(rows)
     }
 }
 
 impl Runtime for EdgeRuntime<'_> {
-    fn batch<'a>(&'a self, statements: &'a [Statement<'a>], deadline: i64) -> LocalFuture<'a, Result<Rows, DbError>> {
-        Box::pin(self.send(statements, deadline))
+    fn databases(&self) -> &[i64] {
+        &self.databases.numbers
+    }
+
+    fn learned(&self) -> &Learned {
+        &self.learned
+    }
+
+    fn batch<'a>(
+        &'a self,
+        database: i64,
+        statements: &'a [Statement<'a>],
+        deadline: i64,
+    ) -> LocalFuture<'a, Result<Rows, DbError>> {
+        Box::pin(self.send(database, statements, deadline))
     }
 
     fn sleep(&self, span: i64) -> LocalFuture<'_, ()> {
@@ -204,7 +259,7 @@ impl Runtime for EdgeRuntime<'_> {
     }
 
     fn deliver(&self) {
-        self.delivers.set(true);
+        self.delivers.set(Some(self.asked.get()));
     }
 
     fn parse_url(&self, text: &str) -> Option<Url> {
@@ -255,16 +310,16 @@ impl Runtime for EdgeRuntime<'_> {
         Box::pin(async { got.await.ok()?.as_string() })
     }
 
-    fn database_bytes(&self) -> Option<i64> {
-        DATABASE_BYTES.get()
+    fn database_bytes(&self, database: i64) -> Option<i64> {
+        self.databases.known(database).1
     }
 
-    fn schema_is_checked(&self) -> bool {
-        SCHEMA_IS_CHECKED.get()
+    fn schema_is_checked(&self, database: i64) -> bool {
+        self.databases.known(database).0
     }
 
-    fn set_schema_checked(&self) {
-        SCHEMA_IS_CHECKED.set(true);
+    fn set_schema_checked(&self, database: i64) {
+        self.databases.note(database, |known| known.0 = true);
     }
 }
 

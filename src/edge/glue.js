@@ -1,11 +1,19 @@
 // The calls to the runtime that are made here and not through the `worker` crate; src/edge/d1.rs says why.
 
+/** The numbers of the databases that are bound, the smallest first: 0 is `DB`, n is `DB_n`. */
+export const databases = (env) =>
+  Object.keys(env)
+    .map((name) => (name === "DB" ? 0 : Number(/^DB_([1-9]\d{0,2})$/.exec(name)?.[1])))
+    .filter((number) => number <= 511)
+    .sort((a, b) => a - b);
+
 /**
- * Runs a batch in one crossing: `statements` is JSON, `[[text, [parameter, …]], …]`. Gives null if there is no answer
+ * Runs a batch in one crossing, in the database of this number: `statements` is JSON, `[[text, [parameter, …]], …]`. Gives null if there is no answer
  * after `ms` milliseconds, and else JSON: `{"read": rows, "written": rows, "size": bytes, "rows": [[row, …], …]}`. Each
  * row of ours is one column that is JSON already.
  */
-export async function batch({ DB }, statements, ms) {
+export async function batch(env, database, statements, ms) {
+  const DB = env[database ? `DB_${database}` : "DB"];
   const bound = JSON.parse(statements).map(([text, values]) => DB.prepare(text).bind(...values));
   let timer;
   const deadline = new Promise((resolve) => (timer = setTimeout(resolve, ms)));

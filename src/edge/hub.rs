@@ -18,11 +18,12 @@ use worker::{
 
 use super::d1::EdgeRuntime;
 use super::{config, log, now};
-use crate::database;
+use crate::database::{Database, Home};
 use crate::http::json;
 use crate::http::reply::Line;
 use crate::hub::{
-    Frame, UNWATCHED, VALID_KEYS, WATCHED, end_of, frames, key_of, may_report, report, watched_by, watchers_of,
+    Frame, UNWATCHED, VALID_KEYS, WATCHED, bucket_of, end_of, frames, key_of, may_report, report, watched_by,
+    watchers_of,
 };
 use crate::runtime::Statement;
 
@@ -105,8 +106,13 @@ impl DurableObject for Hub {
         }
         self.state.storage().set_alarm(CHECK_KEYS_EVERY).await?;
         let (runtime, ids) = (EdgeRuntime::new(&self.env), json(&keys));
+        // A project's keys are in one bucket.
+        let mut buckets =
+            sockets.iter().flat_map(|socket| self.state.get_tags(socket)).filter_map(|tag| bucket_of(&tag));
         let statement = Statement::new(VALID_KEYS, vec![ids.as_str().into(), now().0.into()]);
-        let answer = database::batch(&runtime, vec![statement], config(&self.env).d1_deadline).await;
+        let config = config(&self.env);
+        let home = buckets.next().map_or(Home::FIRST, Home::Bucket);
+        let answer = Database { runtime: &runtime, config: &config, home }.batch(vec![statement]).await;
         // Without an answer they stay until the next look.
         if let Ok(valid) = answer.and_then(|rows| rows.all::<i64>(0)) {
             for socket in sockets.iter().filter(|socket| key(socket).is_some_and(|key| !valid.contains(&key))) {

@@ -6,7 +6,7 @@ mod hub;
 mod log;
 mod webhooks;
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::panic;
 use std::rc::Rc;
 
@@ -19,12 +19,12 @@ use worker::{
 
 use crate::archive;
 use crate::config::Config;
+use crate::database::{Database, Home};
 use crate::http::error::ApiError;
 use crate::http::operation::{Access, Method, Operation};
 use crate::http::reply::Reply;
 use crate::http::request::{self, Call};
 use crate::operations::{self, OPERATIONS};
-use crate::runtime::Runtime as _;
 use crate::sweeper;
 use crate::webhooks::Which;
 
@@ -142,7 +142,14 @@ async fn serve(operation: &Operation, mut incoming: Request, context: RouteConte
         // When the whole request had arrived, which may have taken its time: the database judges the key as of now.
         now: now(),
     };
-    let call = Call { operation, runtime: &runtime, config: &config, request: &plain, caller: OnceCell::new() };
+    let call = Call {
+        operation,
+        runtime: &runtime,
+        config: &config,
+        request: &plain,
+        caller: OnceCell::new(),
+        home: Cell::new(Home::FIRST),
+    };
     let reply = operations::answer(&call).await;
     if config.log_heartbeats || !reply.is_routine {
         log::request(&request_id, Some((operation, runtime.usage())), &reply, now().since(context.data.at));
@@ -151,8 +158,9 @@ async fn serve(operation: &Operation, mut incoming: Request, context: RouteConte
     if !news.is_empty() {
         context.data.context.wait_until(hub::tell(context.env.clone(), news));
     }
-    if runtime.delivers() && config.webhook_secret.is_some() {
-        context.data.context.wait_until(webhooks::deliver(context.env.clone(), Which::Fresh, now()));
+    if let Some(database) = runtime.delivers().filter(|_| config.webhook_secret.is_some()) {
+        let home = Home::Database(database);
+        context.data.context.wait_until(webhooks::deliver(context.env.clone(), home, Which::Fresh, now()));
     }
     match &reply.line {
         Some(line) => match hub::open(&context.env, line).await {
@@ -169,28 +177,35 @@ async fn serve(operation: &Operation, mut incoming: Request, context: RouteConte
 async fn scheduled(event: ScheduledEvent, env: Env, _context: ScheduleContext) {
     #[expect(clippy::cast_possible_truncation, reason = "milliseconds of this era fit")]
     let scheduled_for = Timestamp(event.schedule() as i64);
-    let begun = now();
+    tick(env, Home::FIRST, scheduled_for).await;
+}
+
+/// One tick of a database.
+async fn tick(env: Env, home: Home, scheduled_for: Timestamp) {
+    let (begun, config) = (now(), config(&env));
     let runtime = d1::EdgeRuntime::new(&env);
-    let outcome = sweeper::tick(&runtime, &config(&env), scheduled_for).await;
-    log::tick(scheduled_for, now().since(begun), &outcome, runtime.usage(), fullness(&runtime, &config(&env)));
+    let database = Database { runtime: &runtime, config: &config, home };
+    let outcome = sweeper::tick(&database, scheduled_for).await;
+    log::tick(scheduled_for, now().since(begun), &outcome, runtime.usage(), fullness(&database));
     hub::tell(env.clone(), runtime.news()).await;
     let has_deliveries = outcome.as_ref().unwrap_or_else(|(tally, _)| tally).has_deliveries;
-    if (has_deliveries || runtime.delivers()) && config(&env).webhook_secret.is_some() {
+    if (has_deliveries || runtime.delivers().is_some()) && config.webhook_secret.is_some() {
         // A receiver takes no signature of an earlier time than its own by much, so a late tick sends as of now.
-        webhooks::deliver(env.clone(), Which::Due, scheduled_for.max(now())).await;
+        webhooks::deliver(env.clone(), home, Which::Due, scheduled_for.max(now())).await;
     }
     // Last, so that it keeps nothing else waiting. It needs some of the 50 queries that an invocation has, and a tick that sweeps much
     // leaves it few.
     if outcome.is_ok_and(|tally| !tally.more && tally.rounds <= 1) {
         let runtime = d1::EdgeRuntime::new(&env);
-        let archived = archive::step(&runtime, &config(&env), scheduled_for).await;
+        let archived = archive::step(&Database { runtime: &runtime, ..database }, scheduled_for).await;
         log::archive(&archived, runtime.usage());
     }
 }
 
-/// How much of the database is in use, as far as D1 has told it.
-fn fullness(runtime: &d1::EdgeRuntime<'_>, config: &Config) -> DatabaseSize {
-    DatabaseSize { bytes: runtime.database_bytes(), most_bytes: config.database_bytes }
+/// How much of a database is in use, as far as D1 has told it.
+fn fullness(database: &Database<'_>) -> DatabaseSize {
+    let Database { runtime, config, home } = *database;
+    DatabaseSize { bytes: runtime.database_bytes(home.database(runtime, config)), most_bytes: config.database_bytes }
 }
 
 /// The runtime's clock: it stands still while the Worker computes and moves on at I/O.

@@ -9,6 +9,7 @@ use worker::Env;
 
 use super::d1::EdgeRuntime;
 use super::{config, log};
+use crate::database::{Database, Home};
 use crate::http::json;
 use crate::runtime::LocalFuture;
 use crate::webhooks::plan::Heard;
@@ -34,10 +35,12 @@ impl Sender for Fetch {
     }
 }
 
-/// Sends what is to be sent. There is nobody to answer, so the log has the tally and the failures; the hub hears nothing of
+/// Sends what is to be sent of a database. There is nobody to answer, so the log has the tally and the failures; the hub hears nothing of
 /// it.
-pub async fn deliver(env: Env, which: Which, at: Timestamp) {
+pub async fn deliver(env: Env, home: Home, which: Which, at: Timestamp) {
     let runtime = EdgeRuntime::new(&env);
-    let outcome = webhooks::deliver(&runtime, &Fetch(env.clone()), &config(&env), which, at).await;
+    let config = config(&env);
+    let database = Database { runtime: &runtime, config: &config, home };
+    let outcome = webhooks::deliver(&database, &Fetch(env.clone()), which, at).await;
     log::deliveries(&outcome, runtime.usage());
 }

@@ -179,6 +179,8 @@ impl ApiError {
                     DbError::Overloaded => "The database is too busy.".to_owned(),
                     DbError::Deadline => "The database did not answer in time.".to_owned(),
                     DbError::Upgrading => "The service is being upgraded.".to_owned(),
+                    DbError::Moving => "The project is being moved to another database.".to_owned(),
+                    DbError::Moved(_) => "The project was moved to another database.".to_owned(),
                     DbError::SchemaTooOld(version) => format!(
                         "The service is being upgraded: its database has schema version {version} and needs {SCHEMA_VERSION}."
                     ),

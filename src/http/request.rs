@@ -1,6 +1,6 @@
 //! A request on its way to an operation.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 
 use estop_protocol::limits::{MAX_ID, NAME_CHARS};
 use estop_protocol::time::Timestamp;
@@ -11,8 +11,9 @@ use super::operation::{Method, Operation};
 use super::write_id::WriteId;
 use super::{body, check};
 use crate::config::Config;
-use crate::database::{self, Answer};
+use crate::database::{self, Answer, Database, Home};
 use crate::key::{self, KeyHash};
+use crate::lease;
 use crate::recent::network;
 use crate::runtime::{DbError, Limit, Runtime, Statement, random_id};
 use crate::session::{self, Session};
@@ -81,6 +82,8 @@ pub struct Call<'a> {
     pub request: &'a Request<'a>,
     /// The key that it came with, once that is known.
     pub caller: OnceCell<KeyHash>,
+    /// Where what it is about lives: the first database, until a key, a lease or a project says more.
+    pub home: Cell<Home>,
 }
 
 impl<'a> Call<'a> {
@@ -136,15 +139,25 @@ impl<'a> Call<'a> {
         body::parse(self.request.content_type, self.request.body.map_err(Clone::clone)?)
     }
 
+    /// The database that this is about.
+    pub fn database(&self) -> Database<'a> {
+        Database { runtime: self.runtime, config: self.config, home: self.home.get() }
+    }
+
     /// Runs a batch that is safe to repeat. It also notes that the caller's key is used today.
     ///
     /// # Errors
-    /// As [`database::batch`].
+    /// As [`Database::batch`].
     pub async fn batch(&self, mut statements: Vec<Statement<'_>>) -> Result<Answer, DbError> {
         let now = self.request.now;
         let key = self.caller.get().filter(|key| !self.runtime.noted().has(key, now));
         statements.extend(key.map(|key| database::note_use(key, now)));
-        database::batch(self.runtime, statements, self.config.d1_deadline).await
+        self.database().batch(statements).await
+    }
+
+    /// The size in bytes of the database that this is about, as D1 told it last; `None` if it has not yet.
+    pub fn database_bytes(&self) -> Option<i64> {
+        self.runtime.database_bytes(self.home.get().database(self.runtime, self.config))
     }
 
     /// The caller's key, if the request could show one and it is within its rate, and the end of the session that stands
@@ -158,6 +171,7 @@ impl<'a> Call<'a> {
         let (key, session_ends) = shown?;
         self.check_rate(&key).await?;
         let _ = self.caller.set(key.clone());
+        self.home.set(Home::Bucket(key.bucket));
         Ok((key, session_ends))
     }
 
@@ -236,6 +250,7 @@ impl<'a> Call<'a> {
         if !self.runtime.within_rate(Limit::Caller, &lease).await {
             return Err(ApiError::TooManyRequests("lease"));
         }
+        self.home.set(Home::Bucket(lease::bucket(token)));
         Ok(())
     }
 

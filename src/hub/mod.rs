@@ -11,6 +11,7 @@ use estop_protocol::watch::{REPORT_SECONDS, Report};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::buckets::Bucket;
 use crate::runtime::{Sql, sql};
 
 /// Those of some keys that are still valid: the sockets of the others are closed.
@@ -66,6 +67,16 @@ pub fn key(id: i64) -> String {
 /// The key that a tag names.
 pub fn key_of(tag: &str) -> Option<i64> {
     tag.strip_prefix("key:")?.parse().ok()
+}
+
+/// The tag of a socket of a key in this bucket.
+pub fn bucket(bucket: Bucket) -> String {
+    format!("bucket:{}", bucket.as_str())
+}
+
+/// The bucket that a tag names.
+pub fn bucket_of(tag: &str) -> Option<Bucket> {
+    tag.strip_prefix("bucket:").and_then(Bucket::parse)
 }
 
 /// The tag of a socket that a session has opened which ends at this moment (ms).

@@ -8,10 +8,9 @@
 use estop_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::config::Config;
-use crate::database::{self, Answer};
+use crate::database::{Answer, Database};
 use crate::run::Timeout;
-use crate::runtime::{DbError, Runtime, Sql, Statement, random_id, sql};
+use crate::runtime::{DbError, Sql, Statement, random_id, sql};
 
 /// How many rounds of sweeping a tick makes at most. With five statements each, it stays below D1's 50 queries an
 /// invocation (Cloudflare's free plan).
@@ -69,21 +68,21 @@ pub struct Tally {
     pub has_deliveries: bool,
 }
 
-/// Does one tick at `now`, which need not be the present.
+/// Does one tick of a database at `now`, which need not be the present.
 ///
 /// # Errors
 /// The tally so far and why the database ended it. The next tick carries on.
-pub async fn tick(runtime: &dyn Runtime, config: &Config, now: Timestamp) -> Result<Tally, (Tally, DbError)> {
-    let tick_id = format!("tick:{}", random_id(runtime));
-    let full = usize::try_from(config.sweep_rows).unwrap_or(usize::MAX);
+pub async fn tick(database: &Database<'_>, now: Timestamp) -> Result<Tally, (Tally, DbError)> {
+    let tick_id = format!("tick:{}", random_id(database.runtime));
+    let full = usize::try_from(database.config.sweep_rows).unwrap_or(usize::MAX);
     let mut tally = Tally::default();
-    let due = due(runtime, config, now).await.map_err(|error| (tally, error))?;
+    let due = due(database, now).await.map_err(|error| (tally, error))?;
     tally.more = due.stale;
     tally.has_deliveries = due.deliveries;
     while tally.more && tally.rounds < ROUNDS {
-        let rows = round(runtime, config, now, &tick_id).await.map_err(|error| (tally, error))?;
+        let rows = round(database, now, &tick_id).await.map_err(|error| (tally, error))?;
         let swept = STATEMENTS.map(|(timeout, _)| (timeout, rows.rows(timeout as usize).len()));
-        tell(runtime, config, &rows).await;
+        tell(database, &rows).await;
         for (timeout, count) in swept {
             *tally.count(timeout) += count;
         }
@@ -93,11 +92,11 @@ pub async fn tick(runtime: &dyn Runtime, config: &Config, now: Timestamp) -> Res
     if due.expired {
         let params = vec![now.plus(-REPEAT_FOR).0.into(), EXPIRE_ROWS.into()];
         let expire = vec![Statement::new(EXPIRE, params)];
-        database::batch(runtime, expire, config.d1_deadline).await.map_err(|error| (tally, error))?;
+        database.batch(expire).await.map_err(|error| (tally, error))?;
         tally.expired = true;
     }
     if due.closed || tally.rounds > 0 {
-        let Left { counted, more } = count(runtime, config, now).await.map_err(|error| (tally, error))?;
+        let Left { counted, more } = count(database, now).await.map_err(|error| (tally, error))?;
         tally.counted = counted;
         tally.more |= more;
     }
@@ -117,11 +116,11 @@ struct Due {
     deliveries: bool,
 }
 
-async fn due(runtime: &dyn Runtime, config: &Config, now: Timestamp) -> Result<Due, DbError> {
+async fn due(database: &Database<'_>, now: Timestamp) -> Result<Due, DbError> {
     let timeouts = [Timeout::Unclaimed, Timeout::Lapsed, Timeout::OverAge, Timeout::Unconfirmed];
-    let spans = timeouts.map(|timeout| config.timeout(timeout).into());
+    let spans = timeouts.map(|timeout| database.config.timeout(timeout).into());
     let params = std::iter::once(now.0.into()).chain(spans).chain([REPEAT_FOR.into()]).collect();
-    database::batch(runtime, vec![Statement::new(DUE, params)], config.d1_deadline).await?.only(0)
+    database.batch(vec![Statement::new(DUE, params)]).await?.only(0)
 }
 
 /// What came of counting.
@@ -134,38 +133,38 @@ struct Left {
 
 /// Counts the first runs that have closed and takes them off the list, in one transaction: if its answer is lost, a repeat goes
 /// on with the next ones.
-async fn count(runtime: &dyn Runtime, config: &Config, now: Timestamp) -> Result<Left, DbError> {
+async fn count(database: &Database<'_>, now: Timestamp) -> Result<Left, DbError> {
     let statements = vec![
         Statement::new(COUNT, vec![now.0.into(), COUNT_ROWS.into()]),
         Statement::new(COUNTED, vec![COUNT_ROWS.into()]),
         Statement::new(LEFT, Vec::new()),
     ];
-    database::batch(runtime, statements, config.d1_deadline).await?.only(2)
+    database.batch(statements).await?.only(2)
 }
 
 /// Every timeout once, in one round trip.
-async fn round(runtime: &dyn Runtime, config: &Config, now: Timestamp, tick_id: &str) -> Result<Answer, DbError> {
+async fn round(database: &Database<'_>, now: Timestamp, tick_id: &str) -> Result<Answer, DbError> {
     let statements = STATEMENTS.map(|(timeout, sql)| {
-        let mut params = vec![now.0.into(), config.timeout(timeout).into(), config.sweep_rows.into()];
+        let mut params = vec![now.0.into(), database.config.timeout(timeout).into(), database.config.sweep_rows.into()];
         if timeout != Timeout::Unconfirmed {
             params.push(tick_id.into());
         }
         Statement::new(sql, params)
     });
-    database::batch(runtime, statements.into(), config.d1_deadline).await
+    database.batch(statements.into()).await
 }
 
 /// Lets the hub know. If that fails, the runners' heartbeats bring the orders all the same.
-async fn tell(runtime: &dyn Runtime, config: &Config, swept: &Answer) {
+async fn tell(database: &Database<'_>, swept: &Answer) {
     let ids: Vec<&str> = (0..STATEMENTS.len()).flat_map(|index| swept.rows(index)).map(|id| id.get()).collect();
     if ids.is_empty() {
         return;
     }
     let ids = format!("[{}]", ids.join(","));
     let statement = Statement::new(NEWS, vec![ids.as_str().into()]);
-    let news = database::batch(runtime, vec![statement], config.d1_deadline).await;
+    let news = database.batch(vec![statement]).await;
     for news in news.and_then(|rows| rows.all(0)).unwrap_or_default() {
-        runtime.tell(Some(news));
+        database.runtime.tell(Some(news));
     }
 }
 

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::config::Config;
-use crate::database;
+use crate::database::Database;
 use crate::http::json;
 use crate::runtime::{DbError, LocalFuture, Runtime, Sql, Statement, sql};
 use plan::{Heard, Next};
@@ -143,12 +143,12 @@ pub struct Tally {
 /// # Errors
 /// What was sent so far and why the database ended it. What was taken is due again once its lease is over.
 pub async fn deliver(
-    runtime: &dyn Runtime,
+    database: &Database<'_>,
     sender: &dyn Sender,
-    config: &Config,
     which: Which,
     now: Timestamp,
 ) -> Result<Tally, (Tally, DbError)> {
+    let Database { runtime, config, .. } = *database;
     let mut tally = Tally::default();
     // Without the secret nothing can be signed.
     let Some(secret) = config.webhook_secret.as_deref() else { return Ok(tally) };
@@ -161,7 +161,7 @@ pub async fn deliver(
     };
     statements.push(which.take(now));
     let take = statements.len() - 1;
-    let rows = database::batch(runtime, statements, config.d1_deadline).await.map_err(|error| (tally, error))?;
+    let rows = database.batch(statements).await.map_err(|error| (tally, error))?;
     let mut taken: Vec<Taken> = rows.all(take).map_err(|error| (tally, error))?;
     let mut calls = 0;
     for round in 1..=rounds {
@@ -195,7 +195,7 @@ pub async fn deliver(
         if goes_on {
             statements.push(which.take(now));
         }
-        let rows = database::batch(runtime, statements, config.d1_deadline).await.map_err(|error| (tally, error))?;
+        let rows = database.batch(statements).await.map_err(|error| (tally, error))?;
         taken = if goes_on { rows.all(take).map_err(|error| (tally, error))? } else { Vec::new() };
     }
     Ok(tally)

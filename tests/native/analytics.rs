@@ -15,7 +15,7 @@ use crate::world::{Ask, Fault, LEASE, MINUTE, Run, World, data};
 const DAY: i64 = 24 * 60 * MINUTE;
 
 fn sweep(world: &World) -> Tally {
-    block_on(tick(&world.runtime, &world.config, world.now.get())).expect("a tick")
+    block_on(tick(&world.database(), world.now.get())).expect("a tick")
 }
 
 fn ask(world: &World, query: &str) -> Analytics {
@@ -107,7 +107,7 @@ fn a_run_is_counted_once_whatever_becomes_of_the_tick() {
         // The question whether anything is due goes well, and then that happens to the batch that counts.
         world.runtime.after.set(1);
         world.runtime.faults.borrow_mut().push_back(fault.clone());
-        let _ = block_on(tick(&world.runtime, &world.config, world.now.get()));
+        let _ = block_on(tick(&world.database(), world.now.get()));
         for _ in 0..3 {
             world.pass(MINUTE);
             sweep(&world);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 
 use estop::archive::{Tally, step};
+use estop::database::{Database, Home};
 use estop::config::Archive;
 use estop::operations::{
     admin, bulk_cancel, cancel, claim, events, export, failures, finish, heartbeat, kill, list, show,
@@ -31,11 +32,11 @@ fn world() -> World {
 /// Counts what has closed, and lets the archive's turn come.
 fn turn(world: &World) -> Option<Tally> {
     count(world);
-    block_on(step(&world.runtime, &world.config, world.now.get())).expect("a step")
+    block_on(step(&world.database(), world.now.get())).expect("a step")
 }
 
 fn count(world: &World) {
-    block_on(sweeper::tick(&world.runtime, &world.config, world.now.get())).expect("a tick");
+    block_on(sweeper::tick(&world.database(), world.now.get())).expect("a tick");
 }
 
 /// Runs in every state that is over, and a newer one that stays.
@@ -270,7 +271,7 @@ fn only_what_is_old_closed_and_counted_is_archived() {
         count(&world);
         world.pass(days * DAY);
         world.run_in(State::Queued);
-        let archived = block_on(step(&world.runtime, &world.config, world.now.get())).expect("a step");
+        let archived = block_on(step(&world.database(), world.now.get())).expect("a step");
         assert_eq!(archived.map_or(0, |tally| tally.archived), expected, "{what:?} after {days} days of {retention}");
     }
 }
@@ -301,7 +302,7 @@ fn a_run_that_stays_keeps_those_behind_it() {
     count(&world);
     world.pass(31 * DAY);
     world.run_in(State::Queued);
-    let tally = block_on(step(&world.runtime, &world.config, world.now.get())).expect("a step").expect("a turn");
+    let tally = block_on(step(&world.database(), world.now.get())).expect("a step").expect("a turn");
     assert_eq!(tally.archived, 1, "the one before it");
     assert_eq!(world.send(&Ask::new(&show::OPERATION).about(old.id)).status, 200);
     assert_eq!(left(&world, "runs"), 3);
@@ -311,7 +312,7 @@ fn a_run_that_stays_keeps_those_behind_it() {
 fn runs_that_wait_to_be_counted_are_not_archived() {
     let world = world();
     old_runs(&world);
-    let error = block_on(step(&world.runtime, &world.config, world.now.get())).expect_err("not counted");
+    let error = block_on(step(&world.database(), world.now.get())).expect_err("not counted");
     assert!(
         matches!(&error, DbError::Refused(what) if what.contains("a run is counted before it is archived")),
         "{error:?}"
@@ -354,7 +355,7 @@ fn every_project_has_its_turn_and_an_archive_its_bounds() {
     world.run_in(State::Queued);
     let mut turns = Vec::new();
     for _ in 0..6 {
-        let tally = block_on(step(&world.runtime, &world.config, world.now.get())).expect("a step").expect("a turn");
+        let tally = block_on(step(&world.database(), world.now.get())).expect("a step").expect("a turn");
         turns.push((tally.project, tally.archived));
         world.pass(MINUTE);
     }
@@ -362,7 +363,7 @@ fn every_project_has_its_turn_and_an_archive_its_bounds() {
     assert_eq!(turns[..4], [(1, 2), (1, 2), (2, 2), (2, 2)]);
     turns[4..].sort_unstable();
     assert_eq!(turns[4..], [(1, 1), (2, 1)]);
-    assert_eq!(block_on(step(&world.runtime, &world.config, world.now.get())), Ok(None));
+    assert_eq!(block_on(step(&world.database(), world.now.get())), Ok(None));
     assert_eq!(left(&world, "archives"), 6);
 }
 
@@ -405,7 +406,7 @@ fn a_fault_before_or_after_any_step_loses_nothing_and_doubles_nothing() {
         count(&world);
         fault(&world);
         for _ in 0..5 {
-            let _ = block_on(step(&world.runtime, &world.config, world.now.get()));
+            let _ = block_on(step(&world.database(), world.now.get()));
             world.pass(MINUTE);
         }
         let lines = kept(&world);
@@ -654,7 +655,8 @@ fn an_export_has_runs_that_are_archived_between_its_batches() {
     *world.runtime.before_batch.borrow_mut() = Some((
         1,
         Box::new(move |runtime| {
-            let tally = block_on(step(runtime, &config, now)).expect("a step").expect("a turn");
+            let database = Database { runtime, config: &config, home: Home::FIRST };
+            let tally = block_on(step(&database, now)).expect("a step").expect("a turn");
             assert_eq!(tally.archived, 4);
         }),
     ));
@@ -724,7 +726,7 @@ fn runs_of_many_shards_are_archived_few_at_a_time() {
     world.pass(31 * DAY);
     world.run_in(State::Queued);
     for expected in [2, 2, 1] {
-        let tally = block_on(step(&world.runtime, &world.config, world.now.get())).expect("a step").expect("a turn");
+        let tally = block_on(step(&world.database(), world.now.get())).expect("a step").expect("a turn");
         assert_eq!(tally.archived, expected);
     }
 }

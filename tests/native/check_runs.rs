@@ -76,7 +76,7 @@ impl GitHub {
 }
 
 fn send(world: &World, github: &GitHub, which: Which) {
-    let sent = block_on(webhooks::deliver(&world.runtime, github, &world.config, which, world.now.get()));
+    let sent = block_on(webhooks::deliver(&world.database(), github, which, world.now.get()));
     sent.expect("it is sent");
 }
 

@@ -299,7 +299,7 @@ impl Pair {
                 model.now += span;
             }
             Step::Sweep => {
-                block_on(tick(&world.runtime, &world.config, world.now.get())).expect("a tick");
+                block_on(tick(&world.database(), world.now.get())).expect("a tick");
                 model.sweep(world);
             }
         }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io::{Read as _, Write as _};
 
 use estop::access::{Keyring, PublicKey};
+use estop::buckets::Learned;
 use estop::last_use::NotedToday;
 use estop::recent::Recent;
 use estop::runtime::{DbError, Limit, LocalFuture, News, Rows, Runtime, Statement, Stored, Url, Value};
@@ -32,6 +33,7 @@ pub struct SqliteRuntime {
     elapsed: Cell<i64>,
     random: Cell<u64>,
     schema_is_checked: Cell<bool>,
+    learned: Learned,
     blocked: Recent,
     accepted: Recent,
     noted: NotedToday,
@@ -115,6 +117,7 @@ impl SqliteRuntime {
             random: Cell::new(0x9e37_79b9_7f4a_7c15),
             // Known, so that a batch has only its own statements; tests/native/migrations.rs has it unknown.
             schema_is_checked: Cell::new(true),
+            learned: Learned::default(),
             blocked: Recent::default(),
             accepted: Recent::default(),
             noted: NotedToday::default(),
@@ -190,7 +193,20 @@ impl SqliteRuntime {
 }
 
 impl Runtime for SqliteRuntime {
-    fn batch<'a>(&'a self, statements: &'a [Statement<'a>], _deadline: i64) -> LocalFuture<'a, Result<Rows, DbError>> {
+    fn databases(&self) -> &[i64] {
+        &[0]
+    }
+
+    fn learned(&self) -> &Learned {
+        &self.learned
+    }
+
+    fn batch<'a>(
+        &'a self,
+        _database: i64,
+        statements: &'a [Statement<'a>],
+        _deadline: i64,
+    ) -> LocalFuture<'a, Result<Rows, DbError>> {
         Box::pin(async {
             let meanwhile = self.before_batch.take();
             match meanwhile {
@@ -315,17 +331,17 @@ impl Runtime for SqliteRuntime {
         })
     }
 
-    fn database_bytes(&self) -> Option<i64> {
+    fn database_bytes(&self, _database: i64) -> Option<i64> {
         let db = self.db.borrow();
         db.query_row("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size", [], |row| row.get(0))
             .ok()
     }
 
-    fn schema_is_checked(&self) -> bool {
+    fn schema_is_checked(&self, _database: i64) -> bool {
         self.schema_is_checked.get()
     }
 
-    fn set_schema_checked(&self) {
+    fn set_schema_checked(&self, _database: i64) {
         self.schema_is_checked.set(true);
     }
 }

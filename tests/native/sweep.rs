@@ -9,7 +9,7 @@ use pollster::block_on;
 use crate::world::{Fault, LEASE, MINUTE, Run, World};
 
 fn sweep(world: &World) -> Tally {
-    block_on(tick(&world.runtime, &world.config, world.now.get())).expect("a tick")
+    block_on(tick(&world.database(), world.now.get())).expect("a tick")
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn a_database_that_fails_ends_the_tick_and_the_next_one_carries_on() {
     world.run_in(State::Started);
     world.pass(LEASE * 2);
     world.runtime.faults.borrow_mut().push_back(Fault::BeforeCommit(DbError::Overloaded));
-    let (tally, error) = block_on(tick(&world.runtime, &world.config, world.now.get())).expect_err("a failure");
+    let (tally, error) = block_on(tick(&world.database(), world.now.get())).expect_err("a failure");
     assert_eq!((tally.lapsed, error), (0, DbError::Overloaded));
     assert_eq!(sweep(&world).lapsed, 1);
 }

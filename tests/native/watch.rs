@@ -130,7 +130,7 @@ fn bulk_cancels_fail_fast_and_the_sweeper_tell_too() {
     let lapsed = world.run_in(State::Started).id;
     world.runtime.told.take();
     world.pass(LEASE + world.config.lapsed_after);
-    block_on(estop::sweeper::tick(&world.runtime, &world.config, world.now.get())).expect("a tick");
+    block_on(estop::sweeper::tick(&world.database(), world.now.get())).expect("a tick");
     let told = told(&world);
     assert!(told.iter().any(|(id, state, _)| (*id, state.as_str()) == (lapsed, "cancelled")), "{told:?}");
     assert!(world.sweep(Timeout::Lapsed).is_empty());

@@ -74,7 +74,7 @@ fn header<'a>(post: &'a Post, name: &str) -> &'a str {
 
 /// Sends what is to be sent, now.
 fn deliver(world: &World, receiver: &Receiver<'_>, which: Which) -> Tally {
-    let sent = block_on(webhooks::deliver(&world.runtime, receiver, &world.config, which, world.now.get()));
+    let sent = block_on(webhooks::deliver(&world.database(), receiver, which, world.now.get()));
     sent.expect("it is sent")
 }
 
@@ -308,7 +308,7 @@ fn what_was_taken_by_a_worker_that_died_is_due_again_once_its_lease_is_over() {
     // Taken and sent; what came of it is never recorded.
     world.runtime.after.set(1);
     world.runtime.faults.borrow_mut().push_back(Fault::BeforeCommit(DbError::Overloaded));
-    let sent = block_on(webhooks::deliver(&world.runtime, &died, &world.config, Which::Fresh, world.now.get()));
+    let sent = block_on(webhooks::deliver(&world.database(), &died, Which::Fresh, world.now.get()));
     assert_eq!(sent, Err((Tally { delivered: 1, failed: 0 }, DbError::Overloaded)));
     assert_eq!(states(&world, id), pairs(&[("run.started", "due")]));
     world.pass(LEASE);

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use estop::access::Team;
 use estop::config::{Config, GITHUB_API};
+use estop::database::{Database, Home};
 use estop::http::operation::{Access, Operation};
 use estop::http::reply::Reply;
 use estop::http::request::{Call, GitHub, Request};
@@ -231,7 +232,15 @@ impl World {
 
     pub fn answer(&self, operation: &Operation, request: &Request<'_>) -> Reply {
         let caller = OnceCell::new();
-        block_on(operations::answer(&Call { operation, runtime: &self.runtime, config: &self.config, request, caller }))
+        let home = Cell::new(Home::FIRST);
+        block_on(operations::answer(&Call {
+            operation,
+            runtime: &self.runtime,
+            config: &self.config,
+            request,
+            caller,
+            home,
+        }))
     }
 
     pub fn add_key(
@@ -316,6 +325,11 @@ impl World {
         }
     }
 
+    /// Its database, as what goes over all of it reaches it.
+    pub fn database(&self) -> Database<'_> {
+        Database { runtime: &self.runtime, config: &self.config, home: Home::FIRST }
+    }
+
     /// Sends a request about a run.
     pub fn ask(&self, operation: &Operation, id: i64, body: &Json) -> Reply {
         self.send(&Ask::new(operation).about(id).body(body))
@@ -349,7 +363,7 @@ impl World {
         if timeout == Timeout::Unconfirmed {
             params.pop();
         }
-        let rows = block_on(self.runtime.batch(&[Statement::new(sql, params)], 1)).expect("rows");
+        let rows = block_on(self.runtime.batch(0, &[Statement::new(sql, params)], 1)).expect("rows");
         rows.concat().iter().map(|id| id.get().parse().expect("an id")).collect()
     }
 

@@ -6,8 +6,9 @@
 --
 -- ?1 address   ?2 now (ms)   ?3 its domain, with @   ?4 project, or NULL for any   ?5 SHA-256 for the row
 -- Plan: keys_by_access
-INSERT INTO keys (project_id, user, name, hash, can_read, can_cancel, can_run, created_at, expires_at, access, granted_by)
-SELECT d.project_id, ?1, d.name, ?5, d.can_read, d.can_cancel, d.can_run, ?2, d.expires_at, ?1, d.id
+INSERT INTO keys (id, project_id, user, name, hash, can_read, can_cancel, can_run, created_at, expires_at, access, granted_by)
+SELECT max(coalesce((SELECT max(id) FROM keys), 0), coalesce((SELECT last_key FROM this_database), 0)) + 1,
+       d.project_id, ?1, d.name, ?5, d.can_read, d.can_cancel, d.can_run, ?2, d.expires_at, ?1, d.id
   FROM keys d
  WHERE d.access = ?3 AND d.valid_until > ?2
    AND d.project_id BETWEEN coalesce(?4, 1) AND coalesce(?4, 9007199254740991)

@@ -7,13 +7,14 @@ use estop_protocol::limits::MAX_ID;
 use serde::Deserialize;
 
 use crate::access::{Lookup, PublicKey, Team, Token, domain};
+use crate::buckets::Bucket;
 use crate::http::error::ApiError;
 use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::query::Parameters;
 use crate::http::reply::Reply;
 use crate::http::request::Call;
 use crate::key::KeyHash;
-use crate::runtime::{Limit, Sql, Statement, random_id, sql};
+use crate::runtime::{DbError, Limit, Sql, Statement, random_id, sql};
 use crate::session::{LASTS, Session};
 
 /// Signs in. A HEAD would sign in too, so there is none.
@@ -34,6 +35,7 @@ async fn sign_in(call: &Call<'_>) -> Outcome {
     struct Admitted {
         id: i64,
         hash: String,
+        bucket: String,
     }
     let secret = call.session_secret()?;
     let team = call.config.access.as_ref().ok_or(ApiError::NoSuchRoute)?;
@@ -55,9 +57,10 @@ async fn sign_in(call: &Call<'_>) -> Outcome {
     let grant = vec![address.into(), now.0.into(), domain(address).into(), project.into(), hash.as_str().into()];
     let admitted = vec![address.into(), now.0.into(), project.into()];
     let rows = call.batch(vec![Statement::new(GRANT, grant), Statement::new(ADMITTED, admitted)]).await?;
-    let Admitted { id, hash } = rows.first(1)?.ok_or_else(|| ApiError::NotAdmitted(token.address.clone()))?;
+    let Admitted { id, hash, bucket } = rows.first(1)?.ok_or_else(|| ApiError::NotAdmitted(token.address.clone()))?;
     call.runtime.accepted().add(&hash, id, now.0);
-    let session = Session { key: KeyHash::written(&hash), ends: now.plus(LASTS) };
+    let bucket = Bucket::parse(&bucket).ok_or(DbError::Unreadable(ADMITTED.file))?;
+    let session = Session { key: KeyHash::written(bucket, &hash), ends: now.plus(LASTS) };
     let headers = vec![("Location", "/".to_owned()), ("Set-Cookie", session.cookie(secret))];
     Ok(Reply { headers, key_id: Some(id), ..Reply::text(303, "signed_in", String::new()) })
 }

@@ -120,7 +120,7 @@ async fn claim(
         #[serde(default)]
         news: Option<News>,
     }
-    let token = lease::token(call.runtime, wanted.shard);
+    let token = lease::token(call.runtime, caller.key.bucket, wanted.shard);
     let (write, hash) = (write_id.id.as_str(), write_id.hash.as_str());
     let claim = [
         id.into(),

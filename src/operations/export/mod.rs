@@ -74,7 +74,7 @@ async fn of_database(
     call: &Call<'_>,
     (project, first, last, runs, bytes, out): &Range,
 ) -> Result<Option<Vec<String>>, ApiError> {
-    let rows = archive::lines(call.runtime, call.config, *project, *first, *last, *bytes).await?;
+    let rows = archive::lines(&call.database(), *project, *first, *last, *bytes).await?;
     let lines = || rows.rows(0).iter().chain(rows.rows(1)).map(|line| line.get());
     if lines().filter(|line| read::begins_run(line)).count() != *runs {
         return Ok(None);

@@ -18,6 +18,6 @@ async fn answer(call: &Call<'_>) -> Outcome {
     let rows = call.batch(vec![Statement::new(ASK_VERSION, Vec::new())]).await?;
     let Version { version } = rows.only(0)?;
     let schema = SchemaVersions { worker: SCHEMA_VERSION, database: version };
-    let database = DatabaseSize { bytes: call.runtime.database_bytes(), most_bytes: call.config.database_bytes };
+    let database = DatabaseSize { bytes: call.database_bytes(), most_bytes: call.config.database_bytes };
     Ok(Reply::data("ok", Health { status: "ok".to_owned(), schema, access: call.config.access.is_some(), database }))
 }

@@ -97,8 +97,7 @@ async fn register(
     }
     // What is left of the database is for the runs that are there: a full one would take their stop button away. An
     // isolate learns the size from its first answer, so one registration passes.
-    let full =
-        call.runtime.database_bytes().is_some_and(|bytes| bytes >= call.config.database_bytes / 100 * FULL_PERCENT);
+    let full = call.database_bytes().is_some_and(|bytes| bytes >= call.config.database_bytes / 100 * FULL_PERCENT);
     let (environment, branch) = (run.environment.as_str(), run.branch.as_deref());
     let (write, hash) = (write_id.id.as_str(), write_id.hash.as_str());
     let new = [

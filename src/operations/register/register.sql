@@ -9,9 +9,10 @@
 -- ?12 protected (0 or 1)   ?13 1 if the database takes no more runs, or 0   ?14 fail_fast   ?15 group   ?16 attempt
 -- ?17 the caller's shard; ?6 to ?8, ?10 and ?14 to ?17 may be NULL
 -- Plan: (hash=?), INTEGER PRIMARY KEY, (project_id=? AND slug=?), runs_by_active_group, runs_by_run_group
-INSERT INTO runs (project_id, environment_id, concurrency_group, state, request_id, request_hash, created_at, created_by, waiting_since,
+INSERT INTO runs (id, project_id, environment_id, concurrency_group, state, request_id, request_hash, created_at, created_by, waiting_since,
                   branch, build, metadata, tags, github_actor, total_shards, protected, fail_fast, run_group, attempt)
-SELECT project_id, environment_id, concurrency_group, iif(queues AND taken, 'pending', 'queued'), request_id, ?4, ?2, user, ?2,
+SELECT max(coalesce((SELECT max(id) FROM runs), 0), coalesce((SELECT last_run FROM this_database), 0)) + 1,
+       project_id, environment_id, concurrency_group, iif(queues AND taken, 'pending', 'queued'), request_id, ?4, ?2, user, ?2,
        ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?14, ?15, coalesce(?16, 1 + latest, 1)
   FROM (SELECT new.*,
                EXISTS (SELECT 1 FROM runs o

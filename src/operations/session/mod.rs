@@ -6,6 +6,7 @@ use estop_protocol::time::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::database::Home;
 use crate::http::caller::{Caller, Key};
 use crate::http::error::ApiError;
 use crate::http::operation::{Access, Method, Operation, Outcome};
@@ -48,6 +49,7 @@ async fn sign_in(call: &Call<'_>) -> Outcome {
     call.check_origin()?;
     let key = call.plain_key(&key)?;
     call.check_rate(&key).await?;
+    call.home.set(Home::Bucket(key.bucket));
     let Row { key: verdict, .. } = ask(call, &key, None).await?;
     verdict.check(Scope::Read)?;
     let now = call.request.now;

@@ -85,7 +85,10 @@ async fn project(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
 
 /// The tags of a socket that hears `what` as long as the caller's key, and the session that stands for it, are valid.
 fn by(caller: &Caller<'_>, what: String) -> Vec<String> {
-    [what, hub::key(caller.id())].into_iter().chain(caller.session_ends.map(hub::ends)).collect()
+    [what, hub::key(caller.id()), hub::bucket(caller.key.bucket)]
+        .into_iter()
+        .chain(caller.session_ends.map(hub::ends))
+        .collect()
 }
 
 fn wants_websocket(call: &Call<'_>) -> Result<(), ApiError> {

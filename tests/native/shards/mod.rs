@@ -133,7 +133,7 @@ pub fn register(world: &World, body: Json) -> Reply {
 
 /// One tick of the sweeper.
 pub fn sweep(world: &World) -> Tally {
-    block_on(tick(&world.runtime, &world.config, world.now.get())).expect("a tick")
+    block_on(tick(&world.database(), world.now.get())).expect("a tick")
 }
 
 /// What a 412 or an error says, for a person.

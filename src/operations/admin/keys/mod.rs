@@ -5,6 +5,9 @@ use estop_protocol::limits::{MAX_ID, NAME_CHARS};
 use estop_protocol::time::Timestamp;
 use serde::Deserialize;
 
+use super::directory;
+use crate::buckets::Bucket;
+use crate::database::Home;
 use crate::http::check::{self, invalid, text};
 use crate::http::error::ApiError;
 use crate::http::operation::{Access, Method, Operation, Outcome};
@@ -53,7 +56,9 @@ async fn create(call: &Call<'_>) -> Outcome {
     let request: CreateKeyRequest = call.body()?;
     let (project, user, expires_at) = check(&request, call.request.now)?;
     let salt = call.request.idempotency_key.map(|_| random_id(call.runtime));
-    let plain = plain_key(call, &write_id, salt.as_deref());
+    let bucket = directory::bucket(call, project).await?;
+    call.home.set(Home::Bucket(bucket));
+    let plain = plain_key(call, bucket, &write_id, salt.as_deref());
     let hash = plain.hash();
     let may = |scope| i64::from(request.scopes.contains(&scope)).into();
     // Without an Idempotency-Key a repeat is another key; only our own retries find it by its hash.
@@ -77,7 +82,8 @@ async fn create(call: &Call<'_>) -> Outcome {
     let made: Made = rows.first(1)?.ok_or(ApiError::NotFound("project"))?;
     made.mine.check()?;
     // A repeat finds the key that the first request made, with another salt than this one's.
-    let plain = if made.hash == hash.as_str() { plain } else { plain_key(call, &write_id, made.salt.as_deref()) };
+    let plain =
+        if made.hash == hash.as_str() { plain } else { plain_key(call, bucket, &write_id, made.salt.as_deref()) };
     if made.hash != plain.hash().as_str() {
         return Err(ApiError::Conflict(format!(
             "This Idempotency-Key made key {} under another admin token, and its text cannot be shown again. Revoke it and \
@@ -89,13 +95,13 @@ async fn create(call: &Call<'_>) -> Outcome {
 }
 
 /// A new key: a random one or, with a salt, the one that belongs to this write.
-fn plain_key(call: &Call<'_>, write_id: &WriteId, salt: Option<&str>) -> PlainKey {
+fn plain_key(call: &Call<'_>, bucket: Bucket, write_id: &WriteId, salt: Option<&str>) -> PlainKey {
     match (salt, call.config.admin_token.as_deref()) {
-        (Some(salt), Some(admin_token)) => PlainKey::derived(admin_token, salt, &write_id.id),
+        (Some(salt), Some(admin_token)) => PlainKey::derived(bucket, admin_token, salt, &write_id.id),
         _ => {
             let mut secret = [0; 32];
             call.runtime.random(&mut secret);
-            PlainKey::from_random(secret)
+            PlainKey::from_random(bucket, secret)
         }
     }
 }
