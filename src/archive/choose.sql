@@ -7,7 +7,7 @@
 -- "Older" is as of the last midnight (UTC): a tick that does the same again chooses the same.
 --
 -- ?1 now (ms)   ?2 how many runs at most   ?3 how many bytes at most, by run_sizes   ?4 for how long a late result may come (ms)
--- Plan: INTEGER PRIMARY KEY, runs_by_project, (run_id=?)
+-- Plan: INTEGER PRIMARY KEY, buckets_frozen, runs_by_project, (run_id=?)
 -- Row, if there is something: [project, first run, last run, runs, events, shards, sum of the runs' versions, bytes]
 WITH walked AS MATERIALIZED (
     SELECT id, (CAST(?1 / 86400000 AS INTEGER) - retention_days) * 86400000 AS before
@@ -17,7 +17,7 @@ WITH walked AS MATERIALIZED (
             SELECT * FROM (SELECT id, retention_days FROM projects
                             WHERE id <= CAST(?1 / 60000 AS INTEGER) % (SELECT max(id) FROM projects) ORDER BY id LIMIT 20)
             LIMIT 20)
-     WHERE retention_days > 0),
+     WHERE retention_days > 0 AND NOT EXISTS (SELECT 1 FROM frozen_projects WHERE project_id = id)),
 f AS MATERIALIZED (
     SELECT w.id, w.before
       FROM walked w
