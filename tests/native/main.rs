@@ -7,6 +7,7 @@ mod api;
 mod archive;
 mod badges;
 mod body;
+mod buckets;
 mod bulk;
 mod cancels;
 mod check_runs;

@@ -179,6 +179,10 @@ impl World {
 
     /// A database in which [`KEY`] may do everything in project 1 with the environments 1 and 2.
     pub fn on(db: Connection) -> Self {
+        Self::over(SqliteRuntime::on(db))
+    }
+
+    pub fn over(runtime: SqliteRuntime) -> Self {
         let (mut config, complaints) = Config::read(|_| None);
         assert_eq!(complaints, Vec::<String>::new());
         config.admin_token = Some(ADMIN.to_owned());
@@ -187,7 +191,6 @@ impl World {
         config.github_webhook_secret = Some(GITHUB.to_owned());
         config.github_api = Some(GITHUB_API.to_owned());
         config.access = Some(Team { issuer: "https://team.example".to_owned(), audience: "aud".to_owned() });
-        let runtime = SqliteRuntime::on(db);
         let certs = json!({"keys": [{"kid": "k1", "kty": "RSA", "n": "n1", "e": "AQAB"}]});
         *runtime.certs.borrow_mut() = Some(certs.to_string());
         Self { runtime, config, now: Cell::new(NOW), holds_to_contract: true }

@@ -6,7 +6,7 @@ use crate::http::error::ApiError;
 use crate::http::request::Call;
 use crate::runtime::{DbError, Sql, Statement, sql};
 
-const BUCKET: Sql = sql!("admin/bucket.sql");
+const BUCKET: Sql = sql!("admin/directory/bucket.sql");
 
 /// The bucket of a project.
 ///
