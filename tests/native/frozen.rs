@@ -306,7 +306,8 @@ fn what_was_on_its_way_when_a_bucket_froze_is_sent_again_after_it() {
             let world = world();
             MOVES.busy(&world);
             let first = told_while_it_freezes(&world, which, frozen);
-            assert!(first.iter().any(|post| post.grant.is_some()) && first.iter().any(|post| post.grant.is_none()));
+            assert!(first.iter().any(|post| post.grant.is_some()) || which == Which::Fresh);
+            assert!(first.iter().any(|post| post.grant.is_none()));
             world.sql(THAWED);
             world.pass(DELIVERY_LEASE + 1);
             let receiver = Receiver::default();
