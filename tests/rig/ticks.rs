@@ -187,9 +187,9 @@ fn a_database_that_is_down_stops_its_own_projects_alone() {
                 assert!(!house.projects[dead].is_done());
 
                 house.rig.database(dead).heal();
-                house.projects[dead].queued().ok();
                 house.rig.tick(house.then);
                 house.is_done(dead);
+                house.projects[dead].queued().ok();
             }
         }
     }
@@ -240,7 +240,8 @@ fn a_slow_database_has_one_tick_at_a_time_and_holds_up_nobody() {
         }
     });
     house.is_done(1);
-    assert_eq!(house.errors(), [(1, json!("busy")), (1, json!("busy"))]);
+    let busy: Vec<_> = house.errors().into_iter().filter(|(number, _)| *number == 1).collect();
+    assert_eq!(busy, [(1, json!("busy")), (1, json!("busy"))]);
     // After it there is another.
     house.rig.database(1).lag(Duration::ZERO);
     let ticks = || house.rig.log().matches(r#""database":{"number":1,"bytes""#).count();
