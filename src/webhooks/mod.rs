@@ -30,6 +30,7 @@ const RECORD: Sql = sql!("webhooks/record.sql");
 const REMEMBER: Sql = sql!("webhooks/remember.sql");
 const PRUNE: Sql = sql!("webhooks/prune.sql");
 const END_SWITCHED_OFF: Sql = sql!("webhooks/end_switched_off.sql");
+const FORGET: Sql = sql!("webhooks/forget.sql");
 
 /// How long a receiver has for its answer, all of it. Milliseconds.
 pub const DEADLINE: i64 = 10_000;
@@ -157,7 +158,9 @@ pub async fn deliver(
     let (rounds, span) = which.limits();
     let mut statements = match which {
         Which::Fresh => Vec::new(),
-        Which::Due => vec![Statement::new(END_SWITCHED_OFF, vec![1.into(), now.0.into()])],
+        Which::Due => {
+            vec![Statement::new(FORGET, vec![1.into()]), Statement::new(END_SWITCHED_OFF, vec![1.into(), now.0.into()])]
+        }
     };
     statements.push(which.take(now));
     let take = statements.len() - 1;

@@ -386,6 +386,7 @@ fn what_a_statement_costs_does_not_grow_with_the_table() {
             cost("webhooks/record.sql", &[&done, &now]),
             cost("webhooks/prune.sql", &[&"[1]"]),
             cost("webhooks/end_switched_off.sql", &[&1, &now]),
+            cost("webhooks/forget.sql", &[&1]),
             cost("admin/webhooks/create.sql", &hook),
             cost("admin/webhooks/diagnose_create.sql", &[&1, &"staging", &"own:8", &"h"]),
             cost("admin/webhooks/change.sql", &change),
