@@ -122,6 +122,7 @@ struct Taken {
 #[derive(Serialize)]
 struct Ended<'a> {
     id: i64,
+    webhook_id: i64,
     attempt: i64,
     state: DeliveryState,
     due_at: Option<i64>,
@@ -239,8 +240,8 @@ impl Taken {
         let Next { state, due_at, failure } =
             if is_done { Next::DELIVERED } else { plan::next(heard, self.attempt, now, chance) };
         let (status, answer) = (heard.status, heard.body.as_deref());
-        let (id, attempt, due_at) = (self.id, self.attempt, due_at.map(|at| at.0));
-        Ended { id, attempt, state, due_at, status, failure, answer }
+        let (id, webhook_id, attempt) = (self.id, self.webhook_id, self.attempt);
+        Ended { id, webhook_id, attempt, state, due_at: due_at.map(|at| at.0), status, failure, answer }
     }
 }
 

@@ -321,7 +321,7 @@ fn what_a_statement_costs_does_not_grow_with_the_table() {
              INSERT INTO deliveries (webhook_id, run_id, step, event, message_id, data, at, created_at, state, due_at, fresh) \
                SELECT 1, -id, 4, 'run.cancelled', 'm', '{{}}', 1, 1, 'due', 1, id % 2 FROM runs WHERE id <= 20"
         ));
-        let done = r#"[{"id":1,"attempt":0,"state":"delivered","status":200}]"#;
+        let done = r#"[{"id":1,"webhook_id":1,"attempt":0,"state":"delivered","status":200}]"#;
         let cost = |name: &str, params: &[&dyn ToSql]| (name.to_owned(), steps(&world, name, params));
         costs.push([
             cost("sweeper/due.sql", &[&now, &1, &1, &1, &1, &1]),

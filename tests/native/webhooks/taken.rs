@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use estop::operations::admin::webhooks as room;
 use estop::operations::claim;
 use estop::run::Event;
 use estop::runtime::DbError;
@@ -11,7 +12,7 @@ use estop_protocol::run::State;
 use pollster::block_on;
 use serde_json::json;
 
-use super::{Receiver, deliver, deliveries, header, pairs, shown, states, status, timeout, webhook};
+use super::{Receiver, ask, deliver, deliveries, header, pairs, shown, states, status, timeout, webhook};
 use crate::world::{Fault, World};
 
 #[test]
@@ -140,4 +141,20 @@ fn one_that_does_not_answer_keeps_none_of_the_others_waiting() {
     let fresh = "SELECT fresh FROM deliveries ORDER BY id DESC LIMIT 1";
     let fresh: i64 = world.runtime.db.borrow().query_row(fresh, [], |row| row.get(0)).expect("a row");
     assert_eq!(fresh, 0);
+}
+
+#[test]
+fn what_was_on_its_way_to_a_deleted_webhook_is_not_recorded_of_another_ones_delivery_with_its_id() {
+    let world = World::new();
+    let [deleted, other] = ["run.started", "run.ended"].map(|event| webhook(&world, &json!({"events": [event]})).0);
+    world.run_in(State::Started);
+    let deleted_meanwhile = || {
+        assert_eq!(ask(&world, &room::DELETE, deleted, &json!({})).status, 204);
+        world.run_in(State::Ended);
+        // Somebody else has taken it.
+        world.sql("UPDATE deliveries SET attempts = 1, fresh = 0");
+    };
+    let receiver = Receiver { meanwhile: Some(&deleted_meanwhile), ..Receiver::default() };
+    deliver(&world, &receiver, Which::Fresh);
+    assert_eq!(states(&world, other), pairs(&[("run.ended", "due")]));
 }
