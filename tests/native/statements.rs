@@ -162,8 +162,8 @@ fn every_file_walks_the_indexes_that_its_comment_names_and_scans_no_table() {
                 // Deliveries that were taken from the outbox, or that ended: at most so many.
                 "SCAN d",
                 "SCAN o",
-                // Projects that have something to archive: at most twenty.
-                "SCAN f",
+                // How projects' ids were halved, until one is left.
+                "SCAN half",
                 // The one archive that covers an id.
                 "SCAN a",
                 // What is stopping, and no more.

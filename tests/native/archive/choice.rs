@@ -1,6 +1,6 @@
 //! Which runs are archived, and when.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use estop::archive::step;
 use estop::operations::{admin, events, finish, show};
@@ -8,6 +8,7 @@ use estop::run::{KEEP_LATE_FOR, Timeout};
 use estop::runtime::DbError;
 use estop_protocol::run::{Finish, State};
 use pollster::block_on;
+use rusqlite::{OptionalExtension as _, StatementStatus};
 use serde_json::{Value as Json, json};
 
 use super::{DAY, count, left, old_runs, turn, world};
@@ -122,10 +123,8 @@ fn every_project_has_its_turn_and_an_archive_its_bounds() {
         turns.push((tally.project, tally.archived));
         world.pass(MINUTE);
     }
-    turns[..4].sort_unstable();
-    assert_eq!(turns[..4], [(1, 2), (1, 2), (2, 2), (2, 2)]);
-    turns[4..].sort_unstable();
-    assert_eq!(turns[4..], [(1, 1), (2, 1)]);
+    turns.sort_unstable();
+    assert_eq!(turns, [(1, 1), (1, 2), (1, 2), (2, 1), (2, 2), (2, 2)]);
     assert_eq!(block_on(step(&world.runtime, &world.config, world.now.get())), Ok(None));
     assert_eq!(left(&world, "archives"), 6);
 }
@@ -156,6 +155,75 @@ fn an_admin_says_how_long_a_project_keeps_its_runs() {
         .map(|event| &event["detail"])
         .collect();
     assert_eq!(details[..3], [&json!("1 → 3650 days"), &json!("0 → 1 days"), &json!("30 → 0 days")]);
+}
+
+/// The project that is chosen in some minute, and what the choice costs, in steps of SQLite's virtual machine.
+fn chosen(world: &World, minute: i64) -> (Option<i64>, i32) {
+    let db = world.runtime.db.borrow();
+    let mut statement = db.prepare_cached(include_str!("../../../src/archive/choose.sql")).expect("SQL");
+    let at = world.now.get().0 + minute * MINUTE;
+    let row: Option<String> =
+        statement.query_row((at, 1, 500_000, 0), |row| row.get(0)).optional().expect("at most one row");
+    let project = row.map(|row| serde_json::from_str::<[i64; 8]>(&row).expect("numbers")[0]);
+    (project, statement.reset_status(StatementStatus::VmStep))
+}
+
+/// A world with these projects, and 1 and 2.
+fn with_projects(ids: &[i64]) -> World {
+    let world = world();
+    for id in ids.iter().filter(|id| **id > 2) {
+        world.sql(&format!(
+            "INSERT INTO projects (id, slug, name, request_id, created_at, retention_days) VALUES ({id}, 'p{id}', 'P', 'p{id}', 1, 30); \
+             INSERT INTO environments (project_id, slug, name, request_id, created_at) VALUES ({id}, 's', 'S', 'e{id}', 1)"
+        ));
+    }
+    world
+}
+
+#[test]
+fn every_project_has_its_turn_soon_whatever_holes_their_ids_have_and_whatever_ticks_are_left_out() {
+    let far = 1_i64 << 44;
+    for (what, ids, soon) in [
+        ("a few more than twenty", (1..=30).collect::<Vec<_>>(), 6),
+        ("few, each far from the next", (1..=15).map(|n| n * 1000).collect(), 6),
+        ("a hole", (1..=45).chain([1_000_000]).collect(), 6),
+        ("several holes", (1..=30).chain(far..far + 30).chain(3 * far..3 * far + 30).collect(), 6),
+        ("many", (1..=150).collect(), 6),
+        ("very unevenly", (1..=60).map(|n| n * n % 1511).collect(), 35),
+    ] {
+        let world = with_projects(&ids);
+        // Each has something.
+        world.sql(
+            "INSERT INTO runs (project_id, environment_id, state, request_id, created_at, created_by, waiting_since) \
+             SELECT project_id, min(id), 'queued', 'of' || project_id, 1, 'ada', 1 FROM environments GROUP BY project_id",
+        );
+        count(&world);
+        world.pass(31 * DAY);
+        world.run_in(State::Queued);
+        let all: BTreeSet<i64> = ids.iter().copied().chain([1, 2]).collect();
+        let soon = soon * i64::try_from(all.len()).expect("few");
+        for (every, start) in [(1, 0), (1, 12_345), (2, 0), (2, 1), (5, 7)] {
+            let mut had = BTreeSet::new();
+            for tick in 0..soon {
+                had.extend(chosen(&world, start + tick * every).0);
+                if had.len() == all.len() {
+                    break;
+                }
+            }
+            assert_eq!(had, all, "{what}, every {every} minutes");
+        }
+    }
+}
+
+#[test]
+fn whose_turn_it_is_costs_no_more_where_there_are_many_projects() {
+    let most = |many: i64| {
+        let world = with_projects(&(1..=many).collect::<Vec<_>>());
+        (0..40).map(|minute| chosen(&world, minute).1).max().expect("some")
+    };
+    // One halving more for each time that their number doubles.
+    let [few, many] = [25, 400].map(most);
+    assert!(many <= few + 4 * 60, "{few} steps of 25 projects, {many} of 400");
 }
 
 #[test]
