@@ -9,11 +9,13 @@ export const databases = (env) =>
 
 /**
  * Runs a batch in one crossing, in the database of this number: `statements` is JSON, `[[text, [parameter, …]], …]`. Gives null if there is no answer
- * after `ms` milliseconds, and else JSON: `{"read": rows, "written": rows, "size": bytes, "rows": [[row, …], …]}`. Each
- * row of ours is one column that is JSON already.
+ * after `ms` milliseconds, and else JSON: `{"read": rows, "written": rows, "size": bytes, "seen": bookmark, "rows": [[row, …], …]}`.
+ * Each row of ours is one column that is JSON already. With `seen`, which is one of D1's constraints or an earlier bookmark, it may
+ * be answered by a replica that has seen as much; the bookmark says what was seen this time.
  */
-export async function batch(env, database, statements, ms) {
-  const DB = env[database ? `DB_${database}` : "DB"];
+export async function batch(env, database, seen, statements, ms) {
+  const primary = env[database ? `DB_${database}` : "DB"];
+  const DB = seen ? primary.withSession(seen) : primary;
   const bound = JSON.parse(statements).map(([text, values]) => DB.prepare(text).bind(...values));
   let timer;
   const deadline = new Promise((resolve) => (timer = setTimeout(resolve, ms)));
@@ -28,7 +30,8 @@ export async function batch(env, database, statements, ms) {
     size = meta?.size_after ?? size;
   }
   const rows = answers.map(({ results }) => `[${results.map(({ row }) => `${row}`)}]`);
-  return `{"read":${read},"written":${written},"size":${size},"rows":[${rows}]}`;
+  const bookmark = JSON.stringify(DB.getBookmark?.() ?? null);
+  return `{"read":${read},"written":${written},"size":${size},"seen":${bookmark},"rows":[${rows}]}`;
 }
 
 /** Whether the rate limiter of this name lets this key pass; rejects if the limiter itself fails. */

@@ -11,6 +11,7 @@ use std::cell::{Cell, OnceCell};
 use std::panic;
 use std::rc::Rc;
 
+use estop_protocol::bookmark;
 use estop_protocol::health::DatabaseSize;
 use estop_protocol::time::Timestamp;
 use estop_protocol::watch::LEASE_HEADER;
@@ -107,6 +108,8 @@ async fn serve(operation: &Operation, mut incoming: Request, context: RouteConte
     let (client, lease) = (header("cf-connecting-ip"), header(LEASE_HEADER));
     let (cookie, origin, own_origin) = (header("cookie"), header("origin"), http::origin(&incoming));
     let if_none_match = header("if-none-match");
+    // Where there are no replicas it says nothing.
+    let seen = config.replicas.then(|| header(bookmark::HEADER)).flatten();
     // Each header is a step into JavaScript and back, so those that one route alone needs are read for it alone.
     let assertion = (operation.pattern == operations::access::OPERATION.pattern)
         .then(|| header("cf-access-jwt-assertion"))
@@ -128,6 +131,7 @@ async fn serve(operation: &Operation, mut incoming: Request, context: RouteConte
         own_origin: &own_origin,
         assertion: assertion.as_deref(),
         if_none_match: if_none_match.as_deref(),
+        bookmark: seen.as_deref(),
         idempotency_key: idempotency_key.as_deref(),
         content_type: content_type.as_deref(),
         wants_websocket: header("upgrade").is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket")),
@@ -149,7 +153,8 @@ async fn serve(operation: &Operation, mut incoming: Request, context: RouteConte
         caller: OnceCell::new(),
         home: Cell::new(Home::FIRST),
     };
-    let reply = operations::answer(&call).await;
+    let mut reply = operations::answer(&call).await;
+    reply.headers.extend(runtime.bookmark().map(|seen| (bookmark::HEADER, seen)));
     if config.log_heartbeats || !reply.is_routine {
         log::request(&request_id, Some((operation, runtime.usage())), &reply, now().since(context.data.at));
     }

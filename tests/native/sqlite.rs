@@ -40,6 +40,8 @@ pub struct SqliteRuntime {
     random: Cell<u64>,
     unchecked: RefCell<BTreeSet<i64>>,
     learned: Learned,
+    /// What was to be read as of when.
+    pub read_as_of: RefCell<Option<(i64, String)>>,
     blocked: Recent,
     accepted: Recent,
     noted: NotedToday,
@@ -127,6 +129,7 @@ impl SqliteRuntime {
             // Known, so that a batch has only its own statements; tests/native/migrations.rs has it unknown.
             unchecked: RefCell::default(),
             learned: Learned::default(),
+            read_as_of: RefCell::default(),
             blocked: Recent::default(),
             accepted: Recent::default(),
             noted: NotedToday::default(),
@@ -230,6 +233,10 @@ impl SqliteRuntime {
 impl Runtime for SqliteRuntime {
     fn databases(&self) -> &[i64] {
         &self.numbers
+    }
+
+    fn read_as_of(&self, database: i64, seen: &str) {
+        *self.read_as_of.borrow_mut() = Some((database, seen.to_owned()));
     }
 
     fn learned(&self) -> &Learned {

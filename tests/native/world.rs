@@ -65,6 +65,7 @@ pub struct Ask<'a> {
     /// Of Cloudflare Access.
     pub assertion: Option<&'a str>,
     pub if_none_match: Option<&'a str>,
+    pub bookmark: Option<&'a str>,
     pub idempotency_key: Option<&'a str>,
     pub client: &'a str,
     pub wants_websocket: bool,
@@ -88,6 +89,7 @@ impl<'a> Ask<'a> {
             origin: Some(ORIGIN),
             assertion: (operation.pattern == access::OPERATION.pattern).then_some(ASSERTION.as_str()),
             if_none_match: None,
+            bookmark: None,
             idempotency_key,
             client: "192.0.2.1",
             wants_websocket,
@@ -218,6 +220,7 @@ impl World {
             own_origin: ORIGIN,
             assertion: ask.assertion,
             if_none_match: ask.if_none_match,
+            bookmark: ask.bookmark,
             idempotency_key: ask.idempotency_key,
             content_type: Some("application/json"),
             wants_websocket: ask.wants_websocket,

@@ -62,6 +62,7 @@ async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
         query.per_page.into(),
         WINDOW.into(),
     ];
+    call.may_lag();
     let Row { key, page, end } = call.batch(vec![caller.statement(CANCELS, params)]).await?.only(0)?;
     caller.check(key, Scope::Read)?;
     let next_before = if page.count == query.per_page { page.last } else { end };
