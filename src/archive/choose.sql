@@ -12,7 +12,7 @@
 -- "Older" is as of the last midnight (UTC): a tick that does the same again chooses the same.
 --
 -- ?1 now (ms)   ?2 how many runs at most   ?3 how many bytes at most, by run_sizes   ?4 for how long a late result may come (ms)
--- Plan: INTEGER PRIMARY KEY, runs_by_project, (run_id=?)
+-- Plan: INTEGER PRIMARY KEY, buckets_frozen, runs_by_project, (run_id=?)
 -- Row, if there is something: [project, first run, last run, runs, events, shards, sum of the runs' versions, bytes]
 WITH RECURSIVE half (first, last, turn) AS (
     SELECT (SELECT min(id) FROM projects), (SELECT max(id) FROM projects), CAST(?1 / 60000 AS INTEGER) * 2654435769 % 4294967296
@@ -31,7 +31,7 @@ c AS MATERIALIZED (
                     SELECT * FROM (SELECT id, retention_days, 1 FROM projects
                                     WHERE id < (SELECT first FROM half WHERE first = last) ORDER BY id LIMIT 15)
                     LIMIT 15)
-             WHERE retention_days > 0) w
+             WHERE retention_days > 0 AND NOT EXISTS (SELECT 1 FROM frozen_projects WHERE project_id = id)) w
      CROSS JOIN runs r ON r.id = (SELECT id FROM runs WHERE project_id = w.id ORDER BY id LIMIT 1)
      WHERE r.open_state IS NULL AND r.stop_outcome IS NOT 'stopping' AND r.id < (SELECT max(id) FROM runs)
        AND coalesce(r.stop_closed_at, r.ended_at, r.cancelled_at) < w.before

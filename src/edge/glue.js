@@ -109,8 +109,8 @@ export async function hasSigned(n, e, signed, signature) {
   return crypto.subtle.verify(scheme, key, given, new TextEncoder().encode(signed));
 }
 
-/** The hub of a project. */
-const hub = ({ HUB }, project) => HUB.get(HUB.idFromName(project));
+/** The hub of a project, or what ticks a database. */
+const hub = ({ HUB }, name) => HUB.get(HUB.idFromName(name));
 
 /** Tells a project's hub which runs have changed (`runs` is JSON); rejects if it does not take it within `ms` milliseconds. */
 export async function tellHub(env, project, runs, ms) {
@@ -124,6 +124,23 @@ export async function tellHub(env, project, runs, ms) {
  */
 export async function openLine(env, project, tags, ms) {
   return within(hub(env, project).fetch("http://hub/", { headers: { upgrade: "websocket", "x-estop-tags": tags } }), ms);
+}
+
+/**
+ * Has the ticks of these databases begun, each by an object of its own, which says at once whether it does. Gives JSON: the status of
+ * each answer, 0 if there is none within `ms` milliseconds.
+ */
+export async function beginTicks(env, databases, scheduled_for, ms) {
+  const begin = async (database) => {
+    try {
+      const headers = { "x-estop-tick": `${database} ${scheduled_for}` };
+      const asked = hub(env, `database:${database}`).fetch("http://hub/", { method: "POST", headers });
+      return (await within(asked, ms)).status;
+    } catch {
+      return 0;
+    }
+  };
+  return JSON.stringify(await Promise.all(Array.from(databases, begin)));
 }
 
 /** Reads an address; gives JSON of its parts, or null if it is none. */

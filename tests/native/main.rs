@@ -15,6 +15,7 @@ mod check_runs;
 mod contract;
 mod costs;
 mod faults;
+mod frozen;
 mod github;
 mod groups;
 mod idempotency;

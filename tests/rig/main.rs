@@ -40,6 +40,7 @@ mod soak;
 mod tampered;
 #[path = "../support/access.rs"]
 mod team;
+mod ticks;
 mod trips;
 mod verdict;
 mod watcher;
