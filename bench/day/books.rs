@@ -4,10 +4,10 @@
 use estop_protocol::run::Cause;
 use rusqlite::Connection;
 
-use super::history;
 use super::plan::Ends;
 use super::simulation::{Day, Fate, Phase};
 use super::{Account, MINUTE};
+use crate::history;
 
 /// The sweeper's acts on a clock.
 #[derive(Debug, Clone, PartialEq, Eq)]

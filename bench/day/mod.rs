@@ -3,18 +3,14 @@
 //!
 //! Runners do what `estop run` does: they claim, open their line to the hub, send a heartbeat each 30 s (each 2 s while they stop)
 //! and finish. Every heartbeat is sent, also the two of three that renew nothing. What the hub tells reaches them in less than half a
-//! second, but for some whose line is broken, who learn it from a heartbeat. Of each run somebody looks at the list and at
-//! the run once, as `make cost` takes it.
+//! second, but for some whose line is broken, who learn it from a heartbeat. Somebody looks at each run once, and at the list
+//! beside every fourth.
 
-mod books;
-#[path = "../../tests/rig/history.rs"]
-mod history;
+pub mod books;
 mod plan;
-#[path = "../../tests/rig/random.rs"]
-mod random;
 mod report;
 mod runtime;
-mod simulation;
+pub mod simulation;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -24,6 +20,7 @@ use std::time::Duration;
 use books::Clock;
 pub use report::{missed, table};
 use runtime::Work;
+pub use runtime::clock;
 
 const SECOND: i64 = 1000;
 const MINUTE: i64 = 60 * SECOND;
@@ -63,6 +60,7 @@ pub struct Database {
 
 /// Lets a day pass in so many databases with so many runs each, in files in `folder`, two at a time.
 pub fn pass(databases: u8, runs: i64, folder: &Path) -> Vec<Database> {
+    std::fs::create_dir_all(folder).expect("a folder");
     let next = AtomicU8::new(0);
     let passed = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -73,7 +71,7 @@ pub fn pass(databases: u8, runs: i64, folder: &Path) -> Vec<Database> {
                     if number >= databases {
                         break;
                     }
-                    let file = folder.join(format!("day-{number}.db"));
+                    let file = folder.join(format!("{number}.db"));
                     let database = one(number, runs, &file);
                     eprintln!("day: database {number} took {:.0} s", database.took.as_secs_f64());
                     passed.lock().unwrap_or_else(PoisonError::into_inner).push((number, database));
@@ -87,7 +85,8 @@ pub fn pass(databases: u8, runs: i64, folder: &Path) -> Vec<Database> {
 }
 
 fn one(number: u8, runs: i64, file: &Path) -> Database {
-    let begun = runtime::clock();
+    let begun = clock();
+    // What a day that was interrupted left.
     let _ = std::fs::remove_file(file);
     let day = simulation::pass(number, runs, file);
     let complaints = books::complaints(&day);

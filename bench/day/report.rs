@@ -40,9 +40,12 @@ fn as_measured(database: &Database) -> Busy {
     busy(database, |work| work.took)
 }
 
+/// A number of an account.
+type Of = fn(&Account) -> u64;
+
 /// Everything, as Markdown.
 pub fn table(databases: &[Database]) -> String {
-    let sum = |of: fn(&Account) -> u64| databases.iter().map(|database| of(&database.account)).sum::<u64>();
+    let sum = |of: Of| databases.iter().map(|database| of(&database.account)).sum::<u64>();
     let mut text = String::new();
     let mut writers = Table::new();
     writers.load_style(ASCII_MARKDOWN).set_header([
@@ -76,7 +79,7 @@ pub fn table(databases: &[Database]) -> String {
     text.push_str(&format!("{clocks}\n\n"));
     let mut ends = Table::new();
     ends.load_style(ASCII_MARKDOWN).set_header(["what became of them", ""]);
-    let rows: [(&str, fn(&Account) -> u64); 13] = [
+    let rows: [(&str, Of); 13] = [
         ("runs", |account| account.runs),
         ("passed", |account| account.passed),
         ("failed", |account| account.failed),

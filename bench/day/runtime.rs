@@ -9,13 +9,13 @@ use estop::access::{Keyring, PublicKey};
 use estop::last_use::NotedToday;
 use estop::recent::Recent;
 use estop::runtime::{DbError, Limit, LocalFuture, News, Rows, Runtime, Statement, Stored, Url, Value};
-use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSql, ToSqlOutput};
+use rusqlite::{Connection, OpenFlags};
 use serde_json::value::RawValue;
 
 use super::MINUTE;
-use super::random::Random;
+use crate::random::Random;
 
 /// What the writer did in a minute.
 #[derive(Debug, Default, Clone, Copy)]
@@ -57,10 +57,11 @@ impl ToSql for Bound<'_> {
 impl Writer {
     /// An empty database with the schema, in a new file.
     pub fn new(file: &Path, begun: i64, seed: u64) -> Self {
-        let db = Connection::open(file).expect("a file");
-        // Nothing here outlives the process, so nothing waits for the disk.
-        db.execute_batch("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA cache_size = -200000")
-            .expect("pragmas");
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let db = Connection::open_with_flags(file, flags).expect("a file");
+        // Nobody else opens it, and it does not outlive the process: nothing waits for locks or for the disk.
+        const ALONE: &str = "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA cache_size = -200000";
+        db.execute_batch(ALONE).expect("pragmas");
         db.pragma_update(None, "foreign_keys", true).expect("a pragma");
         // Otherwise a statement is prepared again whenever it gets other values.
         db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).expect("a setting");

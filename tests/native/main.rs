@@ -13,9 +13,12 @@ mod check_runs;
 #[path = "../support/contract.rs"]
 mod contract;
 mod costs;
+mod day;
 mod faults;
 mod github;
 mod groups;
+#[path = "../rig/history.rs"]
+mod history;
 mod idempotency;
 mod keys;
 mod layers;
