@@ -9,7 +9,7 @@ use super::simulation::{Day, Fate, Phase};
 use super::{Account, MINUTE};
 use crate::history;
 
-/// The sweeper's acts on a clock.
+/// What ended because a clock had run out: at a tick, or at a claim of the run that waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Clock {
     pub name: &'static str,

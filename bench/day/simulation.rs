@@ -1,5 +1,7 @@
 //! The day, event by event.
 
+mod runner;
+
 use std::cell::OnceCell;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -10,7 +12,7 @@ use estop::config::Config;
 use estop::http::operation::Operation;
 use estop::http::reply::Reply;
 use estop::http::request::{Call, GitHub, Request};
-use estop::operations::{self, cancel, claim, finish, heartbeat, list, register, show, watch};
+use estop::operations::{self, cancel, list, register, show};
 use estop::sweeper;
 use estop_protocol::run::{Cause, ConfirmedStop};
 use estop_protocol::time::Timestamp;
@@ -85,14 +87,22 @@ enum Event {
     Look(usize),
     /// A job comes; the first of a run has come with the push.
     Join(usize),
-    Claim(usize, u32),
-    OpenLine(usize, u32),
-    Beat(usize, u32),
-    Finish(usize, u32),
-    Order(usize, u32),
-    Vanish(usize, u32),
+    /// A job does something, unless another turn has come.
+    Act(usize, u32, Act),
     /// A machine that was gone is back and tells its result.
     Late(usize),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Act {
+    Claim,
+    OpenLine,
+    Beat,
+    Finish,
+    /// It hears that it is to stop.
+    Order,
+    /// Its machine is gone.
+    Vanish,
 }
 
 /// A run that has changed, as the hub is told of it.
@@ -205,24 +215,8 @@ impl Day {
                 Event::Look(run) => self.look(run),
                 Event::Join(job) => self.join(job),
                 Event::Late(job) => self.finish(job, None),
-                Event::Claim(job, turn)
-                | Event::OpenLine(job, turn)
-                | Event::Beat(job, turn)
-                | Event::Finish(job, turn)
-                | Event::Order(job, turn)
-                | Event::Vanish(job, turn)
-                    if self.jobs[job].turn == turn =>
-                {
-                    match event {
-                        Event::Claim(..) => self.claim(job),
-                        Event::OpenLine(..) => self.open_line(job),
-                        Event::Beat(..) => self.beat(job),
-                        Event::Finish(..) => self.finish_now(job),
-                        Event::Order(..) => self.stop(job),
-                        _ => self.vanish(job),
-                    }
-                }
-                _ => {}
+                Event::Act(job, turn, _) if self.jobs[job].turn != turn => {}
+                Event::Act(job, _, act) => self.act(job, act),
             }
             self.hear();
         }
@@ -321,7 +315,7 @@ impl Day {
             let (phase, lease, hears) = (Phase::Waits { asked: false }, String::new(), self.random.below(20) > 0);
             self.jobs.push(Job { run, shard, phase, lease_ends: 0, lease, takes, ends, turn: 0, hears });
             match comes {
-                Some(after) if shard == 1 => self.plan(after, Event::Claim(job, 0)),
+                Some(after) if shard == 1 => self.plan(after, Event::Act(job, 0, Act::Claim)),
                 Some(after) => self.plan(after, Event::Join(job)),
                 None => self.jobs[job].phase = Phase::Over,
             }
@@ -331,180 +325,6 @@ impl Day {
         }
         let after = self.random.number(15 * MINUTE);
         self.plan(after, Event::Look(run));
-    }
-
-    /// A job of a matrix registers, too, and so joins the run of the first one.
-    fn join(&mut self, job: usize) {
-        let run = self.jobs[job].run;
-        let answer = self.register(self.runs[run].push, &format!("join-{job}"));
-        assert_eq!(
-            (&answer["data"]["joined"], &answer["data"]["test_run"]["id"]),
-            (&json!(true), &json!(self.id(run)))
-        );
-        self.plan(200, Event::Claim(job, 0));
-    }
-
-    fn claim(&mut self, job: usize) {
-        let Job { run, shard, phase, .. } = self.jobs[job];
-        let body = format!(r#"{{"runner":"runner-{}","shard":{shard}}}"#, job % 500);
-        let (id, project, write) = (self.id(run), self.runs[run].project, format!("claim-{job}"));
-        let ask =
-            Ask { key: Some(project), idempotency_key: Some(&write), body: &body, ..Ask::new(&claim::OPERATION, id) };
-        let reply = self.send(ask);
-        match (reply.status, reply.outcome) {
-            (200, "claimed") => self.claimed(job, &reply),
-            (412, "waits") => {
-                if phase == (Phase::Waits { asked: false }) {
-                    self.jobs[job].phase = Phase::Waits { asked: true };
-                    let line = self.send(Ask { key: Some(project), ..Ask::new(&watch::RUN, id) });
-                    assert_eq!(line.status, 101, "{line:?}");
-                }
-                self.plan(ASK_AGAIN, Event::Claim(job, self.jobs[job].turn));
-            }
-            (412, "already_over") => self.jobs[job].phase = Phase::Over,
-            _ => panic!("{reply:?}"),
-        }
-    }
-
-    fn claimed(&mut self, job: usize, reply: &Reply) {
-        let answer: Value = serde_json::from_str(&reply.body).expect("JSON");
-        let now = self.writer.now.get();
-        let turn = {
-            let job = &mut self.jobs[job];
-            job.lease = answer["data"]["lease"]["token"].as_str().expect("a lease").to_owned();
-            job.phase = Phase::Runs;
-            job.lease_ends = now + self.config.lease;
-            job.turn += 1;
-            job.turn
-        };
-        let after = 100 + self.random.number(200);
-        self.plan(after, Event::OpenLine(job, turn));
-        if let Some(takes) = self.jobs[job].takes {
-            self.plan(takes, Event::Finish(job, turn));
-        }
-        if self.random.below(200) < 3 {
-            let after = self.random.number(self.jobs[job].takes.unwrap_or(HOUR));
-            self.plan(after, Event::Vanish(job, turn));
-        }
-    }
-
-    /// It sends a heartbeat as soon as its line is open.
-    fn open_line(&mut self, job: usize) {
-        let Job { run, ref lease, .. } = self.jobs[job];
-        let line = self.send(Ask { lease: Some(lease), ..Ask::new(&watch::RUN, self.id(run)) });
-        assert_eq!(line.status, 101, "{line:?}");
-        self.beat(job);
-    }
-
-    fn beat(&mut self, job: usize) {
-        let Job { run, ref lease, phase, turn, .. } = self.jobs[job];
-        let body = match phase {
-            Phase::Stops(_) => format!(r#"{{"lease":"{lease}","step":"sigint"}}"#),
-            _ => format!(r#"{{"lease":"{lease}"}}"#),
-        };
-        let reply = self.send(Ask { body: &body, ..Ask::new(&heartbeat::OPERATION, self.id(run)) });
-        assert_eq!(reply.status, 200, "{reply:?}");
-        let answer: Option<Value> =
-            (reply.outcome != "alive").then(|| serde_json::from_str(&reply.body).expect("JSON"));
-        if let Some(ends) = answer.and_then(|answer| Timestamp::parse(answer["data"]["lease"]["expires_at"].as_str()?))
-        {
-            self.jobs[job].lease_ends = ends.0;
-        }
-        match phase {
-            Phase::Runs if reply.outcome == "told_to_stop" => self.stop(job),
-            Phase::Runs => self.plan(BEAT, Event::Beat(job, turn)),
-            _ => self.plan(BEAT_STOPPING, Event::Beat(job, turn)),
-        }
-    }
-
-    /// It has heard the order: it interrupts its tests, and says so at once.
-    fn stop(&mut self, job: usize) {
-        let (how, after) = match self.random.below(100) {
-            0..70 => (ConfirmedStop::Graceful, 300 + self.random.number(8 * SECOND)),
-            70..92 => (ConfirmedStop::Terminated, 10 * SECOND + self.random.number(5 * SECOND)),
-            _ => (ConfirmedStop::Killed, 20 * SECOND + self.random.number(5 * SECOND)),
-        };
-        let turn = {
-            let job = &mut self.jobs[job];
-            job.phase = Phase::Stops(how);
-            job.turn += 1;
-            job.turn
-        };
-        self.plan(0, Event::Beat(job, turn));
-        self.plan(after, Event::Finish(job, turn));
-        if self.random.below(50) == 0 {
-            self.plan(after / 2, Event::Vanish(job, turn));
-        }
-    }
-
-    fn finish_now(&mut self, job: usize) {
-        let stop = match self.jobs[job].phase {
-            Phase::Stops(how) => Some(how),
-            _ => None,
-        };
-        self.finish(job, stop);
-    }
-
-    fn finish(&mut self, job: usize, stop: Option<ConfirmedStop>) {
-        let Job { run, ref lease, ends, .. } = self.jobs[job];
-        let counts =
-            |failed: u8| json!({"total": 90, "success": 90 - failed, "failed": failed, "skipped": 0, "flaky": 0});
-        let mut body = match (ends, stop) {
-            (Ends::Broken, None) => json!({"state": "error", "error_code": "run_failed_with_error"}),
-            (Ends::Passed, None) => json!({"state": "ended", "result": "passed", "counts": counts(0)}),
-            (Ends::Failed, None) | (_, Some(_)) => json!({"state": "ended", "result": "failed", "counts": counts(2)}),
-        };
-        body["lease"] = json!(lease);
-        if let Some(how) = stop {
-            body["stop"] = json!({"outcome": how});
-        }
-        let (body, write) = (body.to_string(), format!("finish-{job}"));
-        let reply =
-            self.send(Ask { body: &body, idempotency_key: Some(&write), ..Ask::new(&finish::OPERATION, self.id(run)) });
-        self.jobs[job].phase = Phase::Over;
-        self.jobs[job].turn += 1;
-        match (reply.status, reply.outcome) {
-            (200, "finished") => {
-                self.counted.finished += 1;
-                self.finished(run, &reply);
-            }
-            (412, "kept_late") => self.counted.late += 1,
-            // The tests were at their end before the order came.
-            (412, "already_over") => match stop.unwrap_or(ConfirmedStop::Graceful) {
-                ConfirmedStop::Graceful => self.counted.graceful += 1,
-                ConfirmedStop::Terminated => self.counted.terminated += 1,
-                ConfirmedStop::Killed => self.counted.killed += 1,
-            },
-            _ => panic!("{reply:?}"),
-        }
-    }
-
-    fn finished(&mut self, run: usize, reply: &Reply) {
-        let answer: Value = serde_json::from_str(&reply.body).expect("JSON");
-        let test_run = &answer["data"]["test_run"];
-        let ends = match (test_run["state"].as_str(), test_run["result"].as_str()) {
-            (Some("started"), _) => return,
-            (Some("ended"), Some("passed")) => Ends::Passed,
-            (Some("ended"), Some("failed")) => Ends::Failed,
-            (Some("error"), None) => Ends::Broken,
-            _ => panic!("{answer}"),
-        };
-        match ends {
-            Ends::Passed => self.counted.passed += 1,
-            Ends::Failed => self.counted.failed += 1,
-            Ends::Broken => self.counted.errors += 1,
-        }
-        assert_eq!(self.runs[run].fate.replace(Fate::Ended(ends)), None, "{answer}");
-    }
-
-    fn vanish(&mut self, job: usize) {
-        self.jobs[job].phase = Phase::Lost;
-        self.jobs[job].turn += 1;
-        // One in ten was only cut off.
-        if self.random.below(10) == 0 {
-            let after = 5 * MINUTE + self.random.number(15 * MINUTE);
-            self.plan(after, Event::Late(job));
-        }
     }
 
     fn disaster(&mut self, project: usize) {
@@ -554,13 +374,13 @@ impl Day {
                     match self.jobs[job].phase {
                         Phase::Runs if stop.is_some() && self.jobs[job].hears => {
                             let after = 50 + self.random.number(400);
-                            self.plan(after, Event::Order(job, turn));
+                            self.plan(after, Event::Act(job, turn, Act::Order));
                         }
                         // Whatever it was, it asks again.
                         Phase::Waits { asked: true } => {
                             self.jobs[job].turn += 1;
                             let after = 50 + self.random.number(400);
-                            self.plan(after, Event::Claim(job, turn + 1));
+                            self.plan(after, Event::Act(job, turn + 1, Act::Claim));
                         }
                         _ => {}
                     }
