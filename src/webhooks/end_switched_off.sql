@@ -12,8 +12,8 @@ WITH RECURSIVE hooks (id) AS (
 UPDATE deliveries SET state = 'failed', due_at = NULL, fresh = 0, failure = 'switched_off'
  WHERE id IN (SELECT d.id
                 FROM hooks s
-               CROSS JOIN webhooks w ON w.id = s.id AND (w.deleted_at IS NULL OR w.github IS NOT NULL)
-                                    AND NOT EXISTS (SELECT 1 FROM frozen_projects WHERE project_id = w.project_id)
+               CROSS JOIN webhooks w ON w.id = s.id AND NOT EXISTS (SELECT 1 FROM frozen_projects WHERE project_id = w.project_id)
+                                    AND (w.deleted_at IS NULL OR w.github IS NOT NULL)
                                     AND (w.disabled_at IS NOT NULL OR w.deleted_at IS NOT NULL OR w.github = 'cancel_ci')
                CROSS JOIN deliveries d ON d.webhook_id = s.id AND d.due_at IS NOT NULL
                                       AND (w.disabled_at IS NOT NULL OR w.deleted_at IS NOT NULL OR d.at + 3600000 < ?2)

@@ -12,6 +12,6 @@ DELETE FROM deliveries
  WHERE id IN (SELECT id FROM deliveries
                WHERE webhook_id = (SELECT w.id FROM hooks s
                                     CROSS JOIN webhooks w ON w.id = s.id AND w.deleted_at IS NOT NULL AND w.github IS NULL
-                                                        AND NOT EXISTS (SELECT 1 FROM frozen_projects WHERE project_id = w.project_id)
+                                      AND NOT EXISTS (SELECT 1 FROM frozen_projects WHERE project_id = w.project_id)
                                     LIMIT 1)
                ORDER BY id LIMIT 500 * coalesce(?1, 0));

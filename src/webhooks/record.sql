@@ -1,6 +1,6 @@
--- Records how attempts ended, each unless another has begun since. Triggers see to what follows for the webhook and for the
--- run's next event. Once a webhook is deleted, the id of its delivery may be that of another webhook's.
--- Of a project that is being moved nothing is recorded, and it is sent once more from where the project is by then.
+-- Records how attempts ended, each unless another has begun since or its project is being moved: then it is sent once more, from where
+-- the project is by then. Triggers see to what follows for the webhook and for the run's next event. Once a webhook is deleted, the id
+-- of its delivery may be that of another webhook's.
 --
 -- ?1 the attempts (JSON array of {id, webhook_id, attempt, state, due_at, status, failure, answer})   ?2 now (ms)
 -- Plan: INTEGER PRIMARY KEY, buckets_frozen

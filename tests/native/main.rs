@@ -14,10 +14,13 @@ mod check_runs;
 #[path = "../support/contract.rs"]
 mod contract;
 mod costs;
+mod day;
 mod faults;
 mod frozen;
 mod github;
 mod groups;
+#[path = "../rig/history.rs"]
+mod history;
 mod idempotency;
 mod keys;
 mod layers;

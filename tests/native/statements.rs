@@ -163,6 +163,7 @@ fn every_file_walks_the_indexes_that_its_comment_names_and_scans_no_table() {
                 "SCAN g",
                 // Deliveries that were taken from the outbox, or that ended: at most so many.
                 "SCAN d",
+                "SCAN f",
                 "SCAN o",
                 // How projects' ids were halved, until one is left.
                 "SCAN half",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use estop::operations::{bulk_cancel, cancel, claim, events, failures, finish, heartbeat, kill, list, show};
+use estop::operations::{bulk_cancel, cancel, cancels, claim, events, failures, finish, heartbeat, kill, list, show};
 use estop_protocol::run::{Finish, State};
 use serde_json::{Value as Json, json};
 
@@ -117,10 +117,16 @@ fn a_run_between_two_archived_ones_that_is_another_projects_stays_theirs() {
 fn a_list_says_up_to_where_runs_are_archived() {
     let world = world();
     let runs = old_runs(&world);
-    let listed = || data(&world.send(&Ask::new(&list::OPERATION)))["archived_through"].clone();
-    assert_eq!(listed(), Json::Null);
+    world.add_key("estop_BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB", 2, (1, 1, 1), None, None);
+    let listed = || {
+        [&list::OPERATION, &cancels::OPERATION]
+            .map(|operation| data(&world.send(&Ask::new(operation)))["archived_through"].clone())
+    };
+    assert_eq!(listed(), [Json::Null, Json::Null]);
     turn(&world).expect("a turn");
-    assert_eq!(listed(), json!(runs[3].id));
+    assert_eq!(listed(), [json!(runs[3].id), json!(runs[3].id)]);
+    let other = Ask::new(&cancels::OPERATION).with_key("estop_BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB");
+    assert_eq!(data(&world.send(&other))["archived_through"], Json::Null, "that is said of the caller's project");
 }
 
 #[test]
