@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use estop::buckets::{Bucket, Map};
 use estop::key::PlainKey;
 
 use super::{HOUR, MINUTE, SECOND};
@@ -71,15 +72,26 @@ pub enum Ends {
 /// SQL for the projects, their environments and their keys.
 pub fn beginning(database: u8, at: i64) -> String {
     let mut sql = String::new();
+    let bucket = bucket(database);
+    if database > 0 {
+        let last = (i64::from(database) << 44) - 1;
+        let _ = write!(
+            sql,
+            "INSERT INTO this_database VALUES (1, {database}, {last}, {last}, {last});
+             INSERT INTO buckets (bucket, state, since, frozen) VALUES ('{}', 'here', {at}, 0);",
+            bucket.as_str()
+        );
+    }
     for (n, project) in (1_u8..).zip(&PROJECTS) {
         let Project { scope, behaviour, .. } = project;
         let hash = key(database, n).hash();
         let _ = write!(
             sql,
-            "INSERT INTO projects (id, slug, name, request_id, created_at, concurrency_scope, concurrency_behaviour)
-                 VALUES ({n}, 'shop-{n}', 'Shop', 'p{n}', {at}, '{scope}', '{behaviour}');
+            "INSERT INTO projects (id, slug, name, request_id, created_at, concurrency_scope, concurrency_behaviour, bucket)
+                 VALUES ({n}, 'shop-{n}', 'Shop', 'p{n}', {at}, '{scope}', '{behaviour}', '{}');
              INSERT INTO keys (id, project_id, user, name, hash, can_read, can_cancel, can_run, created_at)
                  VALUES ({n}, {n}, 'ci@example.com', 'CI', '{}', 1, 1, 1, {at});",
+            bucket.as_str(),
             hash.as_str()
         );
         for slug in ENVIRONMENTS {
@@ -92,11 +104,25 @@ pub fn beginning(database: u8, at: i64) -> String {
     sql
 }
 
+/// The bucket that a database's projects live in: `00`, `10`, `20` and so on.
+fn bucket(database: u8) -> Bucket {
+    Bucket::parse(&format!("{database}0")).expect("a bucket")
+}
+
+/// Fewer databases than this.
+pub const MOST: u8 = 10;
+
+/// Which database has which bucket.
+pub fn map() -> Map {
+    let parts: Vec<String> = (1..MOST).map(|number| format!("{number}0={number}")).collect();
+    Map::parse(&parts.join(" ")).expect("a map")
+}
+
 /// The key of a project, which are numbered from 1.
 pub fn key(database: u8, project: u8) -> PlainKey {
     let mut bytes = [project; 32];
     bytes[0] = database;
-    PlainKey::from_random(bytes)
+    PlainKey::from_random(bucket(database), bytes)
 }
 
 /// So many pushes, over the projects.

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use estop::access::{Keyring, PublicKey};
+use estop::buckets::Learned;
 use estop::last_use::NotedToday;
 use estop::recent::Recent;
 use estop::runtime::{DbError, Limit, LocalFuture, News, Rows, Runtime, Statement, Stored, Url, Value};
@@ -28,6 +29,10 @@ pub struct Work {
 
 pub struct Writer {
     pub db: RefCell<Connection>,
+    /// Its number, and those of all.
+    number: i64,
+    numbers: Vec<i64>,
+    learned: Learned,
     /// What time it is (ms), and when the day began.
     pub now: Cell<i64>,
     begun: i64,
@@ -56,7 +61,7 @@ impl ToSql for Bound<'_> {
 
 impl Writer {
     /// An empty database with the schema, in a new file.
-    pub fn new(file: &Path, begun: i64, seed: u64) -> Self {
+    pub fn new(file: &Path, number: u8, begun: i64, seed: u64) -> Self {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = Connection::open_with_flags(file, flags).expect("a file");
         // Nobody else opens it, and it does not outlive the process: nothing waits for locks or for the disk.
@@ -69,6 +74,9 @@ impl Writer {
         db.execute_batch(include_str!("../../schema.sql")).expect("the schema");
         Self {
             db: RefCell::new(db),
+            number: i64::from(number),
+            numbers: (0..i64::from(super::plan::MOST)).collect(),
+            learned: Learned::default(),
             now: Cell::new(begun),
             begun,
             minutes: RefCell::default(),
@@ -119,7 +127,24 @@ pub fn clock() -> Instant {
 }
 
 impl Runtime for Writer {
-    fn batch<'a>(&'a self, statements: &'a [Statement<'a>], _deadline: i64) -> LocalFuture<'a, Result<Rows, DbError>> {
+    fn databases(&self) -> &[i64] {
+        &self.numbers
+    }
+
+    fn learned(&self) -> &Learned {
+        &self.learned
+    }
+
+    /// There are no replicas.
+    fn read_as_of(&self, _database: i64, _seen: &str) {}
+
+    fn batch<'a>(
+        &'a self,
+        database: i64,
+        statements: &'a [Statement<'a>],
+        _deadline: i64,
+    ) -> LocalFuture<'a, Result<Rows, DbError>> {
+        assert_eq!(database, self.number, "nothing of its projects goes to another database");
         let begun = clock();
         // Nothing is done here that the schema refuses.
         let rows = self.commit(statements).unwrap_or_else(|error| panic!("{error}\n{statements:#?}"));
@@ -197,15 +222,15 @@ impl Runtime for Writer {
         Box::pin(async { None })
     }
 
-    fn database_bytes(&self) -> Option<i64> {
+    fn database_bytes(&self, _database: i64) -> Option<i64> {
         None
     }
 
-    fn schema_is_checked(&self) -> bool {
+    fn schema_is_checked(&self, _database: i64) -> bool {
         self.schema_is_checked.get()
     }
 
-    fn set_schema_checked(&self) {
+    fn set_schema_checked(&self, _database: i64) {
         self.schema_is_checked.set(true);
     }
 }

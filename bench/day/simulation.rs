@@ -2,13 +2,14 @@
 
 mod runner;
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::ops::Range;
 use std::path::Path;
 
 use estop::config::Config;
+use estop::database::{Database, Home};
 use estop::http::operation::Operation;
 use estop::http::reply::Reply;
 use estop::http::request::{Call, GitHub, Request};
@@ -123,6 +124,7 @@ struct Cancelled {
 
 pub struct Day {
     pub writer: Writer,
+    database: u8,
     /// The first run's id; each next one's is one more.
     pub first: i64,
     pub runs: Vec<Run>,
@@ -159,9 +161,10 @@ impl<'a> Ask<'a> {
 pub fn pass(database: u8, runs: i64, file: &Path) -> Day {
     let mut random = Random(u64::from(database) + 1);
     let pushes = plan::pushes(runs - 1, &mut random);
-    let writer = Writer::new(file, BEGUN, random.below(u64::MAX));
+    let writer = Writer::new(file, database, BEGUN, random.below(u64::MAX));
     let (mut config, _) = Config::read(|_| None);
     config.database_bytes = 10_000_000_000;
+    config.buckets = plan::map();
     let numbers = 1..=u8::try_from(plan::PROJECTS.len()).expect("few");
     let keys = numbers.map(|n| format!("Bearer {}", plan::key(database, n).reveal())).collect();
     // The ids of a database begin where no other's are.
@@ -177,6 +180,7 @@ pub fn pass(database: u8, runs: i64, file: &Path) -> Day {
         .expect("SQL");
     let mut day = Day {
         writer,
+        database,
         first,
         runs: vec![Run { fate: None, push: 0, project: 0, jobs: 0..0 }],
         jobs: Vec::new(),
@@ -253,6 +257,7 @@ impl Day {
             own_origin: "https://estop.example",
             assertion: None,
             if_none_match: None,
+            bookmark: None,
             idempotency_key: ask.idempotency_key,
             content_type: Some("application/json"),
             wants_websocket: ask.operation.pattern.ends_with("/watch"),
@@ -263,13 +268,16 @@ impl Day {
         };
         let Ask { operation, .. } = ask;
         let (runtime, config, caller) = (&self.writer, &self.config, OnceCell::new());
-        block_on(operations::answer(&Call { operation, runtime, config, request: &request, caller }))
+        let home = Cell::new(Home::FIRST);
+        block_on(operations::answer(&Call { operation, runtime, config, request: &request, caller, home }))
     }
 
     /// The sweeper's, each minute, until nothing happens any more and nothing is left to it.
     fn tick(&mut self) {
         let now = self.writer.now.get();
-        block_on(sweeper::tick(&self.writer, &self.config, Timestamp(now))).expect("a tick");
+        let home = Home::Database(i64::from(self.database));
+        let database = Database { runtime: &self.writer, config: &self.config, home };
+        block_on(sweeper::tick(&database, Timestamp(now))).expect("a tick");
         const QUIET: &str = "SELECT NOT EXISTS (SELECT 1 FROM runs WHERE open_state IS NOT NULL)
             AND NOT EXISTS (SELECT 1 FROM runs WHERE stop_outcome = 'stopping') AND NOT EXISTS (SELECT 1 FROM closed_runs)";
         let is_quiet = || self.writer.db.borrow().query_row(QUIET, [], |row| row.get::<_, bool>(0)).expect("SQL");
