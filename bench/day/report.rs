@@ -10,9 +10,9 @@ use super::{Account, Database};
 
 /// The share of its time that a database's one writer may be busy.
 const BUSY: f64 = 0.6;
-/// How long one batch takes at D1: "if your average query takes 1 ms, you can run approximately 1,000 queries per second"
+/// How long a query takes at D1: "if your average query takes 1 ms, you can run approximately 1,000 queries per second"
 /// (developers.cloudflare.com/d1/platform/limits).
-const BATCH: Duration = Duration::from_millis(1);
+const QUERY: Duration = Duration::from_millis(1);
 /// How late the sweeper may be: two ticks (ms).
 const LATE: i64 = 120_000;
 /// Minutes of the day; what is left of it after midnight belongs to the next one.
@@ -30,14 +30,13 @@ fn busy(database: &Database, time: impl Fn(&Work) -> Duration) -> Busy {
     Busy { day: minutes().sum::<f64>() / DAY as f64, minute: minutes().fold(0.0, f64::max) }
 }
 
-/// By D1's 1 ms a batch.
-fn by_batches(database: &Database) -> Busy {
-    busy(database, |work| BATCH * work.batches)
-}
-
-/// By what SQLite took on this machine.
-fn as_measured(database: &Database) -> Busy {
-    busy(database, |work| work.took)
+/// How busy by each way to reckon: with a batch as a query, with each of its statements as one, and by what SQLite took here.
+fn reckoned(database: &Database) -> [(&'static str, Busy); 3] {
+    [
+        ("1 ms a batch", busy(database, |work| QUERY * work.batches)),
+        ("1 ms a statement", busy(database, |work| QUERY * work.statements)),
+        ("measured", busy(database, |work| work.took)),
+    ]
 }
 
 /// A number of an account.
@@ -52,22 +51,18 @@ pub fn table(databases: &[Database]) -> String {
         "database",
         "runs",
         "batches",
-        "busy: day, busiest minute",
-        "measured: day, busiest minute",
         "bytes a run",
+        "busy, 1 ms a batch: day, busiest minute",
+        "1 ms a statement",
+        "measured",
     ]);
     for (number, database) in databases.iter().enumerate() {
         let batches: u64 = database.minutes.iter().map(|work| u64::from(work.batches)).sum();
-        let (model, measured) = (by_batches(database), as_measured(database));
-        let shares = |busy: &Busy| format!("{:.1} %, {:.1} %", busy.day * 100.0, busy.minute * 100.0);
-        writers.add_row([
-            number.to_string(),
-            database.account.runs.to_string(),
-            batches.to_string(),
-            shares(&model),
-            shares(&measured),
-            (database.bytes / database.account.runs.max(1)).to_string(),
-        ]);
+        let shares =
+            reckoned(database).map(|(_, busy)| format!("{:.1} %, {:.1} %", busy.day * 100.0, busy.minute * 100.0));
+        let runs = database.account.runs;
+        let numbers = [number as u64, runs, batches, database.bytes / runs.max(1)].map(|number| number.to_string());
+        writers.add_row(numbers.into_iter().chain(shares));
     }
     text.push_str(&format!("{writers}\n\n"));
     let mut clocks = Table::new();
@@ -119,11 +114,10 @@ fn all_clocks(databases: &[Database]) -> Vec<Clock> {
 pub fn missed(databases: &[Database]) -> Vec<String> {
     let mut missed = Vec::new();
     for (number, database) in databases.iter().enumerate() {
-        for (how, busy) in [("by D1's 1 ms a batch", by_batches(database)), ("as measured", as_measured(database))] {
-            if busy.day > BUSY || busy.minute > BUSY {
+        for (how, Busy { day, minute }) in reckoned(database) {
+            if day > BUSY || minute > BUSY {
                 missed.push(format!(
-                    "database {number}: its writer is busy for {:.2} of the day, {:.2} of a minute, {how}",
-                    busy.day, busy.minute
+                    "database {number}: its writer is busy for {day:.2} of the day, {minute:.2} of a minute ({how})"
                 ));
             }
         }

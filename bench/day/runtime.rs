@@ -21,8 +21,9 @@ use crate::random::Random;
 /// What the writer did in a minute.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Work {
-    /// Batches, which read or write.
+    /// Batches, which read or write, and the statements in them.
     pub batches: u32,
+    pub statements: u32,
     /// How long SQLite took for them here.
     pub took: Duration,
 }
@@ -110,13 +111,14 @@ impl Writer {
         Ok(rows)
     }
 
-    fn count(&self, took: Duration) {
+    fn count(&self, statements: usize, took: Duration) {
         let minute = usize::try_from((self.now.get() - self.begun) / MINUTE).expect("after the beginning");
         let mut minutes = self.minutes.borrow_mut();
         if minutes.len() <= minute {
             minutes.resize(minute + 1, Work::default());
         }
         minutes[minute].batches += 1;
+        minutes[minute].statements += u32::try_from(statements).expect("few");
         minutes[minute].took += took;
     }
 }
@@ -148,7 +150,7 @@ impl Runtime for Writer {
         let begun = clock();
         // Nothing is done here that the schema refuses.
         let rows = self.commit(statements).unwrap_or_else(|error| panic!("{error}\n{statements:#?}"));
-        self.count(begun.elapsed());
+        self.count(statements.len(), begun.elapsed());
         Box::pin(async { Ok(rows) })
     }
 

@@ -48,6 +48,8 @@ const ROUNDS: i64 = 50;
 /// How many runs a tick looks at, counts or sweeps, and how many ticks of a kind there are.
 const SWEPT: i64 = 100;
 const TICKS: i64 = 15;
+/// When it sweeps them.
+const SWEEPING_AT: i64 = THEN + 3_600_000;
 /// Where the ids of those runs begin.
 const SWEPT_FROM: i64 = 1_000_000_000;
 /// How many ticks archive the oldest runs; the first is not measured.
@@ -87,7 +89,8 @@ fn main() -> ExitCode {
     check_that_all_were_asked(&worlds[0].0.asked);
     for (world, _) in &mut worlds {
         Day::new(world, &mut Vec::new()).end();
-        while world.tick(THEN).written > 0 {}
+        // Until nothing is left to count or to forget, also by the last of the ticks that follow.
+        while world.tick(SWEEPING_AT).written > 0 {}
     }
     tick(&mut worlds);
     archive(&mut worlds, hour_ago + 200 * DAY);
@@ -117,7 +120,7 @@ fn tick(worlds: &mut [(World, Measured)]) {
             world.started(SWEPT, SWEPT_FROM + n * SWEPT, THEN + 60_000);
             kinds[3][index].push(world.tick(THEN + 30_000));
             // It counts what it has swept, too.
-            kinds[4][index].push(world.tick(THEN + 3_600_000));
+            kinds[4][index].push(world.tick(SWEEPING_AT));
         }
     }
     let names = [
