@@ -47,8 +47,12 @@ const TAGS: &str = "x-estop-tags";
 
 /// Tells the hubs of what has changed.
 pub async fn tell(env: Env, news: Vec<(i64, String)>) {
-    for (project, runs) in news {
-        if JsFuture::from(tell_hub(&env, &project.to_string(), &runs, DEADLINE)).await.is_err() {
+    // All at once: those of a tick may be many.
+    let told = |(project, runs): (i64, String)| {
+        (project, JsFuture::from(tell_hub(&env, &project.to_string(), &runs, DEADLINE)))
+    };
+    for (project, told) in news.into_iter().map(told).collect::<Vec<_>>() {
+        if told.await.is_err() {
             log::hub_not_told(project);
         }
     }

@@ -152,7 +152,7 @@ impl Project {
     fn busy(self, world: &World) {
         let repo = json!({"repo_name": format!("acme/p{}", self.id), "check_runs": true, "cancel_ci": true});
         self.ask(world, Ask::new(&admin::projects::CHANGE).with_key(ADMIN).about(self.id).body(&repo));
-        let (hook, off) = (self.webhook(world), self.webhook(world));
+        let (hook, off, deleted) = (self.webhook(world), self.webhook(world), self.webhook(world));
         // More than are kept.
         world.sql(&format!(
             "INSERT INTO deliveries (webhook_id, run_id, step, event, message_id, data, at, created_at, state)
@@ -181,7 +181,8 @@ impl Project {
         world.sql(&format!(
             "UPDATE run_shards SET lease_expires_at = lease_expires_at + {} WHERE run_id = {long};
              INSERT INTO check_runs (run_id, check_run_id, repo_name) VALUES ({long}, 1, 'acme/p{}');
-             UPDATE webhooks SET disabled_at = 1, disabled_why = 'admin' WHERE id = {off}",
+             UPDATE webhooks SET disabled_at = 1, disabled_why = 'admin' WHERE id = {off};
+             UPDATE webhooks SET deleted_at = 1, url = '' WHERE id = {deleted}",
             2 * DAY,
             self.id,
         ));

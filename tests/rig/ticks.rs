@@ -252,6 +252,20 @@ fn a_slow_database_has_one_tick_at_a_time_and_holds_up_nobody() {
 }
 
 #[test]
+fn a_slow_first_database_holds_up_nobody_either() {
+    let house = House::of(3);
+    house.rig.database(0).lag(Duration::from_millis(1500));
+    thread::scope(|scope| {
+        scope.spawn(|| house.rig.tick(house.then));
+        house.is_done(1);
+        house.is_done(2);
+        assert!(!house.projects[0].is_done(), "it has only begun");
+    });
+    house.is_done(0);
+    assert_eq!(house.errors(), []);
+}
+
+#[test]
 fn ticks_that_overlap_or_come_twice_do_everything_once() {
     let house = House::of(2);
     thread::scope(|scope| {
