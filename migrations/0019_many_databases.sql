@@ -77,6 +77,27 @@ BEGIN
     VALUES (NEW.last_run, 0, 0, 'test', '', '{}', 0, 0, 'failed');
 END;
 
+-- When a bucket moves away, no id that it has is given again: the floors rise, and rows of nobody's keep the greatest numbers of what the
+-- schema itself numbers.
+CREATE TRIGGER buckets_move_away AFTER UPDATE OF state ON buckets
+WHEN NEW.state = 'moved' AND OLD.state = 'leaving'
+BEGIN
+    INSERT INTO this_database (only_row, number, last_run, last_environment, last_key)
+    SELECT 1, 0, 0, 0, 0 WHERE NOT EXISTS (SELECT 1 FROM this_database);
+    UPDATE this_database
+       SET last_run = max(last_run, coalesce((SELECT max(id) FROM runs), 0)),
+           last_environment = max(last_environment, coalesce((SELECT max(id) FROM environments), 0)),
+           last_key = max(last_key, coalesce((SELECT max(id) FROM keys), 0));
+    INSERT INTO deliveries (id, webhook_id, step, event, message_id, data, at, created_at, state)
+    SELECT id + 1, 0, 0, 'test', '', '{}', 0, 0, 'failed' FROM deliveries
+     WHERE id = (SELECT max(id) FROM deliveries) AND webhook_id <> 0;
+    INSERT INTO webhooks (id, project_id, url, events, format, origin, created_at, request_id, request_hash, deleted_at)
+    SELECT id + 1, 0, '', '[]', 'standard', '', 0, 'bucket:' || (id + 1), '', 0 FROM webhooks
+     WHERE id = (SELECT max(id) FROM webhooks) AND project_id <> 0;
+    INSERT INTO admin_events (at, what, project_id, subject, detail)
+    VALUES (NEW.since, 'bucket_moved', 0, NEW.bucket, 'to database ' || NEW.moved_to);
+END;
+
 CREATE TRIGGER projects_are_in_the_directory AFTER INSERT ON projects
 WHEN NOT EXISTS (SELECT 1 FROM this_database WHERE number > 0)
  AND NOT EXISTS (SELECT 1 FROM project_directory WHERE id = NEW.id AND slug = NEW.slug AND bucket = NEW.bucket)

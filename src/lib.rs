@@ -11,7 +11,7 @@
 //! | [`runtime`], [`database`], [`recent`] | what an operation needs of its surroundings; retries, the schema's version; who was refused or let in lately |
 //! | [`hub`], [`webhooks`] | what the hub tells whom; what goes out to whom, signed, and when it is tried again |
 //! | [`http`] | the corridor: request, reply, errors, checks |
-//! | [`archive`] | old runs move to a bucket, and are read there |
+//! | [`archive`], [`moving`] | old runs move to a bucket, and are read there; a bucket of projects moves to another database |
 //! | [`operations`], [`sweeper`] | the rooms, and **the table** of all operations |
 //! | `edge` | the only place that knows of Workers |
 
@@ -25,6 +25,7 @@ pub mod hub;
 pub mod key;
 pub mod last_use;
 pub mod lease;
+pub mod moving;
 pub mod operations;
 pub mod recent;
 pub mod run;

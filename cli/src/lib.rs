@@ -47,6 +47,7 @@ pub fn dispatch(cli: &Cli) -> Result<Exit, Failure> {
         // It asks no service: the one that it is for is empty.
         Command::Restore(args) => commands::restore(args),
         Command::Keys(command) => commands::keys(command, &admin()?),
+        Command::Admin(command) => commands::admin(command, &admin()?),
         Command::People(command) => commands::people(command, &admin()?),
         Command::Projects(command) => commands::projects(command, &admin()?),
         Command::Webhooks(command) => commands::webhooks(command, &admin()?),

@@ -10,6 +10,7 @@
 pub mod admin_events;
 pub mod analytics;
 pub mod bookmark;
+pub mod buckets;
 pub mod bulk_cancel;
 pub mod cancel;
 pub mod cancels;

@@ -41,6 +41,22 @@ fn range(part: &str) -> Option<(Bucket, Bucket, i64)> {
     (first <= last).then_some((first, last, database))
 }
 
+/// Buckets, in their order, as ranges: `0a-0f`, `k3`.
+pub fn ranges(buckets: impl Iterator<Item = Bucket>) -> Vec<String> {
+    let mut ranges: Vec<(Bucket, Bucket)> = Vec::new();
+    for bucket in buckets {
+        match ranges.last_mut() {
+            Some((_, last)) if last.index() + 1 == bucket.index() => *last = bucket,
+            _ => ranges.push((bucket, bucket)),
+        }
+    }
+    let text = |(first, last): (Bucket, Bucket)| match first == last {
+        true => first.as_str().to_owned(),
+        false => format!("{}-{}", first.as_str(), last.as_str()),
+    };
+    ranges.into_iter().map(text).collect()
+}
+
 /// What an isolate has learned of buckets that the map has elsewhere: they moved.
 #[derive(Debug, Default)]
 pub struct Learned(RefCell<Vec<(Bucket, i64)>>);
@@ -92,6 +108,13 @@ mod tests {
         ] {
             assert_eq!(Map::parse(text), Err(part.to_owned()), "{text}");
         }
+    }
+
+    #[test]
+    fn neighbours_make_a_range() {
+        let names = ["0a", "0b", "0c", "0z", "10", "k3", "zz"];
+        assert_eq!(ranges(names.into_iter().map(bucket)), ["0a-0c", "0z-10", "k3", "zz"]);
+        assert_eq!(ranges(std::iter::empty()), Vec::<String>::new());
     }
 
     #[test]

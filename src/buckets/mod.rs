@@ -6,7 +6,7 @@
 
 mod map;
 
-pub use map::{Learned, Map};
+pub use map::{Learned, Map, ranges};
 
 /// The digits of a bucket's name.
 const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
@@ -40,9 +40,18 @@ impl Bucket {
 
     /// One of them by random bytes, for a new project.
     pub fn from_random(bytes: [u8; 4]) -> Self {
-        let index = u32::from_le_bytes(bytes) % u32::from(BUCKETS);
-        let digit = |n: u32| DIGITS.get(n as usize).copied().unwrap_or(b'0');
-        Self([digit(index / 36), digit(index % 36)])
+        Self::at(u32::from_le_bytes(bytes) as usize % usize::from(BUCKETS))
+    }
+
+    /// The one that comes so many after the first.
+    pub fn at(index: usize) -> Self {
+        let digit = |n: usize| DIGITS.get(n % 36).copied().unwrap_or(b'0');
+        Self([digit(index / 36), digit(index)])
+    }
+
+    /// How many come before it.
+    pub fn index(self) -> usize {
+        self.0.iter().fold(0, |index, digit| index * 36 + DIGITS.iter().position(|other| other == digit).unwrap_or(0))
     }
 }
 
@@ -64,6 +73,10 @@ mod tests {
             assert_eq!(Bucket::parse(bad), None, "{bad}");
         }
         assert_eq!(Bucket::parse("00"), Some(Bucket::FIRST));
+        for index in 0..usize::from(BUCKETS) {
+            assert_eq!(Bucket::at(index).index(), index);
+        }
+        assert_eq!(Bucket::at(usize::from(BUCKETS) - 1).as_str(), "zz");
     }
 
     #[test]

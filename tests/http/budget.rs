@@ -171,6 +171,10 @@ fn measured() -> BTreeMap<&'static str, Rows> {
     let environment = format!("/api/environments/{}", project.production);
     cost("change environment", admin("PATCH", &environment, json!({"disabled": true})), 200);
     cost("list of two admin events", admin_list("/api/admin-events?per_page=2"), 200);
+    // A row for each project of the server's, of which the tests make many.
+    cost("list of buckets", admin_list("/api/buckets"), 200);
+    cost("move of a bucket that is there", admin("POST", "/api/buckets/zz/move", json!({"to": 0})), 200);
+    cost("end of a move that is not under way", project.server.admin("DELETE", "/api/buckets/zz/move", None), 200);
     let wanted = json!({"repo_name": format!("acme/{}", project.slug), "stop_on_close": true});
     admin("PATCH", &format!("/api/projects/{}", project.id), wanted).ok();
     let body = json!({"environment": "staging", "build": {"branch": "feat/pay"}});

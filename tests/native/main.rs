@@ -31,6 +31,7 @@ mod machine;
 mod migrations;
 #[path = "../support/month.rs"]
 mod month;
+mod moving;
 mod old_worker;
 mod openapi;
 mod orders;

@@ -470,6 +470,7 @@ pub fn body_of(operation: &Operation, run: &Run) -> Json {
         () if is(&admin::projects::CREATE) || is(&admin::environments::CREATE) => json!({"name": "N", "slug": "n"}),
         () if is(&admin::people::ADMIT) => json!({"project_id": 1, "address": "grace@example.com", "scopes": ["read"]}),
         () if is(&admin::webhooks::CREATE) => json!({"url": "https://example.com/"}),
+        () if is(&admin::buckets::MOVE) => json!({"to": 0}),
         () if is(&admin::keys::CREATE) => json!({"project_id": 1, "user": "u", "name": "n", "scopes": ["read"]}),
         () if is(&github::OPERATION) => merged("main", "acme/shop", "acme/shop"),
         () => json!({}),

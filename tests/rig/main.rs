@@ -20,6 +20,7 @@ mod hub;
 mod input;
 #[path = "../http/line.rs"]
 mod line;
+mod moving;
 mod orders;
 #[allow(dead_code, reason = "shared with the benchmark, which uses all of it")]
 mod process;

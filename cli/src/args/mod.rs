@@ -1,5 +1,6 @@
 //! The command line: one file a command, as in `commands`.
 
+mod admin;
 mod cancel;
 mod cancels;
 mod environments;
@@ -22,6 +23,7 @@ mod wait;
 mod watch;
 mod webhooks;
 
+pub use admin::{AdminCommand, MoveArgs};
 pub use cancel::CancelArgs;
 pub use cancels::CancelsArgs;
 pub use environments::EnvironmentsCommand;
@@ -107,6 +109,9 @@ pub enum Command {
     /// List environments, or create them (admin token)
     #[command(subcommand)]
     Environments(EnvironmentsCommand),
+    /// Say which database has what, and move it (admin token)
+    #[command(subcommand)]
+    Admin(AdminCommand),
     /// Check the service, the key, the clock, the WebSocket, and that what a command starts can be stopped here
     #[command(visible_alias = "doctor")]
     SelfCheck(SelfCheckArgs),
@@ -131,7 +136,7 @@ fn after_help() -> String {
   ESTOP_URL          the service's address
   ESTOP_KEY          a key of the project; `run` needs scope run, `cancel` and `kill` need cancel,
                      the others and `cancel --wait` need read; `finish` needs no key
-  ESTOP_ADMIN_TOKEN  for keys, people, projects, webhooks, `environments create` and
+  ESTOP_ADMIN_TOKEN  for admin, keys, people, projects, webhooks, `environments create` and
                      `environments list --project`
   ESTOP_ENVIRONMENT  the default for `estop run --environment`
   ESTOP_NO_PUSH      1 is --no-push
@@ -239,6 +244,16 @@ mod tests {
             assert!(!change(bad), "{bad}");
         }
         assert!(!change("--event run.finished"));
+    }
+
+    #[test]
+    fn a_bucket_moves_to_a_database_or_stays() {
+        for good in ["k3 --to 1", "0a-0f --to 511", "k3 --abort", "zz --to 0"] {
+            assert!(parse(&format!("estop admin move {good}")).is_ok(), "{good}");
+        }
+        for bad in ["k3", "k3 --to 512", "k3 --to -1", "K3 --to 1", "k3 --to 1 --abort", "0f-0a --to 1"] {
+            assert!(parse(&format!("estop admin move {bad}")).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Every command but `estop run`: one request or two, and what it prints.
 
+mod admin;
 mod cancel;
 mod cancels;
 mod completions;
@@ -20,6 +21,7 @@ mod wait;
 mod watch;
 mod webhooks;
 
+pub use admin::admin;
 pub use cancel::cancel;
 pub use cancels::cancels;
 pub use completions::completions;

@@ -2,6 +2,7 @@
 //!
 //! Each creation stores the id of its write, so that a repeat after a lost answer recognises its own work.
 
+pub mod buckets;
 pub mod directory;
 pub mod environments;
 pub mod events;

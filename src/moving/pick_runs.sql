@@ -1,0 +1,5 @@
+-- Which rows of runs come next: those of the project, by id.
+--
+-- ?1 project   ?2 after this id   ?3 not used   ?4 how many at most
+-- Plan: runs_by_project
+SELECT id AS a, '' AS b FROM runs WHERE project_id = ?1 AND id > ?2 ORDER BY id LIMIT coalesce(?4, 0);

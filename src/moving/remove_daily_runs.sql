@@ -1,0 +1,10 @@
+-- Removes rows of daily_runs of a bucket that is not here, some at a time.
+--
+-- ?1 bucket   ?2 the state that its row must have   ?3 and the progress   ?4 how many at most
+-- Plan: (bucket=?), projects_by_bucket
+-- Row, for each: 0
+DELETE FROM daily_runs
+ WHERE (project_id, environment_id, day) IN (SELECT t.project_id, t.environment_id, t.day FROM projects p CROSS JOIN daily_runs t ON t.project_id = p.id
+               WHERE p.bucket = ?1 LIMIT coalesce(?4, 0))
+   AND EXISTS (SELECT 1 FROM buckets WHERE bucket = ?1 AND state = ?2 AND progress = ?3)
+RETURNING '0' AS row;
