@@ -70,7 +70,10 @@ pub struct Project {
     /// For how many days a run that is over stays in the database; 0: for ever.
     #[serde(default)]
     pub retention_days: i64,
-    /// Whether GitHub has a check run of each of its runs. This and the next two are in the answers of admin routes alone.
+    /// The bucket that it lives in, for good: two characters, like `k3`. This and the next three are in the answers of admin routes alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<String>,
+    /// Whether GitHub has a check run of each of its runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub check_runs: Option<bool>,
     /// Whether GitHub is asked to cancel the workflow run of a run that was cancelled and that nobody stops.

@@ -158,7 +158,7 @@ async fn serve(operation: &Operation, mut incoming: Request, context: RouteConte
     if !news.is_empty() {
         context.data.context.wait_until(hub::tell(context.env.clone(), news));
     }
-    if let Some(database) = runtime.delivers().filter(|_| config.webhook_secret.is_some()) {
+    for database in runtime.delivers().into_iter().filter(|_| config.webhook_secret.is_some()) {
         let home = Home::Database(database);
         context.data.context.wait_until(webhooks::deliver(context.env.clone(), home, Which::Fresh, now()));
     }
@@ -189,7 +189,7 @@ async fn tick(env: Env, home: Home, scheduled_for: Timestamp) {
     log::tick(scheduled_for, now().since(begun), &outcome, runtime.usage(), fullness(&database));
     hub::tell(env.clone(), runtime.news()).await;
     let has_deliveries = outcome.as_ref().unwrap_or_else(|(tally, _)| tally).has_deliveries;
-    if (has_deliveries || runtime.delivers().is_some()) && config.webhook_secret.is_some() {
+    if (has_deliveries || !runtime.delivers().is_empty()) && config.webhook_secret.is_some() {
         // A receiver takes no signature of an earlier time than its own by much, so a late tick sends as of now.
         webhooks::deliver(env.clone(), home, Which::Due, scheduled_for.max(now())).await;
     }

@@ -8,6 +8,7 @@ pub mod bulk_cancel;
 pub mod cancel;
 pub mod cancels;
 pub mod claim;
+pub mod directory;
 pub mod environments;
 pub mod events;
 pub mod export;

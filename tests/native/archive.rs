@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 
 use estop::archive::{Tally, step};
-use estop::database::{Database, Home};
 use estop::config::Archive;
+use estop::database::{Database, Home};
 use estop::operations::{
     admin, bulk_cancel, cancel, claim, events, export, failures, finish, heartbeat, kill, list, show,
 };

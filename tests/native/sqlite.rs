@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io::{Read as _, Write as _};
 
 use estop::access::{Keyring, PublicKey};
-use estop::buckets::Learned;
+use estop::buckets::{Known, Learned};
 use estop::last_use::NotedToday;
 use estop::recent::Recent;
 use estop::runtime::{DbError, Limit, LocalFuture, News, Rows, Runtime, Statement, Stored, Url, Value};
@@ -34,6 +34,7 @@ pub struct SqliteRuntime {
     random: Cell<u64>,
     schema_is_checked: Cell<bool>,
     learned: Learned,
+    known: Known,
     blocked: Recent,
     accepted: Recent,
     noted: NotedToday,
@@ -118,6 +119,7 @@ impl SqliteRuntime {
             // Known, so that a batch has only its own statements; tests/native/migrations.rs has it unknown.
             schema_is_checked: Cell::new(true),
             learned: Learned::default(),
+            known: Known::default(),
             blocked: Recent::default(),
             accepted: Recent::default(),
             noted: NotedToday::default(),
@@ -201,6 +203,10 @@ impl Runtime for SqliteRuntime {
         &self.learned
     }
 
+    fn known(&self) -> &Known {
+        &self.known
+    }
+
     fn batch<'a>(
         &'a self,
         _database: i64,
@@ -246,14 +252,14 @@ impl Runtime for SqliteRuntime {
         Box::pin(async move { within })
     }
 
-    fn tell(&self, news: Option<News>) {
+    fn tell(&self, database: i64, news: Option<News>) {
         if news.as_ref().is_some_and(|news| news.deliveries > 0) {
-            self.deliver();
+            self.deliver(database);
         }
         self.told.borrow_mut().extend(news);
     }
 
-    fn deliver(&self) {
+    fn deliver(&self, _database: i64) {
         self.delivers.set(true);
     }
 

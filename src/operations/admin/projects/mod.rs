@@ -4,25 +4,30 @@
 //! The database writes the project that they answer, and it is passed on as it is: to read it and to write it again would be
 //! 5 KB of the upload. Tests hold it to [`estop_protocol::projects`].
 
+mod create;
+
 use estop_protocol::concurrency::SetConcurrencyRequest;
-use estop_protocol::envelope::CursorPagination;
 use estop_protocol::limits::{NAME_CHARS, RETENTION_DAYS};
-use estop_protocol::projects::{ChangeProjectRequest, CreateProjectRequest};
+use estop_protocol::projects::ChangeProjectRequest;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::Found;
-use crate::http::check::{invalid, slug, text, whole};
+use super::listed;
+use crate::http::check::{invalid, text, whole};
 use crate::http::error::ApiError;
 use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::reply::Reply;
 use crate::http::request::Call;
+use crate::operations::directory;
 use crate::operations::page::Page;
 use crate::runtime::{DbError, Sql, Statement, sql};
 
 /// Creates a project.
-pub const CREATE: Operation =
-    Operation { method: Method::Post, pattern: "/api/projects", access: Access::Admin(|call| Box::pin(create(call))) };
+pub const CREATE: Operation = Operation {
+    method: Method::Post,
+    pattern: "/api/projects",
+    access: Access::Admin(|call| Box::pin(create::create(call))),
+};
 
 /// Lists projects.
 pub const LIST: Operation =
@@ -42,8 +47,6 @@ pub const LIMIT: Operation = Operation {
     access: Access::Admin(|call| Box::pin(limit(call))),
 };
 
-const CREATE_PROJECT: Sql = sql!("admin/projects/create.sql");
-const DIAGNOSE_CREATE: Sql = sql!("admin/projects/diagnose_create.sql");
 const LIST_PROJECTS: Sql = sql!("admin/projects/list.sql");
 const CHANGE_PROJECT: Sql = sql!("admin/projects/change.sql");
 const SET_LIMIT: Sql = sql!("admin/projects/limit.sql");
@@ -55,7 +58,6 @@ const SHOW: Sql = sql!("admin/projects/show.sql");
 /// What has to be known here of a project.
 #[derive(Deserialize)]
 struct Known {
-    id: i64,
     check_runs: bool,
     cancel_ci: bool,
 }
@@ -77,47 +79,15 @@ fn one(project: &RawValue) -> OneProject<'_> {
     OneProject { project, under_earlier_limit: None }
 }
 
-#[derive(Serialize)]
-struct ProjectList {
-    data: Projects,
-    pagination: CursorPagination,
-}
-
-#[derive(Serialize)]
-struct Projects {
-    projects: Vec<Box<RawValue>>,
-}
-
-async fn create(call: &Call<'_>) -> Outcome {
-    let write_id = call.write_id()?;
-    let CreateProjectRequest { name, slug: wanted, repo_name } = call.body()?;
-    text("name", Some(&name), NAME_CHARS)?;
-    slug("slug", &wanted)?;
-    text("repo_name", repo_name.as_deref(), NAME_CHARS)?;
-    let (wanted, id, hash) = (wanted.as_str(), write_id.id.as_str(), write_id.hash.as_str());
-    let (name, repo_name, now) = (name.as_str(), repo_name.as_deref(), call.request.now.0);
-    let params = vec![wanted.into(), name.into(), repo_name.into(), id.into(), hash.into(), now.into()];
-    let rows = call
-        .batch(vec![
-            Statement::new(CREATE_PROJECT, params),
-            Statement::new(DIAGNOSE_CREATE, vec![wanted.into(), id.into(), hash.into()]),
-        ])
-        .await?;
-    let project = rows.only::<Found<Box<RawValue>>>(1)?.created("a project")?;
-    Ok(Reply::data("created", one(&project)))
-}
-
 async fn list(call: &Call<'_>) -> Outcome {
     let page = Page::of(call.request.query)?;
     let params = vec![page.before.into(), page.per_page.into()];
-    let projects: Vec<Box<RawValue>> = call.batch(vec![Statement::new(LIST_PROJECTS, params)]).await?.all(0)?;
-    let ids = projects.iter().map(|project| Known::of(project).map(|known| known.id)).collect::<Result<Vec<_>, _>>()?;
-    let pagination = page.pagination(ids.into_iter());
-    Ok(Reply::ok("listed", &ProjectList { data: Projects { projects }, pagination }))
+    let projects = directory::page(call, page, Statement::new(LIST_PROJECTS, params)).await?;
+    Ok(listed("projects", page, &projects))
 }
 
 async fn change(call: &Call<'_>) -> Outcome {
-    let id = call.id()?;
+    let project = call.id()?;
     let ChangeProjectRequest { name, repo_name, badges, stop_on_close, retention_days, check_runs, cancel_ci } =
         call.body()?;
     text("name", name.as_deref(), NAME_CHARS)?;
@@ -132,7 +102,7 @@ async fn change(call: &Call<'_>) -> Outcome {
         return invalid("repo_name", "expected a repository at GitHub, like `acme/shop`");
     }
     let flag = |wanted: Option<bool>| wanted.map(i64::from).into();
-    let (id, now) = (id.into(), call.request.now.0.into());
+    let (id, now) = (project.into(), call.request.now.0.into());
     let guard = i64::from(turns_on && repo_name.is_none()).into();
     let (name, repository) = (name.as_deref().into(), repo_name.as_deref().into());
     let params = vec![id, name, repository, flag(badges), flag(stop_on_close), retention, now, guard];
@@ -146,12 +116,13 @@ async fn change(call: &Call<'_>) -> Outcome {
     }
     statements.push(Statement::new(SHOW, vec![id]));
     let last = statements.len() - 1;
-    let project: Box<RawValue> = call.batch(statements).await?.first(last)?.ok_or(ApiError::NotFound("project"))?;
-    let known = Known::of(&project)?;
+    directory::go_to(call, project).await?;
+    let shown: Box<RawValue> = call.batch(statements).await?.first(last)?.ok_or(ApiError::NotFound("project"))?;
+    let known = Known::of(&shown)?;
     if (check_runs == Some(true) && !known.check_runs) || (cancel_ci == Some(true) && !known.cancel_ci) {
         return invalid(field, "needs the project's repository, `repo_name`, like `acme/shop`");
     }
-    Ok(Reply::data("changed", one(&project)))
+    Ok(Reply::data("changed", one(&shown)))
 }
 
 /// Whether this can be a repository at GitHub. `projects.github_repo` says the same of what is stored.
@@ -169,6 +140,7 @@ async fn limit(call: &Call<'_>) -> Outcome {
     let id = call.id()?;
     let SetConcurrencyRequest { scope, behaviour } = call.body()?;
     let now = call.request.now.0;
+    directory::go_to(call, id).await?;
     let rows = call
         .batch(vec![
             Statement::new(SET_LIMIT, vec![id.into(), scope.name().into(), behaviour.name().into(), now.into()]),

@@ -17,6 +17,7 @@ use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::reply::Reply;
 use crate::http::request::Call;
 use crate::http::write_id::Mine;
+use crate::operations::directory;
 use crate::runtime::{Sql, Statement, sql};
 use crate::webhooks::address;
 use crate::webhooks::signature::{BOTH_SECRETS, Secret};
@@ -123,8 +124,14 @@ fn begin<'a>(call: &Call<'a>) -> Result<(&'a str, i64), ApiError> {
     Ok((secret, call.id()?))
 }
 
-/// Runs a batch, whose last statement gives a [`Row`] if there is what the path names.
+/// Runs a batch, whose last statement gives a [`Row`] if there is what the path names: a `project`, a `webhook` or a `delivery`.
 async fn ask(call: &Call<'_>, what: &'static str, statements: Vec<Statement<'_>>) -> Result<Row, ApiError> {
+    let id = call.id()?;
+    if what == "project" {
+        directory::go_to(call, id).await?
+    } else {
+        directory::seek(call, what, id).await?
+    }
     let last = statements.len().saturating_sub(1);
     call.batch(statements).await?.first(last)?.ok_or(ApiError::NotFound(what))
 }
@@ -296,6 +303,6 @@ fn written(call: &Call<'_>, outcome: &'static str, row: &Row) -> Outcome {
         return Err(ApiError::Conflict(why.to_owned()));
     };
     mine.check()?;
-    call.runtime.deliver();
+    call.database().deliver();
     Ok(answer(outcome, "delivery", row.item.as_deref(), None))
 }
