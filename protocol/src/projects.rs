@@ -70,7 +70,7 @@ pub struct Project {
     /// For how many days a run that is over stays in the database; 0: for ever.
     #[serde(default)]
     pub retention_days: i64,
-    /// The bucket that it lives in, for good: two characters, like `k3`. This and the next three are in the answers of admin routes alone.
+    /// The bucket that it lives in: two digits or letters. This and the next three are in the answers of admin routes alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket: Option<String>,
     /// Whether GitHub has a check run of each of its runs.

@@ -10,8 +10,6 @@ mod map;
 pub use known::Known;
 pub use map::{Learned, Map};
 
-use crate::runtime::Runtime;
-
 /// The digits of a bucket's name.
 const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 
@@ -42,10 +40,8 @@ impl Bucket {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// A random one, for a new project.
-    pub fn random(runtime: &dyn Runtime) -> Self {
-        let mut bytes = [0; 4];
-        runtime.random(&mut bytes);
+    /// One of them by random bytes, for a new project.
+    pub fn from_random(bytes: [u8; 4]) -> Self {
         let index = u32::from_le_bytes(bytes) % u32::from(BUCKETS);
         let digit = |n: u32| DIGITS.get(n as usize).copied().unwrap_or(b'0');
         Self([digit(index / 36), digit(index % 36)])

@@ -4,5 +4,5 @@
 -- ?1 bucket   ?2 the number that this database is bound by
 -- Plan: (bucket=?)
 -- Row: null
-SELECT CASE WHEN coalesce((SELECT state FROM buckets WHERE bucket = ?1), iif(?2 = 0, 'here', '')) = 'here'
+SELECT CASE WHEN coalesce((SELECT state FROM buckets WHERE bucket = ?1), iif(?2 > 0, '', 'here')) = 'here'
             THEN 'null' ELSE json('elsewhere') END AS row;

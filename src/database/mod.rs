@@ -6,6 +6,8 @@
 //! The first batch of an isolate to a database also checks the schema's version, in the same round trip. Where there are several
 //! databases, each batch for a bucket also checks that the bucket is there, and follows it if it has moved.
 
+pub mod error;
+
 use estop_protocol::time::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;

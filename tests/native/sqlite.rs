@@ -1,7 +1,7 @@
 //! SQLite in D1's place: the core's runtime in these tests.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{Read as _, Write as _};
 
 use estop::access::{Keyring, PublicKey};
@@ -25,14 +25,20 @@ pub enum Fault {
 
 /// SQLite as D1 runs it: every number arrives as a double, foreign keys are on, functions take at most 32 arguments, and a UNION five terms.
 pub struct SqliteRuntime {
+    /// `DB`.
     pub db: RefCell<Connection>,
+    /// The databases of greater numbers.
+    more: BTreeMap<i64, RefCell<Connection>>,
+    numbers: Vec<i64>,
+    /// Those that give no answer.
+    pub dead: RefCell<BTreeSet<i64>>,
     pub faults: RefCell<VecDeque<Fault>>,
     /// How many batches go well before the faults begin.
     pub after: Cell<u32>,
     pub batches: Cell<u32>,
     elapsed: Cell<i64>,
     random: Cell<u64>,
-    schema_is_checked: Cell<bool>,
+    unchecked: RefCell<BTreeSet<i64>>,
     learned: Learned,
     known: Known,
     blocked: Recent,
@@ -111,13 +117,16 @@ impl SqliteRuntime {
     pub fn on(db: Connection) -> Self {
         Self {
             db: RefCell::new(db),
+            more: BTreeMap::new(),
+            numbers: vec![0],
+            dead: RefCell::default(),
             faults: RefCell::default(),
             after: Cell::new(0),
             batches: Cell::new(0),
             elapsed: Cell::new(0),
             random: Cell::new(0x9e37_79b9_7f4a_7c15),
             // Known, so that a batch has only its own statements; tests/native/migrations.rs has it unknown.
-            schema_is_checked: Cell::new(true),
+            unchecked: RefCell::default(),
             learned: Learned::default(),
             known: Known::default(),
             blocked: Recent::default(),
@@ -138,12 +147,36 @@ impl SqliteRuntime {
         }
     }
 
-    pub fn forget_schema(&self) {
-        self.schema_is_checked.set(false);
+    /// With databases of these numbers beside `DB`, empty but for the schema.
+    pub fn with_more(mut self, numbers: impl IntoIterator<Item = i64>) -> Self {
+        for number in numbers {
+            let db = empty_database();
+            db.execute_batch(crate::world::SCHEMA).expect("the schema");
+            self.more.insert(number, RefCell::new(db));
+            self.unchecked.get_mut().insert(number);
+        }
+        self.numbers.extend(self.more.keys());
+        self
     }
 
-    fn commit(&self, statements: &[Statement<'_>]) -> rusqlite::Result<Rows> {
-        let mut db = self.db.borrow_mut();
+    /// The database of this number.
+    pub fn numbered(&self, database: i64) -> &RefCell<Connection> {
+        if database == 0 { &self.db } else { &self.more[&database] }
+    }
+
+    pub fn forget_schema(&self) {
+        self.unchecked.borrow_mut().insert(0);
+    }
+
+    /// As in an isolate that has just begun.
+    pub fn forget_all(&mut self) {
+        self.unchecked.get_mut().extend(&self.numbers);
+        self.learned = Learned::default();
+        self.known = Known::default();
+    }
+
+    fn commit(&self, database: i64, statements: &[Statement<'_>]) -> rusqlite::Result<Rows> {
+        let mut db = self.numbered(database).borrow_mut();
         // A transaction, also within one of the test's own (`World::undone`).
         let transaction = db.savepoint()?;
         let mut rows = Rows::new();
@@ -164,16 +197,19 @@ impl SqliteRuntime {
         Ok(rows)
     }
 
-    fn answer(&self, statements: &[Statement<'_>]) -> Result<Rows, DbError> {
+    fn answer(&self, database: i64, statements: &[Statement<'_>]) -> Result<Rows, DbError> {
         self.batches.set(self.batches.get() + 1);
         self.elapsed.set(self.elapsed.get() + 1);
+        if self.dead.borrow().contains(&database) {
+            return Err(DbError::Deadline);
+        }
         let well = self.after.get();
         self.after.set(well.saturating_sub(1));
         let fault = if well > 0 { None } else { self.faults.borrow_mut().pop_front() };
         if let Some(Fault::BeforeCommit(error)) = fault {
             return Err(error);
         }
-        let rows = self.commit(statements).map_err(|error| match error {
+        let rows = self.commit(database, statements).map_err(|error| match error {
             rusqlite::Error::SqliteFailure(failure, message) => {
                 let code = match failure.code {
                     rusqlite::ErrorCode::ConstraintViolation => "CONSTRAINT",
@@ -196,7 +232,7 @@ impl SqliteRuntime {
 
 impl Runtime for SqliteRuntime {
     fn databases(&self) -> &[i64] {
-        &[0]
+        &self.numbers
     }
 
     fn learned(&self) -> &Learned {
@@ -209,18 +245,18 @@ impl Runtime for SqliteRuntime {
 
     fn batch<'a>(
         &'a self,
-        _database: i64,
+        database: i64,
         statements: &'a [Statement<'a>],
         _deadline: i64,
     ) -> LocalFuture<'a, Result<Rows, DbError>> {
-        Box::pin(async {
+        Box::pin(async move {
             let meanwhile = self.before_batch.take();
             match meanwhile {
                 Some((0, happens)) => happens(self),
                 Some((batches, happens)) => *self.before_batch.borrow_mut() = Some((batches - 1, happens)),
                 None => {}
             }
-            self.answer(statements)
+            self.answer(database, statements)
         })
     }
 
@@ -337,17 +373,17 @@ impl Runtime for SqliteRuntime {
         })
     }
 
-    fn database_bytes(&self, _database: i64) -> Option<i64> {
-        let db = self.db.borrow();
+    fn database_bytes(&self, database: i64) -> Option<i64> {
+        let db = self.numbered(database).borrow();
         db.query_row("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size", [], |row| row.get(0))
             .ok()
     }
 
-    fn schema_is_checked(&self, _database: i64) -> bool {
-        self.schema_is_checked.get()
+    fn schema_is_checked(&self, database: i64) -> bool {
+        !self.unchecked.borrow().contains(&database)
     }
 
-    fn set_schema_checked(&self, _database: i64) {
-        self.schema_is_checked.set(true);
+    fn set_schema_checked(&self, database: i64) {
+        self.unchecked.borrow_mut().remove(&database);
     }
 }

@@ -79,6 +79,7 @@ fn rows(db: &Connection, table: &str) -> Vec<BTreeMap<String, Value>> {
         "last_used_on",
         "stop_on_close",
         "github_repo",
+        "bucket",
         "retention_days",
         "disabled",
         "changed_at",

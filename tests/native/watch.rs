@@ -1,5 +1,6 @@
 //! Lines to the hub: who gets one, and what a change of a run has the hub tell.
 
+use estop::buckets::Bucket;
 use estop::hub;
 use estop::operations::{bulk_cancel, cancel, claim, finish, heartbeat, kill, watch};
 use estop::run::{Event, Timeout};
@@ -160,9 +161,12 @@ fn a_key_follows_a_run_of_its_project_or_all_of_them() {
     let world = World::new();
     let run = world.run_in(State::Started);
     let of_run = world.send(&Ask::new(&watch::RUN).about(run.id)).line.expect("a line");
-    assert_eq!(of_run.tags, [hub::run(run.id), hub::key(1)]);
+    assert_eq!(of_run.tags, [hub::run(run.id), hub::key(1), hub::bucket(Bucket::FIRST)]);
     let of_project = world.send(&Ask::new(&watch::PROJECT)).line.expect("a line");
-    assert_eq!((of_project.project, of_project.tags), (1, vec![hub::FEED.to_owned(), hub::key(1)]));
+    assert_eq!(
+        (of_project.project, of_project.tags),
+        (1, vec![hub::FEED.to_owned(), hub::key(1), hub::bucket(Bucket::FIRST)])
+    );
     let other = world.add_key("estop_DDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDD", 2, (1, 1, 1), None, None);
     assert_eq!(world.send(&Ask::new(&watch::RUN).about(run.id).with_key(&other)).status, 404);
     assert_eq!(world.send(&Ask::new(&watch::PROJECT).with_key(&other)).line.expect("a line").project, 2);

@@ -10,6 +10,7 @@ mod client;
 #[path = "../support/contract.rs"]
 mod contract;
 mod crowd;
+mod databases;
 mod faults;
 mod full;
 mod github;

@@ -188,8 +188,13 @@ pub fn driver(service: &str) -> String {
 
 /// The binding `DB`: the runtime's own D1 client over a service that speaks its protocol.
 pub fn d1(service: &str) -> String {
+    bound_d1("DB", service)
+}
+
+/// The same by another name.
+pub fn bound_d1(name: &str, service: &str) -> String {
     format!(
-        r#"(name = "DB", wrapped = (moduleName = "cloudflare-internal:d1-api", innerBindings = [(name = "fetcher", service = "{service}")]))"#
+        r#"(name = "{name}", wrapped = (moduleName = "cloudflare-internal:d1-api", innerBindings = [(name = "fetcher", service = "{service}")]))"#
     )
 }
 

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use estop::buckets::{self, Map};
 use nix::unistd::Pid;
 
 use crate::backend::Backend;
@@ -36,6 +37,8 @@ impl HubFault {
 /// A Worker with a database of its own.
 pub struct Rig {
     pub backend: Backend,
+    /// Its databases of greater numbers: `DB_1` and so on.
+    pub more: Vec<Backend>,
     pub server: Server,
     /// `127.0.0.1:port`, for requests that no HTTP client would send.
     pub address: String,
@@ -57,6 +60,49 @@ impl Rig {
              reportError(new WebAssembly.RuntimeError('unreachable')); return new Response(); } }";
         let module = format!("modules = [(name = \"crash.js\", esModule = \"{CRASH}\"), ");
         Self::of(|estop| estop.replacen("modules = [", &module, 1))
+    }
+
+    /// With so many databases, and this map of them. The buckets have their rows, as if they had been moved there.
+    pub fn start_with_databases(databases: usize, map: &str) -> Self {
+        Self::start_with_databases_and(databases, map, |config| config)
+    }
+
+    /// The same, with a change of workerd's configuration.
+    pub fn start_with_databases_and(databases: usize, map: &str, change: impl FnOnce(String) -> String) -> Self {
+        let (backend, more) = (Backend::start(), (1..databases).map(|_| Backend::start()).collect::<Vec<_>>());
+        let (mut bindings, mut services) = (String::new(), String::new());
+        for (number, other) in (1..).zip(&more) {
+            bindings += &format!("{}, ", process::bound_d1(&format!("DB_{number}"), &format!("d1-{number}")));
+            services += &format!(r#"(name = "d1-{number}", external = (address = "{}", http = ())), "#, other.address);
+        }
+        let estop =
+            process::estop("d1", ADMIN, |name| if name == "BUCKETS" { Some(map.to_owned()) } else { setting(name) });
+        let estop = estop.replacen("bindings = [", &format!("bindings = [{bindings}"), 1);
+        let config = config(&backend, &estop).replacen("services = [", &format!("services = [{services}"), 1);
+        for (number, other) in (1_i64..).zip(&more) {
+            let last = (number << 44) - 1;
+            other.sql(&format!("INSERT INTO this_database VALUES (1, {number}, {last}, {last}, {last})"));
+        }
+        let map = Map::parse(map).expect("a map");
+        for name in (0..1296).map(|n| [n / 36, n % 36].map(|digit| char::from_digit(digit, 36).expect("a digit"))) {
+            let name: String = name.iter().collect();
+            let number = map.database(buckets::Bucket::parse(&name).expect("a bucket"));
+            if let Some(other) = usize::try_from(number - 1).ok().and_then(|index| more.get(index)) {
+                let row = |state: &str, moved_to: &str| {
+                    format!(
+                        "INSERT INTO buckets (bucket, state, moved_to, since, frozen) VALUES ('{name}', '{state}', {moved_to}, 0, 0)"
+                    )
+                };
+                other.sql(&row("here", "NULL"));
+                backend.sql(&row("moved", &number.to_string()));
+            }
+        }
+        Self::over_all(backend, more, change(config))
+    }
+
+    /// The database of this number.
+    pub fn database(&self, number: usize) -> &Backend {
+        if number == 0 { &self.backend } else { &self.more[number - 1] }
     }
 
     /// With a bucket for the archive.
@@ -96,11 +142,15 @@ impl Rig {
     }
 
     fn over(backend: Backend, config: String) -> Self {
+        Self::over_all(backend, Vec::new(), config)
+    }
+
+    fn over_all(backend: Backend, more: Vec<Backend>, config: String) -> Self {
         let workerd = Workerd::start(&config, &process::built(), &["main", "driver"]);
         let address = workerd.address("main");
         let server = Server::at(format!("http://{address}"));
         let driver = Server::at(format!("http://{}", workerd.address("driver")));
-        let rig = Self { backend, server, address, driver, config, workerd };
+        let rig = Self { backend, more, server, address, driver, config, workerd };
         assert_eq!(rig.server.send("GET", "/healthz", &[], b"").status, 200, "{}", rig.log());
         rig.backend.count();
         rig
@@ -164,13 +214,16 @@ impl Rig {
 
 /// The Worker, as wrangler.toml has it but for what tests need.
 fn worker() -> String {
-    let setting = |name: &str| match name {
+    process::estop("d1", ADMIN, setting)
+}
+
+fn setting(name: &str) -> Option<String> {
+    match name {
         "D1_DEADLINE_SECONDS" => Some(DEADLINE.as_secs().to_string()),
         // So that the log has every request.
         "LOG_HEARTBEATS" => Some("1".to_owned()),
         _ => None,
-    };
-    process::estop("d1", ADMIN, setting)
+    }
 }
 
 fn config(backend: &Backend, estop: &str) -> String {

@@ -6,6 +6,8 @@
 
 mod create;
 
+pub use create::CREATE;
+
 use estop_protocol::concurrency::SetConcurrencyRequest;
 use estop_protocol::limits::{NAME_CHARS, RETENTION_DAYS};
 use estop_protocol::projects::ChangeProjectRequest;
@@ -21,13 +23,6 @@ use crate::http::request::Call;
 use crate::operations::directory;
 use crate::operations::page::Page;
 use crate::runtime::{DbError, Sql, Statement, sql};
-
-/// Creates a project.
-pub const CREATE: Operation = Operation {
-    method: Method::Post,
-    pattern: "/api/projects",
-    access: Access::Admin(|call| Box::pin(create::create(call))),
-};
 
 /// Lists projects.
 pub const LIST: Operation =

@@ -14,7 +14,7 @@ use crate::buckets::Bucket;
 use crate::database::Home;
 use crate::http::check::{slug, text};
 use crate::http::error::ApiError;
-use crate::http::operation::Outcome;
+use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::reply::Reply;
 use crate::http::request::Call;
 use crate::http::write_id::Mine;
@@ -22,10 +22,14 @@ use crate::operations::admin::Found;
 use crate::operations::directory;
 use crate::runtime::{DbError, Sql, Statement, Value, sql};
 
-const ENTER: Sql = sql!("admin/projects/enter.sql");
-const CREATE: Sql = sql!("admin/projects/create.sql");
-const DIAGNOSE: Sql = sql!("admin/projects/diagnose_create.sql");
-const DIAGNOSE_THERE: Sql = sql!("admin/projects/diagnose_there.sql");
+/// Creates a project.
+pub const CREATE: Operation =
+    Operation { method: Method::Post, pattern: "/api/projects", access: Access::Admin(|call| Box::pin(create(call))) };
+
+const ENTER: Sql = sql!("admin/projects/create/enter.sql");
+const INSERT: Sql = sql!("admin/projects/create/create.sql");
+const DIAGNOSE: Sql = sql!("admin/projects/create/diagnose.sql");
+const DIAGNOSE_THERE: Sql = sql!("admin/projects/create/diagnose_there.sql");
 
 /// How many buckets are tried at most. One that is on its way, or whose database cannot be reached, is not the only one.
 const TRIES: u32 = 4;
@@ -40,8 +44,7 @@ struct Entry {
     item: Option<Box<RawValue>>,
 }
 
-/// Answers the request.
-pub async fn create(call: &Call<'_>) -> Outcome {
+async fn create(call: &Call<'_>) -> Outcome {
     let write_id = call.write_id()?;
     let CreateProjectRequest { name, slug: wanted, repo_name } = call.body()?;
     text("name", Some(&name), NAME_CHARS)?;
@@ -51,11 +54,13 @@ pub async fn create(call: &Call<'_>) -> Outcome {
     let project = |number: Value<'static>, bucket| {
         let (name, repo_name) = (name.as_str().into(), repo_name.as_deref().into());
         let now = call.request.now.0.into();
-        Statement::new(CREATE, vec![wanted.into(), name, repo_name, id.into(), hash.into(), now, number, bucket])
+        Statement::new(INSERT, vec![wanted.into(), name, repo_name, id.into(), hash.into(), now, number, bucket])
     };
     let mut tries = 1;
     let entry = loop {
-        let bucket = Bucket::random(call.runtime);
+        let mut bytes = [0; 4];
+        call.runtime.random(&mut bytes);
+        let bucket = Bucket::from_random(bytes);
         let entry = match is_open(call, bucket).await {
             Ok(()) => {
                 let statements = vec![
