@@ -116,6 +116,7 @@ async fn admit(call: &Call<'_>, key_id: &Cell<Option<i64>>) -> Outcome {
         Access::Lease(handle) => handle(call).await,
         Access::Admin(handle) => {
             call.check_admin()?;
+            directory::find(call).await?;
             handle(call).await
         }
         Access::LeaseOrKey(handle_lease, _, handle) => match call.request.lease {

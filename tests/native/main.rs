@@ -13,6 +13,7 @@ mod check_runs;
 #[path = "../support/contract.rs"]
 mod contract;
 mod costs;
+mod databases;
 mod faults;
 mod github;
 mod groups;

@@ -9,7 +9,6 @@ use crate::http::error::ApiError;
 use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::reply::Reply;
 use crate::http::request::Call;
-use crate::operations::directory;
 use crate::operations::environments::list as page_of;
 use crate::operations::page::Page;
 use crate::runtime::{Sql, Statement, sql};
@@ -50,7 +49,6 @@ async fn create(call: &Call<'_>) -> Outcome {
     let (wanted, id, hash) = (wanted.as_str(), write_id.id.as_str(), write_id.hash.as_str());
     let (name, now) = (name.as_str(), call.request.now.0);
     let params = vec![project.into(), wanted.into(), name.into(), id.into(), hash.into(), now.into()];
-    directory::go_to(call, project).await?;
     let rows = call
         .batch(vec![
             Statement::new(CREATE_ENVIRONMENT, params),
@@ -66,7 +64,6 @@ async fn change(call: &Call<'_>) -> Outcome {
     let ChangeEnvironmentRequest { name, disabled } = call.body()?;
     text("name", name.as_deref(), NAME_CHARS)?;
     let params = vec![id.into(), name.as_deref().into(), disabled.map(i64::from).into(), call.request.now.0.into()];
-    directory::seek(call, "environment", id).await?;
     let rows =
         call.batch(vec![Statement::new(CHANGE_ENVIRONMENT, params), Statement::new(SHOW, vec![id.into()])]).await?;
     let environment: Environment = rows.first(1)?.ok_or(ApiError::NotFound("environment"))?;
@@ -77,7 +74,6 @@ async fn list(call: &Call<'_>) -> Outcome {
     let project = call.id()?;
     let page = Page::of(call.request.query)?;
     let params = vec![project.into(), page.before.into(), page.per_page.into()];
-    directory::go_to(call, project).await?;
     let rows = call.batch(vec![Statement::new(LIST_ENVIRONMENTS, params)]).await?;
     let environments: Vec<Environment> = rows.first(0)?.ok_or(ApiError::NotFound("project"))?;
     Ok(Reply::ok("listed", &page_of(page, environments)))

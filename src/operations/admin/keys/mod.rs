@@ -185,7 +185,6 @@ async fn list(call: &Call<'_>) -> Outcome {
 
 async fn revoke(call: &Call<'_>) -> Outcome {
     let id = call.id()?;
-    directory::seek(call, "key", id).await?;
     let rows = call
         .batch(vec![
             Statement::new(REVOKE_KEY, vec![id.into(), call.request.now.0.into()]),

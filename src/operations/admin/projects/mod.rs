@@ -82,7 +82,7 @@ async fn list(call: &Call<'_>) -> Outcome {
 }
 
 async fn change(call: &Call<'_>) -> Outcome {
-    let project = call.id()?;
+    let id = call.id()?;
     let ChangeProjectRequest { name, repo_name, badges, stop_on_close, retention_days, check_runs, cancel_ci } =
         call.body()?;
     text("name", name.as_deref(), NAME_CHARS)?;
@@ -97,7 +97,7 @@ async fn change(call: &Call<'_>) -> Outcome {
         return invalid("repo_name", "expected a repository at GitHub, like `acme/shop`");
     }
     let flag = |wanted: Option<bool>| wanted.map(i64::from).into();
-    let (id, now) = (project.into(), call.request.now.0.into());
+    let (id, now) = (id.into(), call.request.now.0.into());
     let guard = i64::from(turns_on && repo_name.is_none()).into();
     let (name, repository) = (name.as_deref().into(), repo_name.as_deref().into());
     let params = vec![id, name, repository, flag(badges), flag(stop_on_close), retention, now, guard];
@@ -111,13 +111,12 @@ async fn change(call: &Call<'_>) -> Outcome {
     }
     statements.push(Statement::new(SHOW, vec![id]));
     let last = statements.len() - 1;
-    directory::go_to(call, project).await?;
-    let shown: Box<RawValue> = call.batch(statements).await?.first(last)?.ok_or(ApiError::NotFound("project"))?;
-    let known = Known::of(&shown)?;
+    let project: Box<RawValue> = call.batch(statements).await?.first(last)?.ok_or(ApiError::NotFound("project"))?;
+    let known = Known::of(&project)?;
     if (check_runs == Some(true) && !known.check_runs) || (cancel_ci == Some(true) && !known.cancel_ci) {
         return invalid(field, "needs the project's repository, `repo_name`, like `acme/shop`");
     }
-    Ok(Reply::data("changed", one(&shown)))
+    Ok(Reply::data("changed", one(&project)))
 }
 
 /// Whether this can be a repository at GitHub. `projects.github_repo` says the same of what is stored.
@@ -135,7 +134,6 @@ async fn limit(call: &Call<'_>) -> Outcome {
     let id = call.id()?;
     let SetConcurrencyRequest { scope, behaviour } = call.body()?;
     let now = call.request.now.0;
-    directory::go_to(call, id).await?;
     let rows = call
         .batch(vec![
             Statement::new(SET_LIMIT, vec![id.into(), scope.name().into(), behaviour.name().into(), now.into()]),

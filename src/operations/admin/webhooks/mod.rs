@@ -17,7 +17,6 @@ use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::reply::Reply;
 use crate::http::request::Call;
 use crate::http::write_id::Mine;
-use crate::operations::directory;
 use crate::runtime::{Sql, Statement, sql};
 use crate::webhooks::address;
 use crate::webhooks::signature::{BOTH_SECRETS, Secret};
@@ -124,14 +123,8 @@ fn begin<'a>(call: &Call<'a>) -> Result<(&'a str, i64), ApiError> {
     Ok((secret, call.id()?))
 }
 
-/// Runs a batch, whose last statement gives a [`Row`] if there is what the path names: a `project`, a `webhook` or a `delivery`.
+/// Runs a batch, whose last statement gives a [`Row`] if there is what the path names.
 async fn ask(call: &Call<'_>, what: &'static str, statements: Vec<Statement<'_>>) -> Result<Row, ApiError> {
-    let id = call.id()?;
-    if what == "project" {
-        directory::go_to(call, id).await?
-    } else {
-        directory::seek(call, what, id).await?
-    }
     let last = statements.len().saturating_sub(1);
     call.batch(statements).await?.first(last)?.ok_or(ApiError::NotFound(what))
 }

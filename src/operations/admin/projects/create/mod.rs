@@ -6,7 +6,6 @@
 
 use estop_protocol::limits::NAME_CHARS;
 use estop_protocol::projects::CreateProjectRequest;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::one;
@@ -34,15 +33,9 @@ const DIAGNOSE_THERE: Sql = sql!("admin/projects/create/diagnose_there.sql");
 /// How many buckets are tried at most. One that is on its way, or whose database cannot be reached, is not the only one.
 const TRIES: u32 = 4;
 
-/// The directory's entry and, if it lives in `DB`, the project.
-#[derive(Deserialize)]
-struct Entry {
-    id: i64,
-    slug: String,
-    bucket: String,
-    mine: Mine,
-    item: Option<Box<RawValue>>,
-}
+/// What came of it: the project's id, slug and bucket, whether it is of this very request, and the project itself, if it lives in the
+/// database that was asked.
+type Entry = (i64, String, String, Mine, Option<Box<RawValue>>);
 
 async fn create(call: &Call<'_>) -> Outcome {
     let write_id = call.write_id()?;
@@ -78,18 +71,21 @@ async fn create(call: &Call<'_>) -> Outcome {
             Err(_) => tries += 1,
         }
     };
-    let bucket = Bucket::parse(&entry.bucket).ok_or(DbError::Unreadable(DIAGNOSE.file))?;
-    let found = if entry.item.is_some() {
-        Found { mine: entry.mine, item: entry.item }
-    } else if entry.slug == wanted {
-        call.home.set(Home::Bucket(bucket));
-        let there = Statement::new(DIAGNOSE_THERE, vec![entry.id.into(), id.into(), hash.into()]);
-        call.batch(vec![project(entry.id.into(), entry.bucket.as_str().into()), there]).await?.only(1)?
-    } else {
-        return Err(ApiError::ReusedKey);
+    let (number, ref entered, ref name, ..) = entry;
+    let bucket = Bucket::parse(name).ok_or(DbError::Unreadable(DIAGNOSE.file))?;
+    let (.., mine, item) = match &entry {
+        (.., Some(_)) => entry,
+        _ if entered != wanted => return Err(ApiError::ReusedKey),
+        _ => {
+            call.home.set(Home::Bucket(bucket));
+            let there = Statement::new(DIAGNOSE_THERE, vec![number.into(), id.into(), hash.into()]);
+            call.batch(vec![project(number.into(), name.as_str().into()), there]).await?.only(1)?
+        }
     };
-    let project: Box<RawValue> = found.created("a project")?;
-    call.runtime.known().add(entry.id, wanted, bucket);
+    let project = Found { mine, item }.created("a project")?;
+    for name in [directory::named(number), wanted.to_owned()] {
+        call.runtime.known().add(name, bucket);
+    }
     Ok(Reply::data("created", one(&project)))
 }
 
