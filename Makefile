@@ -51,8 +51,9 @@ bench: build ## Compare estop with the alternatives; writes bench/results.md and
 bench-quick: build ## A two-minute version that reports missed goals but does not fail (Linux)
 	@cargo bench --quiet --bench peers -- --quick
 
-scale: build ## What every operation costs in databases of a thousand to a million runs (Linux)
+scale: build ## What every operation costs in databases of a thousand to a million runs, and a day of a million (RUNS=, Linux)
 	@cargo bench --quiet --bench scale
+	@cargo bench --quiet --bench day -- $(if $(RUNS),--runs $(RUNS))
 
 scale-big: build ## The same with ten million runs, too: a quarter of an hour, 15 GB of disk (Linux)
 	@cargo bench --quiet --bench scale -- --big

@@ -517,11 +517,17 @@ CREATE TABLE buckets (
     CHECK ((state = 'arriving') = (moved_from IS NOT NULL)),
     CHECK (frozen = 0 OR state <> 'here')
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX buckets_frozen ON buckets (bucket) WHERE frozen = 1;
+CREATE INDEX buckets_frozen ON buckets (frozen) WHERE frozen = 1;
 
 -- The projects that nobody may touch here. Few: buckets move one at a time.
 CREATE VIEW frozen_projects AS
 SELECT p.id AS project_id FROM buckets b INDEXED BY buckets_frozen CROSS JOIN projects p ON p.bucket = b.bucket WHERE b.frozen = 1;
+
+-- What waits to be counted, of the first 1,000 what is of no project that is being moved.
+CREATE VIEW countable_runs AS
+SELECT c.position, c.run_id
+  FROM (SELECT position, run_id FROM closed_runs ORDER BY position LIMIT 1000) c
+ WHERE NOT EXISTS (SELECT 1 FROM frozen_projects WHERE project_id = (SELECT project_id FROM runs WHERE id = c.run_id));
 
 -- Which of the service's databases this is. No row: DB, from which no bucket has moved.
 CREATE TABLE this_database (

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use estop::buckets::Bucket;
 use estop::key::PlainKey;
 
 /// The project with the history: what is listed, shown and kept alive.
@@ -77,7 +78,7 @@ pub fn projects() -> String {
 
 /// The one key of a project.
 pub fn key(project: u8) -> PlainKey {
-    PlainKey::from_random([project; 32])
+    PlainKey::from_random(Bucket::FIRST, [project; 32])
 }
 
 fn project(id: u8) -> String {

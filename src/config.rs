@@ -50,6 +50,8 @@ pub struct Config {
     pub archive: Archive,
     /// `BUCKETS`: which database has which bucket, if it is not `DB`.
     pub buckets: Map,
+    /// `REPLICAS=1`: the databases have read replicas, and what may be a moment old is read there.
+    pub replicas: bool,
     /// `LOG_HEARTBEATS=1`: also logs the heartbeats that change nothing.
     pub log_heartbeats: bool,
     /// `ADMIN_TOKEN`, a secret; unset or empty closes the admin routes.
@@ -104,6 +106,7 @@ impl Config {
             archive_runs: number("ARCHIVE_RUNS", 100, 1, 500),
             archive: Archive::Wanted,
             buckets: Map::default(),
+            replicas: var("REPLICAS").as_deref() == Some("1"),
             log_heartbeats: var("LOG_HEARTBEATS").as_deref() == Some("1"),
             admin_token: var("ADMIN_TOKEN").filter(|token| !token.is_empty()),
             session_secret: var("SESSION_SECRET").filter(|secret| !secret.is_empty()),

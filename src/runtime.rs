@@ -83,6 +83,12 @@ impl<'a> Statement<'a> {
 /// The rows of a batch, statement by statement.
 pub type Rows = Vec<Vec<Box<RawValue>>>;
 
+/// Whatever the nearest replica has seen (D1's constraint for a session).
+pub const ANY: &str = "first-unconstrained";
+
+/// All that was written so far (D1's constraint for a session).
+pub const LATEST: &str = "first-primary";
+
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
@@ -136,6 +142,10 @@ pub struct Stored {
 pub trait Runtime {
     /// The numbers of the databases, the smallest first: 0 is `DB`, n is `DB_n`.
     fn databases(&self) -> &[i64];
+
+    /// Where there are replicas, the batches from now on may be answered by one that has seen as much of this database: a bookmark
+    /// of D1's, [`ANY`] or [`LATEST`]. Until then, and for other databases, it is [`LATEST`].
+    fn read_as_of(&self, database: i64, seen: &str);
 
     /// What is known of buckets that have moved.
     fn learned(&self) -> &Learned;

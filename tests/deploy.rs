@@ -11,10 +11,13 @@ const STAND_IN: &str = r#"#!/bin/sh
 echo "$*" >> "$ACCOUNT/calls"
 [ -z "${ADMIN_TOKEN+set}" ] || echo "ADMIN_TOKEN is in the environment" >> "$ACCOUNT/calls"
 for config; do :; done
-name=${DATABASE:-estop}
-ask="const database = new (require('node:sqlite').DatabaseSync)(process.env.ACCOUNT + '/database');
+# Of `d1 …`, the database that it is about.
+case "$1 $2" in "d1 migrations") name=$4 ;; *) name=$3 ;; esac
+case "$name" in ${DATABASE:-estop}) file=database ;; *-1) file=database-1 ;; esac
+export FILE="$ACCOUNT/$file"
+ask="const database = new (require('node:sqlite').DatabaseSync)(process.env.FILE);
     console.log(JSON.stringify([{ results: database.prepare(process.argv[1]).all(), success: true, meta: {} }]))"
-apply="const fs = require('fs'), database = new (require('node:sqlite').DatabaseSync)(process.env.ACCOUNT + '/database');
+apply="const fs = require('fs'), database = new (require('node:sqlite').DatabaseSync)(process.env.FILE);
     database.exec('CREATE TABLE IF NOT EXISTS d1_migrations (name TEXT UNIQUE); CREATE TABLE IF NOT EXISTS _cf_KV (key TEXT)');
     for (const file of fs.readdirSync('migrations').sort()) {
         if (database.prepare('SELECT 1 FROM d1_migrations WHERE name = ?').get(file)) continue;
@@ -22,8 +25,8 @@ apply="const fs = require('fs'), database = new (require('node:sqlite').Database
         database.prepare('INSERT INTO d1_migrations VALUES (?)').run(file);
     }"
 case "$*" in
-    "d1 info $name --json") [ -f "$ACCOUNT/database" ] && echo '{"uuid":"11111111-2222-3333-4444-555555555555","name":"estop"}' ;;
-    "d1 create $name") [ -f "$ACCOUNT/logged-in" ] && touch "$ACCOUNT/database" ;;
+    "d1 info $name --json") [ -f "$FILE" ] && echo '{"uuid":"11111111-2222-3333-4444-'$file'","name":"estop"}' ;;
+    "d1 create $name") [ -f "$ACCOUNT/logged-in" ] && touch "$FILE" ;;
     "d1 execute $name --remote --json --command "*)
         echo 'a warning' >&2
         if [ -f "$ACCOUNT/silent" ]; then echo '{"error":{"text":"D1 says no"}}'; exit 1; fi
@@ -314,6 +317,40 @@ fn the_database_may_have_another_name_in_wrangler_toml() {
     assert!(account.file("deployed.toml").contains("database_name = \"estop-tests\"\ndatabase_id = \"11111111-"));
     let left = std::fs::read_dir(&checkout).expect("a folder").map(|entry| entry.expect("an entry").file_name());
     assert_eq!(left.filter(|name| name.to_string_lossy().starts_with("wrangler.")).count(), 1, "only wrangler.toml");
+}
+
+#[test]
+fn each_database_of_wrangler_toml_is_created_checked_and_migrated_before_the_upload() {
+    let account = Account::logged_in("several");
+    assert!(account.deploy().status.success());
+    let checkout = account.checkout(|settings| {
+        let (before, rest) = settings.split_once("#[[d1_databases]]\n").expect("the second database's lines");
+        let (second, after) = rest.split_once("\n\n").expect("their end");
+        format!("{before}[[d1_databases]]\n{}\n\n{after}", second.replace('#', ""))
+    });
+    let deploy = || account.command("scripts/deploy").current_dir(&checkout).output().expect("scripts/deploy");
+    for _ in 0..2 {
+        let deployed = deploy();
+        assert!(deployed.status.success(), "{deployed:?}");
+    }
+    let second = Connection::open(account.0.join("database-1")).expect("a database");
+    let version: i64 = second.query_row("SELECT version FROM schema_version", [], |row| row.get(0)).expect("a version");
+    assert_eq!((account.version(), version), (newest(), newest()));
+    let calls = account.file("calls");
+    assert_eq!(calls.matches("d1 create estop-1").count(), 1, "{calls}");
+    let deployed = account.file("deployed.toml");
+    for (binding, name, id) in [("DB", "estop", "database"), ("DB_1", "estop-1", "database-1")] {
+        let lines = format!(
+            "binding = \"{binding}\"\ndatabase_name = \"{name}\"\ndatabase_id = \"11111111-2222-3333-4444-{id}\"\n"
+        );
+        assert!(deployed.contains(&lines), "{deployed}");
+    }
+    second.execute_batch("UPDATE schema_version SET version = 1000").expect("SQL");
+    let refused = deploy();
+    assert!(
+        !refused.status.success() && text(&refused.stderr).contains("older than the database \"estop-1\""),
+        "{refused:?}"
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::client::ADMIN;
 use crate::fixture::{self, OLD};
-use crate::history::PERIOD;
+use crate::history::{OLDEST, PERIOD};
 use crate::world::{Cost, World};
 
 /// What was measured: a name, and each cost.
@@ -184,10 +184,10 @@ impl<'a> Day<'a> {
         }
     }
 
-    /// A run of the history that is `age` and some whole periods old, another one in each round.
+    /// A run of the history that is `age` and some whole periods old, another one in each round, and none of the oldest.
     fn old(&self, age: i64, round: i64) -> i64 {
         // In steps that have nothing in common with how many there are, for most sizes: all over the history.
-        let periods = ((self.world.runs - age) / PERIOD + 1).max(1);
+        let periods = ((self.world.runs - age - OLDEST) / PERIOD + 1).max(1);
         self.world.runs + 1 - age - PERIOD * (round * 7919 % periods)
     }
 

@@ -2,7 +2,7 @@
 //! come and go, with a smaller project beside it.
 //!
 //! Everything follows from a run's age, its distance from the newest, and not from its id: the newest runs of a database are
-//! alike whatever its size, so that any difference in rows is the size's.
+//! alike whatever its size, so that any difference in rows is the size's. So are the [`OLDEST`], which are archived.
 
 use std::ops::Range;
 
@@ -10,6 +10,10 @@ use crate::fixture::{self, guard, unguard};
 
 /// After so many runs the pattern of a run's shape comes again.
 pub const PERIOD: i64 = 4620;
+/// How many of the oldest runs are those of the smallest database, whatever the size.
+pub const OLDEST: i64 = 700;
+/// How many runs the history of the smallest database has at least.
+pub const SMALLEST: i64 = 730;
 /// A day, in ms.
 const DAY: i64 = 86_400_000;
 /// How many runs are made in one transaction.
@@ -20,12 +24,12 @@ fn days(runs: i64) -> i64 {
     (runs / 7).min(1000)
 }
 
-/// What is there before the first run: two projects with a key each, environments, and webhooks that keep the most deliveries that
-/// a webhook keeps.
+/// What is there before the first run: two projects with a key each that keep their runs for ever, environments, and webhooks that
+/// keep the most deliveries that a webhook keeps.
 pub fn beginning(now: i64) -> String {
     let mut sql = fixture::projects();
     sql += &format!(
-        "UPDATE projects SET badges = 1, changed_at = created_at;
+        "UPDATE projects SET badges = 1, retention_days = 0, changed_at = created_at;
          INSERT INTO environments (id, project_id, slug, name, request_id, created_at)
              VALUES (3, 1, 'production', 'Production', 'e', {now}), (4, 1, 'preview', 'Preview', 'e', {now}),
                     (5, 1, 'eu', 'EU', 'e', {now}), (6, 1, 'us', 'US', 'e', {now});
@@ -56,7 +60,7 @@ fn step(ids: &Range<i64>, runs: i64, now: i64) -> String {
     // In a ring of 7, 11, 3, 5 and 4, whose product is the period, so that each shape meets each other.
     let shapes = format!(
         "WITH RECURSIVE n (i) AS (SELECT {first} UNION ALL SELECT i + 1 FROM n WHERE i < {last}),
-         aged AS (SELECT i, {runs} - i + 1 AS age, {now} - ({runs} - i) * {between} AS at FROM n),
+         aged AS (SELECT i, iif(i <= {OLDEST}, {SMALLEST}, {runs}) - i + 1 AS age, {now} - ({runs} - i) * {between} AS at FROM n),
          shaped AS (
              SELECT i, age, at, iif(age % 10 = 9, 2, 1) AS project,
                     CASE WHEN age % 10 = 9 THEN 2 WHEN age % 5 = 0 THEN 1 ELSE 2 + age % 5 END AS environment,

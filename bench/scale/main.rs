@@ -1,6 +1,9 @@
 //! `make scale`: what every operation costs in databases of a thousand, a hundred thousand and a million runs. Prints it, and
 //! fails if rows grow with the history or the time does. `--big` adds ten million.
 
+#[allow(dead_code, reason = "shared with the rig, which uses all of it")]
+#[path = "../../tests/rig/bucket.rs"]
+mod bucket;
 #[allow(dead_code, reason = "shared with the HTTP tests, which use all of it")]
 #[path = "../../tests/http/client.rs"]
 mod client;
@@ -15,6 +18,9 @@ mod day;
 #[path = "../fixture.rs"]
 mod fixture;
 mod history;
+#[allow(dead_code, reason = "shared with the rig, which uses all of it")]
+#[path = "../../tests/rig/http.rs"]
+mod http;
 #[allow(dead_code, reason = "shared with `make bench`, which uses all of it")]
 #[path = "../load.rs"]
 mod load;
@@ -44,6 +50,10 @@ const SWEPT: i64 = 100;
 const TICKS: i64 = 15;
 /// Where the ids of those runs begin.
 const SWEPT_FROM: i64 = 1_000_000_000;
+/// How many ticks archive the oldest runs; the first is not measured.
+const ARCHIVES: i64 = 9;
+/// A day, in ms.
+const DAY: i64 = 86_400_000;
 
 fn main() -> ExitCode {
     let mut sizes = vec![1000, 100_000, 1_000_000];
@@ -80,6 +90,7 @@ fn main() -> ExitCode {
         while world.tick(THEN).written > 0 {}
     }
     tick(&mut worlds);
+    archive(&mut worlds, hour_ago + 200 * DAY);
     let databases: Vec<_> = worlds
         .iter()
         .map(|(world, measured)| Database { runs: world.runs + newest, bytes: world.bytes(), measured })
@@ -120,6 +131,33 @@ fn tick(worlds: &mut [(World, Measured)]) {
         for ((_, measured), costs) in worlds.iter_mut().zip(costs) {
             measured.push((name.to_owned(), costs));
         }
+    }
+}
+
+/// Ticks that archive, at a time when everything is old, each size in turn.
+fn archive(worlds: &mut [(World, Measured)], at: i64) {
+    for (world, _) in &mut *worlds {
+        // What nobody can repeat any more would be forgotten in the same ticks.
+        world.script("DELETE FROM bulk_cancels");
+        let rest = world.tick(at);
+        assert_eq!(rest.written, 0, "{rest:?}: there is something else to do");
+        world.script(&format!("UPDATE projects SET retention_days = 90 WHERE id = {}", fixture::OLD));
+    }
+    let mut all = vec![Vec::new(); worlds.len()];
+    for _ in 0..ARCHIVES {
+        for ((world, _), costs) in worlds.iter_mut().zip(&mut all) {
+            costs.push(world.tick(at));
+        }
+    }
+    let archives = worlds[0].0.archives();
+    assert_eq!(archives.len(), all[0].len(), "each tick puts an object into the bucket: {archives:?}");
+    assert!(
+        archives.iter().all(|(_, last)| *last <= history::OLDEST),
+        "{archives:?}: they have others than those alike"
+    );
+    for ((world, measured), mut costs) in worlds.iter_mut().zip(all) {
+        assert_eq!(world.archives(), archives, "the same runs at each size");
+        measured.push((format!("tick that archives {} runs", world::ARCHIVED), costs.split_off(1)));
     }
 }
 

@@ -5,12 +5,16 @@ use std::time::Duration;
 use estop::operations;
 use serde_json::Value;
 
+use crate::bucket::Bucket;
 use crate::client::{ADMIN, Server};
 use crate::counting;
 use crate::fixture;
 use crate::history;
 use crate::load::{Connection, now};
 use crate::process::{self, Workerd};
+
+/// How many runs a tick archives. So many fit into an object, whatever they have.
+pub const ARCHIVED: usize = 60;
 
 /// What a request or a tick cost.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +27,8 @@ pub struct Cost {
 pub struct World {
     /// How many runs were there at first.
     pub runs: i64,
+    /// Where its archive goes.
+    bucket: Bucket,
     workerd: Workerd,
     worker: Connection,
     database: Server,
@@ -34,12 +40,15 @@ impl World {
     /// Makes the database, and everything in it but for the newest runs.
     pub fn new(runs: i64, at: i64) -> Self {
         let files = [vec![counting::file()], process::built().to_vec()].concat();
+        let bucket = Bucket::start();
+        let binding = r#"bindings = [(name = "ARCHIVES", r2Bucket = "r2"), "#;
         let config = format!(
             r#"using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
     (name = "worker", worker = {worker}),
     {d1},
+    (name = "r2", external = (address = "{r2}", http = ())),
     {hubs},
     (name = "driver", worker = {driver})
   ],
@@ -50,7 +59,9 @@ const config :Workerd.Config = (
   ]
 );
 "#,
-            worker = process::estop("d1", ADMIN, |_| None),
+            worker = process::estop("d1", ADMIN, |name| (name == "ARCHIVE_RUNS").then(|| ARCHIVED.to_string()))
+                .replacen("bindings = [", binding, 1),
+            r2 = bucket.address,
             d1 = counting::services(),
             driver = process::driver("worker"),
             hubs = process::HUBS,
@@ -58,7 +69,7 @@ const config :Workerd.Config = (
         let workerd = Workerd::start(&config, &files, &["worker", "database", "driver"]);
         let database = Server::at(format!("http://{}", workerd.address("database")));
         let worker = Connection::open(&workerd.address("worker"));
-        let world = Self { runs, workerd, worker, database, asked: Vec::new() };
+        let world = Self { runs, bucket, workerd, worker, database, asked: Vec::new() };
         world.script(include_str!("../../schema.sql"));
         world.script(&history::beginning(at));
         for step in history::of(runs, at) {
@@ -81,6 +92,17 @@ const config :Workerd.Config = (
     /// Bytes of the database.
     pub fn bytes(&self) -> u64 {
         self.database.send("GET", "/size", &[], b"").json().as_u64().expect("a size")
+    }
+
+    /// The objects in its bucket, each as the first and the last run that it has.
+    pub fn archives(&self) -> Vec<(i64, i64)> {
+        let range = |key: &String| {
+            let mut ids = key.split(['/', '-']).skip(1).map_while(|id| id.parse().ok());
+            Some((ids.next()?, ids.next()?))
+        };
+        let mut ranges: Vec<_> = self.bucket.objects().keys().filter_map(range).collect();
+        ranges.sort_unstable();
+        ranges
     }
 
     /// Rows read and written since it was last asked.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use estop_protocol::bookmark;
 use estop_protocol::envelope::{self, ErrorResponse, Message};
 use estop_protocol::time::Timestamp;
 use serde::Serialize;
@@ -157,7 +158,9 @@ impl Service {
         let mut request = Request::builder()
             .method(call.method)
             .uri(format!("{}{}", self.url, call.path))
-            .header("Accept", "application/json");
+            .header("Accept", "application/json")
+            // Whoever looks right after a write wants to see it, in whichever process that was.
+            .header(bookmark::HEADER, bookmark::LATEST);
         if let Some(bearer) = &self.bearer {
             request = request.header("Authorization", bearer);
         }

@@ -21,6 +21,9 @@ pub struct CancelList {
 pub struct Cancels {
     /// Newest first.
     pub cancels: Vec<ListedCancel>,
+    /// Runs up to this id are archived, and no list has their cancels. Null if none is.
+    #[serde(default)]
+    pub archived_through: Option<i64>,
 }
 
 /// Where a page of cancels lies.

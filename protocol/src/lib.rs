@@ -9,6 +9,7 @@
 
 pub mod admin_events;
 pub mod analytics;
+pub mod bookmark;
 pub mod bulk_cancel;
 pub mod cancel;
 pub mod cancels;

@@ -12,7 +12,7 @@ SELECT json_object('kind', 'project', 'row',
                    p.request_id, 'created_at', p.created_at, 'concurrency_scope', p.concurrency_scope,
                    'concurrency_behaviour', p.concurrency_behaviour, 'request_hash', p.request_hash, 'badges',
                    p.badges, 'changed_at', p.changed_at, 'stop_on_close', p.stop_on_close, 'retention_days',
-                   p.retention_days))
+                   p.retention_days, 'bucket', p.bucket))
   FROM projects p
  WHERE p.id = ?1
  UNION ALL

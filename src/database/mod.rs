@@ -218,21 +218,26 @@ async fn at(
         Home::Bucket(bucket) if runtime.databases().len() > 1 => Some(bucket),
         _ => None,
     };
-    let mut sent = statements.to_vec();
+    let is_checked = runtime.schema_is_checked(database);
+    let mut sent = Vec::new();
+    // First, as the ids of what comes after it follow from it.
+    if !is_checked && database > 0 {
+        sent.push(Statement::new(CLAIM_NUMBER, vec![database.into(), ((database << 44) - 1).into()]));
+    }
+    let before = sent.len();
+    sent.extend_from_slice(statements);
     if let Some(bucket) = &bucket {
         sent.push(Statement::new(CHECK_BUCKET, vec![bucket.as_str().into(), database.into()]));
     }
-    if !runtime.schema_is_checked(database) {
-        if database > 0 {
-            sent.push(Statement::new(CLAIM_NUMBER, vec![database.into(), ((database << 44) - 1).into()]));
-        }
+    if !is_checked {
         sent.push(Statement::new(CHECK_VERSION, vec![SCHEMA_VERSION.into(), database.into()]));
     }
     let begun = runtime.elapsed();
     match retried(runtime, database, &sent, deadline).await {
         Ok(rows) => {
             runtime.set_schema_checked(database);
-            Ok(Answer { rows, files: sent.iter().map(|statement| statement.file).collect() })
+            let files = sent.iter().skip(before).map(|statement| statement.file).collect();
+            Ok(Answer { rows: rows.into_iter().skip(before).collect(), files })
         }
         Err(error @ (DbError::Missing(_) | DbError::Refused(_))) => {
             let left = || (deadline - (runtime.elapsed() - begun)).max(1);
@@ -302,7 +307,7 @@ async fn whereabouts(
 ) -> DbError {
     #[derive(Deserialize)]
     struct Whereabouts {
-        number: i64,
+        number: Option<i64>,
         state: Option<State>,
         moved_to: Option<i64>,
     }
@@ -320,8 +325,10 @@ async fn whereabouts(
         Ok(None) => return error,
         Err(other) => return other,
     };
+    if let Some(number) = known.number.filter(|number| *number != database) {
+        return DbError::OtherDatabase { bound: database, is: number };
+    }
     match (known.state, known.moved_to) {
-        _ if known.number != database => DbError::OtherDatabase { bound: database, is: known.number },
         (Some(State::Moved), Some(to)) => DbError::Moved(to),
         (Some(State::Leaving | State::Arriving), _) => DbError::Moving,
         // The Worker's map has it where it never was.

@@ -22,12 +22,12 @@ use crate::buckets::{Known, Learned};
 use crate::http::json;
 use crate::last_use::NotedToday;
 use crate::recent::Recent;
-use crate::runtime::{DbError, Limit, LocalFuture, News, Rows, Runtime, Statement, Stored, Url, Value};
+use crate::runtime::{DbError, LATEST, Limit, LocalFuture, News, Rows, Runtime, Statement, Stored, Url, Value};
 
 #[wasm_bindgen(module = "/src/edge/glue.js")]
 extern "C" {
     fn databases(env: &JsValue) -> Vec<f64>;
-    fn batch(env: &JsValue, database: f64, statements: &str, ms: f64) -> Promise;
+    fn batch(env: &JsValue, database: f64, seen: Option<String>, statements: &str, ms: f64) -> Promise;
     #[wasm_bindgen(js_name = withinRate)]
     fn within_rate(env: &JsValue, limiter: &str, key: &str) -> Promise;
     #[wasm_bindgen(js_name = getText)]
@@ -131,6 +131,9 @@ pub struct EdgeRuntime<'e> {
     news: RefCell<Vec<(i64, String)>>,
     /// The databases whose deliveries are to go out at once.
     delivers: RefCell<Vec<i64>>,
+    /// Where there are replicas: what an answer has to have seen, of which database; and what the last one has.
+    as_of: RefCell<Option<(i64, String)>>,
+    seen: RefCell<Option<(i64, String)>>,
 }
 
 /// What `glue.js` gives for a batch.
@@ -139,6 +142,7 @@ struct Answer {
     read: u64,
     written: u64,
     size: Option<i64>,
+    seen: Option<String>,
     rows: Vec<Vec<Box<RawValue>>>,
 }
 
@@ -157,6 +161,8 @@ impl<'e> EdgeRuntime<'e> {
             team_keys: TEAM_KEYS.with(Rc::clone),
             news: RefCell::default(),
             delivers: RefCell::default(),
+            as_of: RefCell::default(),
+            seen: RefCell::default(),
         }
     }
 
@@ -170,9 +176,21 @@ impl<'e> EdgeRuntime<'e> {
         self.delivers.take()
     }
 
+    /// What the last answer has seen of its database, where there are replicas: `Estop-Bookmark`.
+    pub fn bookmark(&self) -> Option<String> {
+        self.seen.take().map(|(database, seen)| format!("{database}:{seen}"))
+    }
+
     /// What was asked so far.
     pub fn usage(&self) -> Usage {
         self.usage.get()
+    }
+
+    /// What a batch for this database has to have seen; nothing, if there are no replicas.
+    fn as_of(&self, database: i64) -> Option<String> {
+        let wanted = self.as_of.borrow();
+        let wanted = wanted.as_ref().filter(|(of, _)| *of == database).map(|(_, seen)| seen.clone());
+        super::config(self.env).replicas.then(|| wanted.unwrap_or_else(|| LATEST.to_owned()))
     }
 
     async fn send(&self, database: i64, statements: &[Statement<'_>], deadline: i64) -> Result<Rows, DbError> {
@@ -181,7 +199,8 @@ impl<'e> EdgeRuntime<'e> {
         // Every integer that we bind is below 2^53, so the double that JSON.parse makes of it holds it exactly.
         let sent: Vec<(&str, &[Value<'_>])> = statements.iter().map(|s| (&*s.text, &*s.params)).collect();
         #[expect(clippy::cast_precision_loss, reason = "a deadline is short, and a number small")]
-        let answer = JsFuture::from(batch(self.env, database as f64, &json(&sent), deadline as f64)).await;
+        let answer =
+            JsFuture::from(batch(self.env, database as f64, self.as_of(database), &json(&sent), deadline as f64)).await;
         let answer = answer.map_err(|error| classify(&error))?;
         if answer.is_null() {
             return Err(DbError::Deadline);
@@ -189,10 +208,11 @@ impl<'e> EdgeRuntime<'e> {
         let text = answer.as_string().unwrap_or_default();
         // What is no answer of D1's failed above, so this is a row that is not JSON.
         let unreadable = |_| DbError::Unreadable(statements.first().map_or("", |statement| statement.file));
-        let Answer { read, written, size, rows } = serde_json::from_str(&text).map_err(unreadable)?;
+        let Answer { read, written, size, seen, rows } = serde_json::from_str(&text).map_err(unreadable)?;
         // Read again: other databases may have been asked meanwhile.
         let used = self.usage.get();
         self.usage.set(Usage { rows_read: used.rows_read + read, rows_written: used.rows_written + written, ..used });
+        *self.seen.borrow_mut() = seen.map(|seen| (database, seen));
         if size.is_some() {
             self.databases.note(database, |known| known.1 = size);
         }
@@ -203,6 +223,10 @@ impl<'e> EdgeRuntime<'e> {
 impl Runtime for EdgeRuntime<'_> {
     fn databases(&self) -> &[i64] {
         &self.databases.numbers
+    }
+
+    fn read_as_of(&self, database: i64, seen: &str) {
+        *self.as_of.borrow_mut() = Some((database, seen.to_owned()));
     }
 
     fn learned(&self) -> &Learned {

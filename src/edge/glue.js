@@ -9,11 +9,13 @@ export const databases = (env) =>
 
 /**
  * Runs a batch in one crossing, in the database of this number: `statements` is JSON, `[[text, [parameter, …]], …]`. Gives null if there is no answer
- * after `ms` milliseconds, and else JSON: `{"read": rows, "written": rows, "size": bytes, "rows": [[row, …], …]}`. Each
- * row of ours is one column that is JSON already.
+ * after `ms` milliseconds, and else JSON: `{"read": rows, "written": rows, "size": bytes, "seen": bookmark, "rows": [[row, …], …]}`.
+ * Each row of ours is one column that is JSON already. With `seen`, which is one of D1's constraints or an earlier bookmark, it may
+ * be answered by a replica that has seen as much; the bookmark says what was seen this time.
  */
-export async function batch(env, database, statements, ms) {
-  const DB = env[database ? `DB_${database}` : "DB"];
+export async function batch(env, database, seen, statements, ms) {
+  const primary = env[database ? `DB_${database}` : "DB"];
+  const DB = seen ? primary.withSession(seen) : primary;
   const bound = JSON.parse(statements).map(([text, values]) => DB.prepare(text).bind(...values));
   let timer;
   const deadline = new Promise((resolve) => (timer = setTimeout(resolve, ms)));
@@ -28,7 +30,8 @@ export async function batch(env, database, statements, ms) {
     size = meta?.size_after ?? size;
   }
   const rows = answers.map(({ results }) => `[${results.map(({ row }) => `${row}`)}]`);
-  return `{"read":${read},"written":${written},"size":${size},"rows":[${rows}]}`;
+  const bookmark = JSON.stringify(DB.getBookmark?.() ?? null);
+  return `{"read":${read},"written":${written},"size":${size},"seen":${bookmark},"rows":[${rows}]}`;
 }
 
 /** Whether the rate limiter of this name lets this key pass; rejects if the limiter itself fails. */
@@ -106,8 +109,8 @@ export async function hasSigned(n, e, signed, signature) {
   return crypto.subtle.verify(scheme, key, given, new TextEncoder().encode(signed));
 }
 
-/** The hub of a project. */
-const hub = ({ HUB }, project) => HUB.get(HUB.idFromName(project));
+/** The hub of a project, or what ticks a database. */
+const hub = ({ HUB }, name) => HUB.get(HUB.idFromName(name));
 
 /** Tells a project's hub which runs have changed (`runs` is JSON); rejects if it does not take it within `ms` milliseconds. */
 export async function tellHub(env, project, runs, ms) {
@@ -121,6 +124,23 @@ export async function tellHub(env, project, runs, ms) {
  */
 export async function openLine(env, project, tags, ms) {
   return within(hub(env, project).fetch("http://hub/", { headers: { upgrade: "websocket", "x-estop-tags": tags } }), ms);
+}
+
+/**
+ * Has the ticks of these databases begun, each by an object of its own, which says at once whether it does. Gives JSON: the status of
+ * each answer, 0 if there is none within `ms` milliseconds.
+ */
+export async function beginTicks(env, databases, scheduled_for, ms) {
+  const begin = async (database) => {
+    try {
+      const headers = { "x-estop-tick": `${database} ${scheduled_for}` };
+      const asked = hub(env, `database:${database}`).fetch("http://hub/", { method: "POST", headers });
+      return (await within(asked, ms)).status;
+    } catch {
+      return 0;
+    }
+  };
+  return JSON.stringify(await Promise.all(Array.from(databases, begin)));
 }
 
 /** Reads an address; gives JSON of its parts, or null if it is none. */

@@ -1,5 +1,5 @@
 //! The hub: one Durable Object a project, which holds the WebSockets of its watchers and runners and tells them what has
-//! changed. It keeps no state beyond its sockets, and sleeps between messages.
+//! changed. It keeps no state beyond its sockets, and sleeps between messages. Others of the class tick databases (`ticks.rs`).
 //!
 //! Nothing that a client sends may make it panic: it may share its isolate with requests that are under way.
 
@@ -17,6 +17,7 @@ use worker::{
 };
 
 use super::d1::EdgeRuntime;
+use super::ticks::{self, Ticker};
 use super::{config, log, now};
 use crate::database::{Database, Home};
 use crate::http::json;
@@ -66,6 +67,7 @@ pub async fn open(env: &Env, line: &Line) -> Option<Response> {
 pub struct Hub {
     state: State,
     env: Env,
+    ticker: Ticker,
 }
 
 impl DurableObject for Hub {
@@ -73,13 +75,16 @@ impl DurableObject for Hub {
         if let Ok(pair) = WebSocketRequestResponsePair::new(PING, PONG) {
             state.set_websocket_auto_response(&pair);
         }
-        Self { state, env }
+        Self { state, env, ticker: Ticker::default() }
     }
 
-    /// What the Worker asks: to take a socket, or to tell what is in the body.
+    /// What the Worker asks: to take a socket, to tell what is in the body, or to tick a database.
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         if let Some(tags) = request.headers().get(TAGS)? {
             return self.take(&tags).await;
+        }
+        if let Some(order) = request.headers().get(ticks::ORDER)? {
+            return self.ticker.begin(&self.state, &self.env, &order);
         }
         let runs = request.text().await?;
         for frame in frames(&runs, config(&self.env).stop_grace_seconds) {

@@ -1,4 +1,4 @@
-//! The log: one JSON line per request (but for heartbeats that change nothing) and one per tick. No line holds a key, a token, a body, a reason or the database's words.
+//! The log: one JSON line per request (but for heartbeats that change nothing) and one per tick of a database. No line holds a key, a token, a body, a reason or the database's words.
 
 use std::cell::Cell;
 
@@ -47,6 +47,19 @@ pub fn request(request_id: &str, served: Option<(&Operation, Usage)>, reply: &Re
     });
 }
 
+/// Which database.
+#[derive(Serialize)]
+struct Numbered {
+    number: i64,
+}
+
+#[derive(Serialize)]
+struct Sized {
+    number: i64,
+    bytes: Option<i64>,
+    most_bytes: i64,
+}
+
 #[derive(Serialize)]
 struct TickLine {
     log: &'static str,
@@ -57,17 +70,38 @@ struct TickLine {
     swept: Tally,
     ms: i64,
     d1: Usage,
-    database: DatabaseSize,
+    database: Sized,
 }
 
-/// A tick of the sweeper.
-pub fn tick(at: Timestamp, ms: i64, outcome: &Result<Tally, (Tally, DbError)>, d1: Usage, database: DatabaseSize) {
+/// A tick of the sweeper in the database of this number.
+pub fn tick(
+    at: Timestamp,
+    number: i64,
+    ms: i64,
+    outcome: &Result<Tally, (Tally, DbError)>,
+    d1: Usage,
+    size: DatabaseSize,
+) {
+    let database = Sized { number, bytes: size.bytes, most_bytes: size.most_bytes };
     let (swept, error) = match outcome {
         Ok(tally) => (*tally, None),
         Err((tally, error)) => (*tally, Some(error)),
     };
     let detail = error.and_then(DbError::detail);
     write(&TickLine { log: "tick", at, error: error.map(DbError::name), detail, swept, ms, d1, database });
+}
+
+#[derive(Serialize)]
+struct NoTickLine {
+    log: &'static str,
+    at: Timestamp,
+    error: &'static str,
+    database: Numbered,
+}
+
+/// A tick that a database did not have.
+pub fn no_tick(at: Timestamp, number: i64, error: &'static str) {
+    write(&NoTickLine { log: "tick", at, error, database: Numbered { number } });
 }
 
 thread_local! {
@@ -97,16 +131,18 @@ struct DeliveriesLine {
     detail: Option<String>,
     attempts: webhooks::Tally,
     d1: Usage,
+    database: Numbered,
 }
 
 /// What went out to webhooks, after an answer or with a tick.
-pub fn deliveries(outcome: &Result<webhooks::Tally, (webhooks::Tally, DbError)>, d1: Usage) {
+pub fn deliveries(number: i64, outcome: &Result<webhooks::Tally, (webhooks::Tally, DbError)>, d1: Usage) {
+    let database = Numbered { number };
     let (attempts, error) = match outcome {
         Ok(tally) => (*tally, None),
         Err((tally, error)) => (*tally, Some(error)),
     };
     let detail = error.and_then(DbError::detail);
-    write(&DeliveriesLine { log: "webhooks", error: error.map(DbError::name), detail, attempts, d1 });
+    write(&DeliveriesLine { log: "webhooks", error: error.map(DbError::name), detail, attempts, d1, database });
 }
 
 #[derive(Serialize)]
@@ -118,10 +154,12 @@ struct ArchiveLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     step: Option<archive::Tally>,
     d1: Usage,
+    database: Numbered,
 }
 
 /// What went to the archive with a tick, if anything did.
-pub fn archive(outcome: &Result<Option<archive::Tally>, DbError>, d1: Usage) {
+pub fn archive(number: i64, outcome: &Result<Option<archive::Tally>, DbError>, d1: Usage) {
+    let database = Numbered { number };
     let (step, error) = match outcome {
         Ok(None) => return,
         Ok(step) => (*step, None),
@@ -129,7 +167,7 @@ pub fn archive(outcome: &Result<Option<archive::Tally>, DbError>, d1: Usage) {
     };
     let bucket = step.is_some_and(|step| step.bucket_failed).then_some("no_archive");
     let detail = error.and_then(DbError::detail);
-    write(&ArchiveLine { log: "archive", error: error.map(DbError::name).or(bucket), detail, step, d1 });
+    write(&ArchiveLine { log: "archive", error: error.map(DbError::name).or(bucket), detail, step, d1, database });
 }
 
 #[derive(Serialize)]

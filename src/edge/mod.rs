@@ -4,12 +4,14 @@ mod d1;
 mod http;
 mod hub;
 mod log;
+mod ticks;
 mod webhooks;
 
 use std::cell::{Cell, OnceCell};
 use std::panic;
 use std::rc::Rc;
 
+use estop_protocol::bookmark;
 use estop_protocol::health::DatabaseSize;
 use estop_protocol::time::Timestamp;
 use estop_protocol::watch::LEASE_HEADER;
@@ -17,7 +19,6 @@ use worker::{
     Context, Date, Env, Request, Response, Result, RouteContext, Router, ScheduleContext, ScheduledEvent, event,
 };
 
-use crate::archive;
 use crate::config::Config;
 use crate::database::{Database, Home};
 use crate::http::error::ApiError;
@@ -25,7 +26,6 @@ use crate::http::operation::{Access, Method, Operation};
 use crate::http::reply::Reply;
 use crate::http::request::{self, Call};
 use crate::operations::{self, OPERATIONS};
-use crate::sweeper;
 use crate::webhooks::Which;
 
 thread_local! {
@@ -108,6 +108,8 @@ async fn serve(operation: &Operation, mut incoming: Request, context: RouteConte
     let (client, lease) = (header("cf-connecting-ip"), header(LEASE_HEADER));
     let (cookie, origin, own_origin) = (header("cookie"), header("origin"), http::origin(&incoming));
     let if_none_match = header("if-none-match");
+    // Where there are no replicas it says nothing.
+    let seen = config.replicas.then(|| header(bookmark::HEADER)).flatten();
     // Each header is a step into JavaScript and back, so those that one route alone needs are read for it alone.
     let assertion = (operation.pattern == operations::access::OPERATION.pattern)
         .then(|| header("cf-access-jwt-assertion"))
@@ -129,6 +131,7 @@ async fn serve(operation: &Operation, mut incoming: Request, context: RouteConte
         own_origin: &own_origin,
         assertion: assertion.as_deref(),
         if_none_match: if_none_match.as_deref(),
+        bookmark: seen.as_deref(),
         idempotency_key: idempotency_key.as_deref(),
         content_type: content_type.as_deref(),
         wants_websocket: header("upgrade").is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket")),
@@ -150,7 +153,8 @@ async fn serve(operation: &Operation, mut incoming: Request, context: RouteConte
         caller: OnceCell::new(),
         home: Cell::new(Home::FIRST),
     };
-    let reply = operations::answer(&call).await;
+    let mut reply = operations::answer(&call).await;
+    reply.headers.extend(runtime.bookmark().map(|seen| (bookmark::HEADER, seen)));
     if config.log_heartbeats || !reply.is_routine {
         log::request(&request_id, Some((operation, runtime.usage())), &reply, now().since(context.data.at));
     }
@@ -171,35 +175,12 @@ async fn serve(operation: &Operation, mut incoming: Request, context: RouteConte
     }
 }
 
-/// One tick of the sweeper, at the time for which it was scheduled: a tick that comes late sweeps no more than it would
-/// have on time. There is nobody to answer, so the log has the tally and the failures.
+/// The ticks of all databases, at the time for which they were scheduled.
 #[event(scheduled)]
 async fn scheduled(event: ScheduledEvent, env: Env, _context: ScheduleContext) {
     #[expect(clippy::cast_possible_truncation, reason = "milliseconds of this era fit")]
     let scheduled_for = Timestamp(event.schedule() as i64);
-    tick(env, Home::FIRST, scheduled_for).await;
-}
-
-/// One tick of a database.
-async fn tick(env: Env, home: Home, scheduled_for: Timestamp) {
-    let (begun, config) = (now(), config(&env));
-    let runtime = d1::EdgeRuntime::new(&env);
-    let database = Database { runtime: &runtime, config: &config, home };
-    let outcome = sweeper::tick(&database, scheduled_for).await;
-    log::tick(scheduled_for, now().since(begun), &outcome, runtime.usage(), fullness(&database));
-    hub::tell(env.clone(), runtime.news()).await;
-    let has_deliveries = outcome.as_ref().unwrap_or_else(|(tally, _)| tally).has_deliveries;
-    if (has_deliveries || !runtime.delivers().is_empty()) && config.webhook_secret.is_some() {
-        // A receiver takes no signature of an earlier time than its own by much, so a late tick sends as of now.
-        webhooks::deliver(env.clone(), home, Which::Due, scheduled_for.max(now())).await;
-    }
-    // Last, so that it keeps nothing else waiting. It needs some of the 50 queries that an invocation has, and a tick that sweeps much
-    // leaves it few.
-    if outcome.is_ok_and(|tally| !tally.more && tally.rounds <= 1) {
-        let runtime = d1::EdgeRuntime::new(&env);
-        let archived = archive::step(&Database { runtime: &runtime, ..database }, scheduled_for).await;
-        log::archive(&archived, runtime.usage());
-    }
+    ticks::all(env, scheduled_for).await;
 }
 
 /// How much of a database is in use, as far as D1 has told it.

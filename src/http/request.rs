@@ -15,7 +15,7 @@ use crate::database::{self, Answer, Database, Home};
 use crate::key::{self, KeyHash};
 use crate::lease;
 use crate::recent::network;
-use crate::runtime::{DbError, Limit, Runtime, Statement, random_id};
+use crate::runtime::{ANY, DbError, LATEST, Limit, Runtime, Statement, random_id};
 use crate::session::{self, Session};
 
 /// What an operation needs of an HTTP request.
@@ -43,6 +43,8 @@ pub struct Request<'a> {
     pub assertion: Option<&'a str>,
     /// The header `If-None-Match`.
     pub if_none_match: Option<&'a str>,
+    /// The header `Estop-Bookmark`: what the caller has seen of a database.
+    pub bookmark: Option<&'a str>,
     /// The header `Idempotency-Key`.
     pub idempotency_key: Option<&'a str>,
     /// The header `Content-Type`.
@@ -153,6 +155,20 @@ impl<'a> Call<'a> {
         let key = self.caller.get().filter(|key| !self.runtime.noted().has(key, now));
         statements.extend(key.map(|key| database::note_use(key, now)));
         self.database().batch(statements).await
+    }
+
+    /// What is read from now on may be a moment old, but no older than what the caller has seen. Whoever has seen another database, or
+    /// asks for the latest, reads the latest.
+    pub fn may_lag(&self) {
+        let database = self.home.get().database(self.runtime, self.config);
+        let of_database = |bookmark: &'a str| {
+            let (number, seen) = bookmark.split_once(':')?;
+            let plain =
+                !seen.is_empty() && seen.len() <= 200 && seen.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+            (number.parse() == Ok(database) && plain).then_some(seen)
+        };
+        let seen = self.request.bookmark.map_or(ANY, |bookmark| of_database(bookmark).unwrap_or(LATEST));
+        self.runtime.read_as_of(database, seen);
     }
 
     /// The size in bytes of the database that this is about, as D1 told it last; `None` if it has not yet.

@@ -5,7 +5,7 @@
 -- The median of an environment is that of the runs that passed in it in the last 28 days, as far as they are counted.
 --
 -- ?1 now (ms)   ?2 how many runs at most
--- Plan: INTEGER PRIMARY KEY, PRIMARY KEY (project_id=? AND environment_id=? AND day>?)
+-- Plan: INTEGER PRIMARY KEY, buckets_frozen, PRIMARY KEY (project_id=? AND environment_id=? AND day>?)
 WITH closed AS MATERIALIZED (
     SELECT r.project_id, r.environment_id, coalesce(r.ended_at, r.cancelled_at) / 86400000 AS day,
            r.result, r.error_code, r.cancel_cause, r.stop_outcome,
@@ -14,7 +14,7 @@ WITH closed AS MATERIALIZED (
                (SELECT max(from_ms) FROM durations WHERE from_ms <= r.ended_at - r.started_at) END AS passed_ms,
            CASE WHEN r.stop_outcome <> 'lost' AND r.stop_closed_at IS NOT NULL THEN
                (SELECT max(from_ms) FROM durations WHERE from_ms <= r.stop_closed_at - r.cancelled_at) END AS stop_ms
-      FROM (SELECT run_id FROM closed_runs ORDER BY position LIMIT coalesce(?2, 0)) c
+      FROM (SELECT run_id FROM countable_runs ORDER BY position LIMIT coalesce(?2, 0)) c
      CROSS JOIN runs r ON r.id = c.run_id),
 medians AS MATERIALIZED (
     SELECT e.project_id, e.environment_id, (

@@ -2,7 +2,7 @@
 -- too long (four shards on two machines come in turn), oldest first. The reason says which shards, the first eight.
 --
 -- ?1 now (ms)   ?2 the timeout (ms)   ?3 how many runs at most   ?4 the tick's id
--- Plan: runs_open, INTEGER PRIMARY KEY, (run_id=?)
+-- Plan: buckets_frozen, runs_open, INTEGER PRIMARY KEY, (run_id=?)
 -- Row, for each: the run's id
 UPDATE runs
    SET version           = version + 1,
@@ -21,7 +21,8 @@ UPDATE runs
  WHERE id IN (SELECT id
                 FROM (SELECT r.id, (SELECT max(ended_at) FROM run_shards WHERE run_id = r.id) AS live_until
                         FROM runs r INDEXED BY runs_open
-                       WHERE open_state = 'started' AND open_shards = 0)
+                       WHERE open_state = 'started' AND open_shards = 0
+                         AND NOT EXISTS (SELECT 1 FROM frozen_projects WHERE project_id = r.project_id))
                WHERE live_until <= ?1 - ?2
                ORDER BY live_until
                LIMIT coalesce(?3, 100))

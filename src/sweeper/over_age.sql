@@ -1,7 +1,7 @@
 -- Over-age: cancels the runs that started too long ago, however alive, oldest first.
 --
 -- ?1 now (ms)   ?2 the timeout (ms)   ?3 how many runs at most   ?4 the tick's id
--- Plan: runs_open, INTEGER PRIMARY KEY
+-- Plan: buckets_frozen, runs_open, INTEGER PRIMARY KEY
 -- Row, for each: the run's id
 UPDATE runs
    SET version           = version + 1,
@@ -18,6 +18,7 @@ UPDATE runs
   FROM (SELECT id, CAST(?1 - started_at AS INTEGER) AS age
           FROM runs INDEXED BY runs_open
          WHERE open_state = 'started' AND started_at <= ?1 - ?2
+           AND NOT EXISTS (SELECT 1 FROM frozen_projects WHERE project_id = runs.project_id)
          ORDER BY started_at
          LIMIT coalesce(?3, 100)) due
  WHERE runs.id = due.id

@@ -2,7 +2,7 @@
 -- another run holds its concurrency group, a run cannot be claimed; it is left alone, and its time begins afterwards.
 --
 -- ?1 now (ms)   ?2 the timeout (ms)   ?3 how many runs at most   ?4 the tick's id
--- Plan: runs_open, INTEGER PRIMARY KEY, runs_by_held_group
+-- Plan: buckets_frozen, runs_open, INTEGER PRIMARY KEY, runs_by_held_group
 -- Row, for each: the run's id
 UPDATE runs
    SET version           = version + 1,
@@ -19,6 +19,7 @@ UPDATE runs
   FROM (SELECT id, CAST(?1 - waiting_since AS INTEGER) AS waited
           FROM runs r INDEXED BY runs_open
          WHERE open_state = 'queued' AND waiting_since <= ?1 - ?2
+           AND NOT EXISTS (SELECT 1 FROM frozen_projects WHERE project_id = r.project_id)
            AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.project_id = r.project_id AND o.held_group = r.concurrency_group)
          ORDER BY waiting_since
          LIMIT coalesce(?3, 100)) due

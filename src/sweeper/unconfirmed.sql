@@ -2,7 +2,7 @@
 -- closes the run's stop record (the trigger run_shards_stopped).
 --
 -- ?1 now (ms)   ?2 the timeout (ms)   ?3 how many shards at most
--- Plan: runs_stopping, (run_id=? AND shard=?), INTEGER PRIMARY KEY
+-- Plan: buckets_frozen, runs_stopping, (run_id=? AND shard=?), INTEGER PRIMARY KEY
 -- Row, for each: the run's id
 UPDATE run_shards
    SET state = 'cancelled', stop_outcome = 'lost',
@@ -11,6 +11,7 @@ UPDATE run_shards
                              FROM runs r INDEXED BY runs_stopping
                             CROSS JOIN run_shards s ON s.run_id = r.id
                             WHERE r.stop_outcome = 'stopping' AND s.state = 'started' AND s.lease_expires_at <= ?1 - ?2
+                              AND NOT EXISTS (SELECT 1 FROM frozen_projects WHERE project_id = r.project_id)
                             ORDER BY s.lease_expires_at
                             LIMIT coalesce(?3, 100))
 RETURNING json(run_id) AS row;

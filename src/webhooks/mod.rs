@@ -30,6 +30,7 @@ const RECORD: Sql = sql!("webhooks/record.sql");
 const REMEMBER: Sql = sql!("webhooks/remember.sql");
 const PRUNE: Sql = sql!("webhooks/prune.sql");
 const END_SWITCHED_OFF: Sql = sql!("webhooks/end_switched_off.sql");
+const FORGET: Sql = sql!("webhooks/forget.sql");
 
 /// How long a receiver has for its answer, all of it. Milliseconds.
 pub const DEADLINE: i64 = 10_000;
@@ -121,6 +122,7 @@ struct Taken {
 #[derive(Serialize)]
 struct Ended<'a> {
     id: i64,
+    webhook_id: i64,
     attempt: i64,
     state: DeliveryState,
     due_at: Option<i64>,
@@ -157,7 +159,9 @@ pub async fn deliver(
     let (rounds, span) = which.limits();
     let mut statements = match which {
         Which::Fresh => Vec::new(),
-        Which::Due => vec![Statement::new(END_SWITCHED_OFF, vec![1.into(), now.0.into()])],
+        Which::Due => {
+            vec![Statement::new(FORGET, vec![1.into()]), Statement::new(END_SWITCHED_OFF, vec![1.into(), now.0.into()])]
+        }
     };
     statements.push(which.take(now));
     let take = statements.len() - 1;
@@ -236,8 +240,8 @@ impl Taken {
         let Next { state, due_at, failure } =
             if is_done { Next::DELIVERED } else { plan::next(heard, self.attempt, now, chance) };
         let (status, answer) = (heard.status, heard.body.as_deref());
-        let (id, attempt, due_at) = (self.id, self.attempt, due_at.map(|at| at.0));
-        Ended { id, attempt, state, due_at, status, failure, answer }
+        let (id, webhook_id, attempt) = (self.id, self.webhook_id, self.attempt);
+        Ended { id, webhook_id, attempt, state, due_at: due_at.map(|at| at.0), status, failure, answer }
     }
 }
 

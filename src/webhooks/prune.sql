@@ -2,7 +2,7 @@
 -- still to come.
 --
 -- ?1 webhooks (JSON array of ids)
--- Plan: deliveries_by_webhook, INTEGER PRIMARY KEY
+-- Plan: buckets_frozen, deliveries_by_webhook, INTEGER PRIMARY KEY
 DELETE FROM deliveries
  WHERE id IN (SELECT d.id
                 FROM (SELECT DISTINCT value AS id FROM json_each(?1) LIMIT 100) s
@@ -11,4 +11,5 @@ DELETE FROM deliveries
                       WHERE webhook_id = s.id
                         AND id < (SELECT id FROM deliveries WHERE webhook_id = s.id ORDER BY id DESC LIMIT 1 OFFSET 99)
                       ORDER BY id LIMIT 50)
-               WHERE d.state = 'delivered' OR d.state = 'failed');
+               WHERE (d.state = 'delivered' OR d.state = 'failed')
+                 AND NOT EXISTS (SELECT 1 FROM frozen_projects WHERE project_id = (SELECT project_id FROM webhooks WHERE id = s.id)));

@@ -3,7 +3,7 @@
 -- `hooks` walks from one webhook with deliveries to come to the next, 200 at most.
 --
 -- ?1 now (ms)   ?2 the lease's end (ms)   ?3 how many at most
--- Plan: deliveries_due, INTEGER PRIMARY KEY
+-- Plan: buckets_frozen, deliveries_due, INTEGER PRIMARY KEY
 -- Row, for each: as in take_fresh.sql
 WITH RECURSIVE hooks (id) AS (
     SELECT min(webhook_id) FROM deliveries WHERE due_at IS NOT NULL AND webhook_id > 0
@@ -14,6 +14,7 @@ UPDATE deliveries SET fresh = 0, attempts = attempts + 1, due_at = ?2
  WHERE id IN (SELECT d.id
                 FROM hooks s
                CROSS JOIN webhooks w ON w.id = s.id AND w.disabled_at IS NULL AND w.deleted_at IS NULL
+                                    AND NOT EXISTS (SELECT 1 FROM frozen_projects WHERE project_id = w.project_id)
                CROSS JOIN deliveries d ON d.id IN (SELECT id FROM deliveries
                                                     WHERE webhook_id = s.id AND due_at <= ?1 ORDER BY due_at LIMIT 2)
                ORDER BY d.due_at LIMIT coalesce(?3, 0))

@@ -118,6 +118,7 @@ fn a_body_that_was_not_read_is_refused_before_the_database_is_asked() {
         assertion: None,
         if_none_match: None,
         slugs: ("", ""),
+        bookmark: None,
         idempotency_key: None,
         content_type: None,
         wants_websocket: false,

@@ -145,6 +145,7 @@ fn a_runner_speaks_with_its_lease_alone() {
             assertion: None,
             if_none_match: None,
             slugs: ("", ""),
+            bookmark: None,
             idempotency_key: None,
             content_type: None,
             wants_websocket: false,

@@ -41,6 +41,8 @@ pub struct SqliteRuntime {
     unchecked: RefCell<BTreeSet<i64>>,
     learned: Learned,
     known: Known,
+    /// What was to be read as of when.
+    pub read_as_of: RefCell<Option<(i64, String)>>,
     blocked: Recent,
     accepted: Recent,
     noted: NotedToday,
@@ -129,6 +131,7 @@ impl SqliteRuntime {
             unchecked: RefCell::default(),
             learned: Learned::default(),
             known: Known::default(),
+            read_as_of: RefCell::default(),
             blocked: Recent::default(),
             accepted: Recent::default(),
             noted: NotedToday::default(),
@@ -233,6 +236,10 @@ impl SqliteRuntime {
 impl Runtime for SqliteRuntime {
     fn databases(&self) -> &[i64] {
         &self.numbers
+    }
+
+    fn read_as_of(&self, database: i64, seen: &str) {
+        *self.read_as_of.borrow_mut() = Some((database, seen.to_owned()));
     }
 
     fn learned(&self) -> &Learned {

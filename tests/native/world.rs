@@ -65,6 +65,7 @@ pub struct Ask<'a> {
     /// Of Cloudflare Access.
     pub assertion: Option<&'a str>,
     pub if_none_match: Option<&'a str>,
+    pub bookmark: Option<&'a str>,
     pub idempotency_key: Option<&'a str>,
     pub client: &'a str,
     pub wants_websocket: bool,
@@ -88,6 +89,7 @@ impl<'a> Ask<'a> {
             origin: Some(ORIGIN),
             assertion: (operation.pattern == access::OPERATION.pattern).then_some(ASSERTION.as_str()),
             if_none_match: None,
+            bookmark: None,
             idempotency_key,
             client: "192.0.2.1",
             wants_websocket,
@@ -179,6 +181,10 @@ impl World {
 
     /// A database in which [`KEY`] may do everything in project 1 with the environments 1 and 2.
     pub fn on(db: Connection) -> Self {
+        Self::over(SqliteRuntime::on(db))
+    }
+
+    pub fn over(runtime: SqliteRuntime) -> Self {
         let (mut config, complaints) = Config::read(|_| None);
         assert_eq!(complaints, Vec::<String>::new());
         config.admin_token = Some(ADMIN.to_owned());
@@ -187,7 +193,6 @@ impl World {
         config.github_webhook_secret = Some(GITHUB.to_owned());
         config.github_api = Some(GITHUB_API.to_owned());
         config.access = Some(Team { issuer: "https://team.example".to_owned(), audience: "aud".to_owned() });
-        let runtime = SqliteRuntime::on(db);
         let certs = json!({"keys": [{"kid": "k1", "kty": "RSA", "n": "n1", "e": "AQAB"}]});
         *runtime.certs.borrow_mut() = Some(certs.to_string());
         Self { runtime, config, now: Cell::new(NOW), holds_to_contract: true }
@@ -215,6 +220,7 @@ impl World {
             own_origin: ORIGIN,
             assertion: ask.assertion,
             if_none_match: ask.if_none_match,
+            bookmark: ask.bookmark,
             idempotency_key: ask.idempotency_key,
             content_type: Some("application/json"),
             wants_websocket: ask.wants_websocket,

@@ -41,6 +41,11 @@ test('what is archived is said where the list ends, and is opened by its number'
     await signIn(page, whole.project.key, server.url);
     await expect(page.getByRole('heading', { name: 'All runs are archived' })).toBeVisible();
     await expect(page.getByText(`Runs up to #${whole.last} are archived.`)).toBeVisible();
+    const stops = page.getByRole('link', { name: 'Stops', exact: true });
+    await stops.click();
+    await expect(page.getByRole('heading', { name: 'No stop is listed' })).toBeVisible();
+    await expect(page.getByText(`Runs up to #${whole.last} are archived, and their stops not listed.`)).toBeVisible();
+    await isAccessible(page);
     await signOut(page);
     await signIn(page, part.project.key, server.url);
     const note = page.getByText(`Runs up to #${part.last} are archived.`);
@@ -54,6 +59,15 @@ test('what is archived is said where the list ends, and is opened by its number'
     await expect(note).toHaveCount(0);
     await open.click();
     await expect(note).toBeVisible();
+
+    // Its stop is not listed, and that is said where the list ends. (The newest run was stopped, as nobody had claimed it for days.)
+    await stops.click();
+    const listed = page.getByRole('table', { name: 'Who stopped what' });
+    await expect(listed.getByRole('link', { name: `#${newest}` })).toBeVisible();
+    await expect(listed.getByRole('link', { name: `#${part.last}` })).toHaveCount(0);
+    await expect(page.getByText(`Runs up to #${part.last} are archived, and their stops not listed.`)).toBeVisible();
+    await isAccessible(page);
+    await page.getByRole('link', { name: 'Runs', exact: true }).click();
 
     const lines: string[] = [];
     page.on('websocket', (line) => lines.push(new URL(line.url()).pathname));

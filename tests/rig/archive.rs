@@ -159,6 +159,11 @@ fn old_runs_move_to_the_bucket_and_are_read_there() {
     assert!(says(&["list"])[1].contains(&note));
     assert!(says(&["list", "--branch", "none"])[1].contains(&note));
     assert!(!says(&["list", "--state", "queued"])[1].contains(&note));
+    let cancels = says(&["cancels"]);
+    assert!(cancels[1].contains("nothing was stopped") && cancels[1].contains(&note), "{cancels:?}");
+    let newest = archive.project.queued();
+    assert_eq!(archive.project.cancel(newest).status, 200);
+    assert!(says(&["cancels"])[1].contains(&note));
 }
 
 #[test]

@@ -49,6 +49,12 @@ pub struct Backend {
 
 struct Shared {
     db: Mutex<Connection>,
+    /// A copy of some moment, and which that was.
+    replica: Mutex<Option<(Connection, u64)>>,
+    /// How many batches that write it has committed.
+    moment: AtomicU64,
+    /// How many batches the copy has answered.
+    lagged: AtomicU32,
     /// How many batches go well before the fault, the fault, and for how many batches more.
     fault: Mutex<Option<(u32, Fault, u32)>>,
     /// How the statement begins whose batches are answered as ever, and not counted.
@@ -82,6 +88,9 @@ impl Backend {
         db.set_prepared_statement_cache_capacity(64);
         let shared = Arc::new(Shared {
             db: Mutex::new(db),
+            replica: Mutex::default(),
+            moment: AtomicU64::new(1),
+            lagged: AtomicU32::new(0),
             fault: Mutex::default(),
             spared: Mutex::default(),
             size: AtomicU64::new(0),
@@ -92,9 +101,22 @@ impl Backend {
             random: AtomicU64::new(1),
         });
         let serving = Arc::clone(&shared);
-        let address =
-            http::serve(move |request| serving.answer(&request.path, &String::from_utf8_lossy(&request.body)));
+        let address = http::serve(move |request| serving.answer_in_session(request));
         Self { address, shared }
+    }
+
+    /// From now on a replica answers what may be a moment old, as everything is now.
+    pub fn replicate(&self) {
+        let file = std::env::temp_dir().join(format!("estop-replica-{}-{}", std::process::id(), self.address.port()));
+        self.db().execute("VACUUM INTO ?1", [file.to_string_lossy()]).expect("a copy");
+        let copy = Connection::open(&file).expect("the copy");
+        std::fs::remove_file(&file).expect("a file that is open");
+        *lock(&self.shared.replica) = Some((copy, self.shared.moment.load(Ordering::Relaxed)));
+    }
+
+    /// How many batches the replica has answered since the last call.
+    pub fn lagged(&self) -> u32 {
+        self.shared.lagged.swap(0, Ordering::Relaxed)
     }
 
     /// Lets `fault` happen to the next `times` batches.
@@ -154,7 +176,43 @@ impl Backend {
     }
 }
 
+/// What a session has to have seen, or has seen.
+const SEEN: &str = "x-cf-d1-session-commit-token";
+
 impl Shared {
+    /// As D1's sessions have it: a constraint or a bookmark decides who answers, and the answer says what it has seen.
+    fn answer_in_session(&self, request: &http::Request) -> Reply {
+        let body = String::from_utf8_lossy(&request.body);
+        let Some(wanted) = request.headers.get(SEEN) else { return self.answer(&request.path, &body) };
+        let asked: Value = serde_json::from_str(&body).expect("JSON from the runtime");
+        let reads = asked.as_array().is_some_and(|all| {
+            all.iter()
+                .all(|one| one["sql"].as_str().is_some_and(|sql| sql.starts_with("SELECT") || sql.starts_with("WITH")))
+        });
+        let (reply, seen) = {
+            let mut replica = lock(&self.replica);
+            match replica.as_mut().filter(|(_, moment)| reads && may_answer(wanted, *moment)) {
+                Some((db, moment)) => {
+                    self.lagged.fetch_add(1, Ordering::Relaxed);
+                    let statements = asked.as_array().expect("a batch");
+                    let answers: Vec<Value> = statements.iter().map(|one| run(db, one, 0).expect("rows")).collect();
+                    (Reply::Body(Value::Array(answers).to_string()), *moment)
+                }
+                None => {
+                    let reply = self.answer(&request.path, &body);
+                    (reply, self.moment.fetch_add(u64::from(!reads), Ordering::Relaxed) + u64::from(!reads))
+                }
+            }
+        };
+        match reply {
+            Reply::Body(text) => {
+                let headers = vec![("Content-Type", "application/json".to_owned()), (SEEN, format!("{seen:08}-0"))];
+                Reply::Full(200, headers, text.into_bytes())
+            }
+            other => other,
+        }
+    }
+
     fn answer(&self, path: &str, body: &str) -> Reply {
         let asked: Value = serde_json::from_str(body).expect("JSON from the runtime");
         let is_spared = self.is_spared(&asked);
@@ -260,6 +318,15 @@ fn run(db: &Connection, statement: &Value, size: u64) -> rusqlite::Result<Value>
     }
     let meta = json!({"duration": 0, "changes": 0, "last_row_id": 0, "changed_db": false, "size_after": size, "rows_read": 0, "rows_written": 0});
     Ok(json!({"success": true, "results": {"columns": columns, "rows": rows}, "meta": meta}))
+}
+
+/// Whether a copy of this moment has seen enough.
+fn may_answer(wanted: &str, moment: u64) -> bool {
+    match wanted {
+        "first-unconstrained" => true,
+        "first-primary" => false,
+        bookmark => bookmark.trim_end_matches("-0").parse().is_ok_and(|seen: u64| seen <= moment),
+    }
 }
 
 /// An error as D1 words it.

@@ -6,7 +6,7 @@ use crate::backend::Fault;
 use crate::workerd::Rig;
 
 /// A project in this bucket, with an environment and a key: past the Worker, but for the key's creation.
-fn project_in(rig: &Rig, bucket: &str, number: usize) -> (i64, String) {
+pub fn project_in(rig: &Rig, bucket: &str, number: usize) -> (i64, String) {
     let id = 100 + i64::from_str_radix(bucket, 36).expect("a bucket");
     let directory = format!(
         "INSERT INTO project_directory (id, slug, bucket, request_id) VALUES ({id}, 'p{id}', '{bucket}', 'r{id}')"

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tungstenite::Message;
 
 use crate::client::{Project, eventually};
+use crate::databases::project_in;
 use crate::line::{Heard, Line};
 use crate::workerd::{HubFault, Rig, timed};
 
@@ -297,6 +298,23 @@ fn sockets_of_a_key_that_is_over_are_closed() {
     assert_eq!(revoked.within(Duration::from_secs(60)), Some(Heard::Closed(4401)));
     assert_eq!(over.within(Duration::from_secs(5)), Some(Heard::Closed(4401)));
     assert_eq!(valid.within(SILENCE), None);
+}
+
+/// They are looked up in the database that has the project.
+#[test]
+fn sockets_of_a_key_that_is_over_are_closed_whichever_database_has_it() {
+    let rig = Rig::start_with_databases(2, "k3=1");
+    let (project, revoked) = project_in(&rig, "k3", 1);
+    let body = json!({"project_id": project, "user": "eve", "name": "CI", "scopes": ["read"]});
+    let valid = rig.server.admin("POST", "/api/keys", Some(&body)).ok()["data"]["token"].clone();
+    let open = |key: &str| {
+        let bearer = format!("Bearer {key}");
+        Line::open(&rig.server, "/api/watch", &[("Authorization", &bearer)]).expect("a line")
+    };
+    let (mut over, mut goes_on) = (open(&revoked), open(valid.as_str().expect("a key")));
+    rig.database(1).sql("UPDATE keys SET revoked_at = created_at WHERE user = 'ada@example.com'");
+    assert_eq!(over.within(Duration::from_secs(60)), Some(Heard::Closed(4401)));
+    assert_eq!(goes_on.within(SILENCE), None);
 }
 
 /// That a cancel goes on as ever is in the fault matrix. Here: the log says that nobody was told, and who asks for a line

@@ -30,6 +30,7 @@ mod receiver;
 #[allow(dead_code, reason = "shared with the tests of the command-line tool, which use all of it")]
 #[path = "../support/relay.rs"]
 mod relay;
+mod replicas;
 mod restart;
 mod restore;
 mod shards;
@@ -39,6 +40,7 @@ mod soak;
 mod tampered;
 #[path = "../support/access.rs"]
 mod team;
+mod ticks;
 mod trips;
 mod verdict;
 mod watcher;

@@ -43,6 +43,9 @@ const TICK_READ: f64 = 3.0;
 const COUNT_READ: f64 = 20.0;
 const COUNT_WRITTEN: f64 = 3.0;
 const RUN_BYTES: f64 = 1_300.0;
+/// And what archiving a run reads and writes, once there are runs as old as that: it deletes them.
+const ARCHIVE_READ: f64 = 90.0;
+const ARCHIVE_WRITTEN: f64 = 7.0;
 /// Rows that a tick reads of each environment, among [`ENVIRONMENTS`], of which it counts a cancel: for the median of 28 days.
 const MEDIAN_READ: f64 = 5_600.0;
 const ENVIRONMENTS: f64 = 5.0;
@@ -106,8 +109,8 @@ pub fn table(budget: &BTreeMap<String, (u64, u64)>) -> String {
         let open = load * MINUTES / (24.0 * 60.0);
         let requests = runs * requests + TICKS;
         let medians = (runs * CANCELLED).min(TICKS * ENVIRONMENTS);
-        let read = runs * (read + COUNT_READ) + TICKS * open * TICK_READ + medians * MEDIAN_READ;
-        let written = runs * (written + COUNT_WRITTEN);
+        let read = runs * (read + COUNT_READ + ARCHIVE_READ) + TICKS * open * TICK_READ + medians * MEDIAN_READ;
+        let written = runs * (written + COUNT_WRITTEN + ARCHIVE_WRITTEN);
         let told = runs * (TOLD + LINES);
         let awake = told * AWAKE_SECONDS * 0.128;
         let stored = load * RETENTION_DAYS * RUN_BYTES / 1e9;

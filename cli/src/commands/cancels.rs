@@ -30,6 +30,7 @@ pub fn cancels(args: &CancelsArgs, service: &Service) -> Result<Exit, Failure> {
     }
     if list.data.cancels.is_empty() {
         terminal::info("nothing was stopped");
+        tell_archived(&list);
         return Ok(Exit::Done);
     }
     let mut table = table::new(&["WHEN", "WHO", "RUN", "BRANCH", "ENVIRONMENT", "CAUSE", "STOPPED", "WHY"]);
@@ -51,8 +52,19 @@ pub fn cancels(args: &CancelsArgs, service: &Service) -> Result<Exit, Failure> {
             "there are more: --limit takes more than {}, and --until goes further back",
             args.limit
         ));
+    } else {
+        tell_archived(&list);
     }
     Ok(Exit::Done)
+}
+
+/// Says at the end of the list that it has no cancels of archived runs.
+fn tell_archived(list: &CancelList) {
+    if let Some(id) = list.data.archived_through {
+        terminal::info(format!(
+            "runs up to {id} are archived, and their stops not listed: estop show {id}, or estop export for all of them"
+        ));
+    }
 }
 
 fn stopped(one: &ListedCancel) -> String {

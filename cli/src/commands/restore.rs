@@ -226,6 +226,7 @@ mod tests {
             "runs_carry",
             "run_events_are_true",
             "runs_supersede",
+            "runs_begin_where_they_live",
         ];
         assert_eq!(names, expected);
         for (name, text) in insert_triggers() {

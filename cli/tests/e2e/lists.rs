@@ -47,7 +47,10 @@ fn projects_are_listed_newest_first_with_their_limits() {
     let ended = with_admin_token(&project, &["projects", "list", "--before", &before]).expect_code(0);
     let rows = rows(&ended);
     assert_eq!(rows[0], ["ID", "SLUG", "NAME", "REPOSITORY", "SCOPE", "BEHAVIOUR", "BUCKET"]);
-    assert_eq!(rows[1], [&newer_id, &newer_slug, "Shop", "acme/shop", "branch_environment", "queue_new", &newer_bucket]);
+    assert_eq!(
+        rows[1],
+        [&newer_id, &newer_slug, "Shop", "acme/shop", "branch_environment", "queue_new", &newer_bucket]
+    );
     assert!(rows[2..].contains(&vec![&older_id, &older_slug, "Shop", "-", "none", "-", &older_bucket]), "{ended:?}");
     let ended = with_admin_token(&project, &["projects", "list", "--before", &newer_id, "--json"]).expect_code(0);
     let page: Value = serde_json::from_str(&ended.stdout).expect("JSON");

@@ -28,6 +28,9 @@ function learnTheTime(answer: Response) {
   if (Number.isFinite(date)) ahead = Math.abs(date - Date.now()) > 2000 ? date + 500 - Date.now() : 0;
 }
 
+/** What the answers so far have seen of the database, so that one from a replica does not lag behind them. */
+let seen: string | null = null;
+
 let onSignedOut = () => {};
 /** Calls this when the service no longer takes the session. */
 export const whenSignedOut = (then: () => void) => {
@@ -36,6 +39,7 @@ export const whenSignedOut = (then: () => void) => {
 
 async function send(request: Request): Promise<Response> {
   if (!navigator.onLine) throw new Failure('You are offline. Nothing was sent.', 0);
+  if (seen) request.headers.set('estop-bookmark', seen);
   let answer: Response;
   try {
     answer = await fetch(request, { signal: AbortSignal.timeout(PATIENCE_MS) });
@@ -44,6 +48,7 @@ async function send(request: Request): Promise<Response> {
     throw new Failure(`The service does not answer${unknown}. Try again in a moment.`, 0);
   }
   learnTheTime(answer);
+  seen = answer.headers.get('estop-bookmark') ?? seen;
   // An admin token that is wrong says nothing about the session.
   if (answer.status === 401 && !request.headers.has('authorization') && !request.url.endsWith('/api/session')) {
     onSignedOut();

@@ -31,6 +31,8 @@ export function setParts(parts: Record<string, string>) {
 export const analytics = signal<Analytics | null>(null);
 export const cancels = signal<Cancelled[] | null>(null);
 export const more = signal<string | null>(null);
+/** Runs up to this one are archived: their cancels are not listed. */
+export const archivedThrough = signal<number | null>(null);
 export const trouble = signal<string | null>(null);
 
 const DAY = /^\d{4}-\d\d-\d\d$/;
@@ -72,7 +74,8 @@ async function page(before: string | null, most = WINDOWS) {
     const query = { ...filters(), ...(at === null ? {} : { before: at }), per_page: 50 };
     const { data, pagination } = await take(api.GET('/api/cancels', { params: { query: query as never } }));
     at = pagination.next_before;
-    if (data.cancels.length > 0 || at === null || ++windows === most) return { cancels: data.cancels, next: at };
+    const archived = data.archived_through;
+    if (data.cancels.length > 0 || at === null || ++windows === most) return { cancels: data.cancels, next: at, archived };
   }
 }
 
@@ -91,6 +94,7 @@ export async function load() {
     analytics.value = numbers.data;
     cancels.value = list.cancels;
     more.value = list.next;
+    archivedThrough.value = list.archived;
   } catch (error) {
     if (mine !== generation) return;
     // What is there was for other filters.
@@ -111,6 +115,7 @@ export async function refresh() {
     const read = new Set(list.cancels.map(({ test_run }) => test_run.id));
     cancels.value = [...list.cancels, ...(cancels.peek() ?? []).filter(({ test_run }) => !read.has(test_run.id))];
     if (before.length === 0 && more.peek() === null) more.value = list.next;
+    archivedThrough.value = list.archived;
   } catch {
     // What is there stands; the next one is tried again.
   }
@@ -125,6 +130,7 @@ export async function loadOlder() {
     if (mine !== generation) return;
     cancels.value = [...(cancels.peek() ?? []), ...list.cancels];
     more.value = list.next;
+    archivedThrough.value = list.archived;
   } catch (error) {
     if (mine === generation) trouble.value = said(error);
   }
@@ -135,5 +141,6 @@ whenAnother(() => {
   analytics.value = null;
   cancels.value = null;
   more.value = null;
+  archivedThrough.value = null;
   trouble.value = null;
 });

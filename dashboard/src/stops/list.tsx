@@ -1,6 +1,6 @@
 import { outcomeWords, who, why } from '../ui/state';
 import { At, duration } from '../ui/time';
-import { type Cancelled, cancels, FILTERS, loadOlder, more, of, setParts, trouble } from './data';
+import { archivedThrough, type Cancelled, cancels, FILTERS, loadOlder, more, of, setParts, trouble } from './data';
 
 function stopped({ stop, stop_ms }: Cancelled): string {
   const words = outcomeWords(stop.outcome);
@@ -49,6 +49,18 @@ const Older = ({ label }: { label: string }) => (
   </p>
 );
 
+/** Where the list ends because the runs before are archived. */
+function Archived() {
+  const through = archivedThrough.value;
+  if (!through) return null;
+  return (
+    <p class="soft end">
+      Runs up to <a href={`/runs/${through}`}>#{through}</a> are archived, and their stops not listed. A run's page says
+      who stopped it; <code>estop export</code> prints them all.
+    </p>
+  );
+}
+
 /** Who stopped what and why, newest first. */
 export function Cancels() {
   const rows = cancels.value;
@@ -65,12 +77,13 @@ export function Cancels() {
     }
     return (
       <div class="card empty">
-        <h3>{filtered ? 'No stop matches' : 'Nobody has stopped anything yet'}</h3>
+        <h3>{filtered ? 'No stop matches' : archivedThrough.value ? 'No stop is listed' : 'Nobody has stopped anything yet'}</h3>
         <p class="soft">
           {filtered
             ? 'Take a filter away to see more.'
             : 'Every stop will be here: who did it, why, and how long it took.'}
         </p>
+        <Archived />
       </div>
     );
   }
@@ -92,7 +105,7 @@ export function Cancels() {
           ))}
         </tbody>
       </table>
-      {more.value !== null && <Older label="Older" />}
+      {more.value === null ? <Archived /> : <Older label="Older" />}
     </div>
   );
 }

@@ -42,6 +42,7 @@ async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
     let today = caller.now.0.div_euclid(DAY);
     let first = today - days + 1;
     let params = [environment.as_deref().into(), first.into()];
+    call.may_lag();
     let Row { key, known, as_of, days } = call.batch(vec![caller.statement(ANALYTICS, params)]).await?.only(0)?;
     caller.check(key, Scope::Read)?;
     if !known {

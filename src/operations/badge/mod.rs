@@ -51,6 +51,7 @@ async fn answer(call: &Call<'_>) -> Outcome {
     let (slug, is_json) = environment.strip_suffix(".json").map_or((environment, false), |slug| (slug, true));
     directory::go_to_slug(call, project).await?;
     let params = vec![project.into(), slug.into(), branch.as_deref().into()];
+    call.may_lag();
     let found: Option<Option<String>> = call.batch(vec![Statement::new(BADGE, params)]).await?.first(0)?;
     let (message, color, hex) = match found.flatten().as_deref() {
         Some("passed") => ("passing", "brightgreen", "#2a7f3f"),

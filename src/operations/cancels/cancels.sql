@@ -4,11 +4,15 @@
 -- ?1 key's SHA-256   ?2 now (ms)   ?3 cancelled before this moment (ms), or   ?4 at it, with a smaller id than this
 -- ?5 cancelled at or after (ms)   ?6 by   ?7 cause   ?8 environment's slug; each NULL for any
 -- ?9 how many at most   ?10 how many the window has
--- Plan: (hash=?), (project_id=? AND slug=?), runs_by_cancel, INTEGER PRIMARY KEY
--- Row: {key, page, end}; page is {cancels, count, last}, and last and end are the `before` that goes on after that cancel
+-- Plan: (hash=?), (project_id=? AND slug=?), runs_by_cancel, INTEGER PRIMARY KEY, SEARCH archives
+-- Row: {key, archived_through, page, end}; archived_through is the project's newest run that is archived, page is {cancels, count, last},
+--      and last and end are the `before` that goes on after that cancel
 SELECT json_object(
            'key', json_object('id', k.id, 'is', CASE WHEN k.id IS NULL THEN 'unknown' WHEN k.revoked_at IS NOT NULL THEN 'revoked'
                        WHEN k.valid_until <= ?2 THEN 'expired' WHEN k.can_read = 0 THEN 'unscoped' ELSE 'valid' END),
+           'archived_through', (SELECT last_run FROM archives
+                                 WHERE project_id = iif(k.can_read = 1 AND k.valid_until > ?2, k.project_id, NULL)
+                                 ORDER BY last_run DESC LIMIT 1),
            'page', json((
                SELECT json_object(
                           'count', count(*), 'last', json_group_array(l.cancelled_at || '-' || l.id) ->> '$[#-1]',

@@ -35,12 +35,14 @@ struct List<'a> {
 #[derive(Serialize)]
 struct Data<'a> {
     cancels: &'a RawValue,
+    archived_through: Option<i64>,
 }
 
 async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
     #[derive(Deserialize)]
     struct Row {
         key: Key,
+        archived_through: Option<i64>,
         page: Page,
         end: Option<String>,
     }
@@ -62,9 +64,11 @@ async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
         query.per_page.into(),
         WINDOW.into(),
     ];
-    let Row { key, page, end } = call.batch(vec![caller.statement(CANCELS, params)]).await?.only(0)?;
+    call.may_lag();
+    let Row { key, archived_through, page, end } =
+        call.batch(vec![caller.statement(CANCELS, params)]).await?.only(0)?;
     caller.check(key, Scope::Read)?;
     let next_before = if page.count == query.per_page { page.last } else { end };
     let pagination = CancelsPagination { per_page: query.per_page, next_before };
-    Ok(Reply::ok("listed", &List { data: Data { cancels: &page.cancels }, pagination }))
+    Ok(Reply::ok("listed", &List { data: Data { cancels: &page.cancels, archived_through }, pagination }))
 }

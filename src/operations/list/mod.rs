@@ -65,6 +65,7 @@ const PAGE_BYTES: usize = 900_000;
 async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
     let query = RunsQuery::parse(call.request.query, call.request.now)?;
     let batch = statement::list(&query.filter, caller.key.as_str(), caller.now.0, query.offset(), query.per_page);
+    call.may_lag();
     let rows = call.batch(batch.into()).await?;
     let Head { key, project, archived_through, seen } = rows.only(0)?;
     caller.check(key, Scope::Read)?;

@@ -1,5 +1,5 @@
--- Removes the deliveries of a webhook that is deleted, the 1,000 oldest at most: it keeps a hundred, and what was still to
--- come the tick gives up.
+-- Removes the deliveries of a webhook that is deleted, the 1,000 oldest at most: it keeps a hundred. What else there may be of it, the
+-- tick deletes (mark_rest.sql).
 --
 -- ?1 webhook
 -- Plan: deliveries_by_webhook, INTEGER PRIMARY KEY

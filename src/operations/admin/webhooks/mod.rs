@@ -92,6 +92,7 @@ const CHANGE_WEBHOOK: Sql = sql!("admin/webhooks/change.sql");
 const DIAGNOSE_CHANGE: Sql = sql!("admin/webhooks/diagnose_change.sql");
 const DELETE_WEBHOOK: Sql = sql!("admin/webhooks/delete.sql");
 const FORGET_DELIVERIES: Sql = sql!("admin/webhooks/forget_deliveries.sql");
+const MARK_REST: Sql = sql!("admin/webhooks/mark_rest.sql");
 const EXISTS: Sql = sql!("admin/webhooks/exists.sql");
 const ROTATE_SECRET: Sql = sql!("admin/webhooks/rotate.sql");
 const DIAGNOSE_ROTATE: Sql = sql!("admin/webhooks/diagnose_rotate.sql");
@@ -245,9 +246,11 @@ async fn change(call: &Call<'_>) -> Outcome {
 
 async fn delete(call: &Call<'_>) -> Outcome {
     let (_, id) = begin(call)?;
+    let now = call.request.now.0;
     let statements = vec![
-        Statement::new(DELETE_WEBHOOK, vec![id.into(), call.request.now.0.into()]),
+        Statement::new(DELETE_WEBHOOK, vec![id.into(), now.into()]),
         Statement::new(FORGET_DELIVERIES, vec![id.into()]),
+        Statement::new(MARK_REST, vec![id.into(), now.into()]),
         Statement::new(EXISTS, vec![id.into()]),
     ];
     ask(call, "webhook", statements).await?;
