@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::access::{Keyring, PublicKey};
-use crate::buckets::Learned;
+use crate::buckets::{Known, Learned};
 pub use crate::database::error::DbError;
 use crate::last_use::NotedToday;
 use crate::recent::Recent;
@@ -150,6 +150,9 @@ pub trait Runtime {
     /// What is known of buckets that have moved.
     fn learned(&self) -> &Learned;
 
+    /// What is known of projects and their buckets.
+    fn known(&self) -> &Known;
+
     /// Runs `statements` as one transaction in one round trip to the database of this number, which is one of
     /// [`Runtime::databases`], and gives up after `deadline` milliseconds.
     fn batch<'a>(
@@ -171,12 +174,12 @@ pub trait Runtime {
     /// Counts one request of `who` against a limit; `false` if there were too many.
     fn within_rate<'a>(&'a self, limit: Limit, who: &'a str) -> LocalFuture<'a, bool>;
 
-    /// Tells the hub once the request is answered. It may fail, and nobody waits for it: what the hub says sooner, every
-    /// heartbeat and every list says too.
-    fn tell(&self, news: Option<News>);
+    /// Tells the hub what has changed in the database of this number, once the request is answered. It may fail, and nobody waits
+    /// for it: what the hub says sooner, every heartbeat and every list says too.
+    fn tell(&self, database: i64, news: Option<News>);
 
-    /// Sends the deliveries that are to go out at once, once the request is answered.
-    fn deliver(&self);
+    /// Sends the deliveries of a database that are to go out at once, once the request is answered.
+    fn deliver(&self, database: i64);
 
     /// Reads an address; `None` if it is none.
     fn parse_url(&self, text: &str) -> Option<Url>;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use estop::access::{Keyring, PublicKey};
-use estop::buckets::Learned;
+use estop::buckets::{Known, Learned};
 use estop::last_use::NotedToday;
 use estop::recent::Recent;
 use estop::runtime::{DbError, Limit, LocalFuture, News, Rows, Runtime, Statement, Stored, Url, Value};
@@ -34,6 +34,7 @@ pub struct Writer {
     number: i64,
     numbers: Vec<i64>,
     learned: Learned,
+    known: Known,
     /// What time it is (ms), and when the day began.
     pub now: Cell<i64>,
     begun: i64,
@@ -78,6 +79,7 @@ impl Writer {
             number: i64::from(number),
             numbers: (0..i64::from(super::plan::MOST)).collect(),
             learned: Learned::default(),
+            known: Known::default(),
             now: Cell::new(begun),
             begun,
             minutes: RefCell::default(),
@@ -137,6 +139,10 @@ impl Runtime for Writer {
         &self.learned
     }
 
+    fn known(&self) -> &Known {
+        &self.known
+    }
+
     /// There are no replicas.
     fn read_as_of(&self, _database: i64, _seen: &str) {}
 
@@ -175,12 +181,12 @@ impl Runtime for Writer {
         Box::pin(async { true })
     }
 
-    fn tell(&self, news: Option<News>) {
+    fn tell(&self, _database: i64, news: Option<News>) {
         self.told.borrow_mut().extend(news);
     }
 
     /// No project here has a webhook.
-    fn deliver(&self) {}
+    fn deliver(&self, _database: i64) {}
 
     fn parse_url(&self, _text: &str) -> Option<Url> {
         None

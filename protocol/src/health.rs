@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::envelope::ErrorDetail;
+
 /// The answer of a service that works.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Health {
@@ -11,8 +13,35 @@ pub struct Health {
     pub schema: SchemaVersions,
     /// Whether people can sign in with Cloudflare Access, at `/session/access`.
     pub access: bool,
-    /// How large the database is.
+    /// How large the database is: the first one, where there are several.
     pub database: DatabaseSize,
+    /// Each database, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub databases: Option<Vec<DatabaseHealth>>,
+}
+
+/// One of several databases.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct DatabaseHealth {
+    /// Its number: 0 is `DB`, n is `DB_n`.
+    pub number: i64,
+    /// `ok`, or `unavailable` if it did not answer.
+    pub status: String,
+    /// The version of its schema, if it answered.
+    pub schema: Option<i64>,
+    /// Its size; null if it has not said.
+    pub bytes: Option<i64>,
+}
+
+/// The answer of a service with several databases that do not all work.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Unhealthy {
+    /// Null, as in every error.
+    pub data: (),
+    /// What is wrong with the first that does not work.
+    pub error: ErrorDetail,
+    /// Each database.
+    pub databases: Vec<DatabaseHealth>,
 }
 
 /// How large the database is, and how large it may become. From 95 % on no more runs are registered.

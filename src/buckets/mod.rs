@@ -4,8 +4,10 @@
 //! (`estop admin move`). The setting `BUCKETS` is the Worker's map. It may be old: every batch for a bucket also asks the database
 //! whether it has it, and where it went if not (`src/database/check_bucket.sql`).
 
+mod known;
 mod map;
 
+pub use known::Known;
 pub use map::{Learned, Map, ranges};
 
 /// The digits of a bucket's name.

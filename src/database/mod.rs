@@ -17,7 +17,7 @@ use crate::buckets::Bucket;
 use crate::config::Config;
 use crate::key::KeyHash;
 use crate::last_use::day;
-use crate::runtime::{DbError, Rows, Runtime, Sql, Statement, sql};
+use crate::runtime::{DbError, News, Rows, Runtime, Sql, Statement, sql};
 
 /// The files in `migrations/`, oldest first. A schema's version is the number of its last one.
 pub const MIGRATIONS: [&str; 19] = [
@@ -162,6 +162,21 @@ pub struct Database<'a> {
 const MOST_MOVES: u32 = 4;
 
 impl Database<'_> {
+    /// Its number, as far as this isolate knows.
+    pub fn number(&self) -> i64 {
+        self.home.database(self.runtime, self.config)
+    }
+
+    /// Tells the hub what has changed here: [`Runtime::tell`].
+    pub fn tell(&self, news: Option<News>) {
+        self.runtime.tell(self.number(), news);
+    }
+
+    /// Sends the deliveries of here that are to go out at once: [`Runtime::deliver`].
+    pub fn deliver(&self) {
+        self.runtime.deliver(self.number());
+    }
+
     /// Runs a batch that is safe to repeat, and repeats it when the failure is one that passes: at most four times, with full
     /// jitter, and within the configured deadline in all. It follows a bucket that has moved, which takes two round trips more, once an
     /// isolate.

@@ -18,7 +18,7 @@ use worker::{Delay, Env};
 
 use super::now;
 use crate::access::{Keyring, PublicKey};
-use crate::buckets::Learned;
+use crate::buckets::{Known, Learned};
 use crate::http::json;
 use crate::last_use::NotedToday;
 use crate::recent::Recent;
@@ -63,6 +63,8 @@ thread_local! {
     static DATABASES: OnceCell<Rc<Databases>> = const { OnceCell::new() };
     /// Where buckets have moved, as far as it has heard.
     static LEARNED: Rc<Learned> = Rc::default();
+    /// In which buckets projects are.
+    static KNOWN: Rc<Known> = Rc::default();
     /// The addresses that this isolate refuses.
     static BLOCKED: Rc<Recent> = Rc::default();
     /// The keys and leases that it has let in.
@@ -120,19 +122,18 @@ pub struct EdgeRuntime<'e> {
     env: &'e Env,
     databases: Rc<Databases>,
     learned: Rc<Learned>,
+    known: Rc<Known>,
     usage: Cell<Usage>,
     blocked: Rc<Recent>,
     accepted: Rc<Recent>,
     noted: Rc<NotedToday>,
     team_keys: Rc<Keyring>,
     news: RefCell<Vec<(i64, String)>>,
-    /// The database whose deliveries are to go out at once.
-    delivers: Cell<Option<i64>>,
-    /// The database that was asked last.
-    asked: Cell<i64>,
+    /// The databases whose deliveries are to go out at once.
+    delivers: RefCell<Vec<i64>>,
     /// Where there are replicas: what an answer has to have seen, of which database; and what the last one has.
     as_of: RefCell<Option<(i64, String)>>,
-    seen: RefCell<Option<String>>,
+    seen: RefCell<Option<(i64, String)>>,
 }
 
 /// What `glue.js` gives for a batch.
@@ -152,14 +153,14 @@ impl<'e> EdgeRuntime<'e> {
             env,
             databases: DATABASES.with(|cell| Rc::clone(cell.get_or_init(|| Rc::new(Databases::of(env))))),
             learned: LEARNED.with(Rc::clone),
+            known: KNOWN.with(Rc::clone),
             usage: Cell::default(),
             blocked: BLOCKED.with(Rc::clone),
             accepted: ACCEPTED.with(Rc::clone),
             noted: NOTED.with(Rc::clone),
             team_keys: TEAM_KEYS.with(Rc::clone),
             news: RefCell::default(),
-            delivers: Cell::new(None),
-            asked: Cell::new(0),
+            delivers: RefCell::default(),
             as_of: RefCell::default(),
             seen: RefCell::default(),
         }
@@ -170,14 +171,14 @@ impl<'e> EdgeRuntime<'e> {
         self.news.take()
     }
 
-    /// The database that has deliveries that are to go out at once, if one has.
-    pub fn delivers(&self) -> Option<i64> {
-        self.delivers.get()
+    /// The databases that have deliveries that are to go out at once, once.
+    pub fn delivers(&self) -> Vec<i64> {
+        self.delivers.take()
     }
 
     /// What the last answer has seen of its database, where there are replicas: `Estop-Bookmark`.
     pub fn bookmark(&self) -> Option<String> {
-        self.seen.take().map(|seen| format!("{}:{seen}", self.asked.get()))
+        self.seen.take().map(|(database, seen)| format!("{database}:{seen}"))
     }
 
     /// What was asked so far.
@@ -193,10 +194,8 @@ impl<'e> EdgeRuntime<'e> {
     }
 
     async fn send(&self, database: i64, statements: &[Statement<'_>], deadline: i64) -> Result<Rows, DbError> {
-        let mut usage = self.usage.get();
-        usage.round_trips += 1;
-        self.asked.set(database);
-        self.usage.set(usage);
+        let used = self.usage.get();
+        self.usage.set(Usage { round_trips: used.round_trips + 1, ..used });
         // Every integer that we bind is below 2^53, so the double that JSON.parse makes of it holds it exactly.
         let sent: Vec<(&str, &[Value<'_>])> = statements.iter().map(|s| (&*s.text, &*s.params)).collect();
         #[expect(clippy::cast_precision_loss, reason = "a deadline is short, and a number small")]
@@ -210,10 +209,10 @@ impl<'e> EdgeRuntime<'e> {
         // What is no answer of D1's failed above, so this is a row that is not JSON.
         let unreadable = |_| DbError::Unreadable(statements.first().map_or("", |statement| statement.file));
         let Answer { read, written, size, seen, rows } = serde_json::from_str(&text).map_err(unreadable)?;
-        usage.rows_read += read;
-        usage.rows_written += written;
-        self.usage.set(usage);
-        *self.seen.borrow_mut() = seen;
+        // Read again: other databases may have been asked meanwhile.
+        let used = self.usage.get();
+        self.usage.set(Usage { rows_read: used.rows_read + read, rows_written: used.rows_written + written, ..used });
+        *self.seen.borrow_mut() = seen.map(|seen| (database, seen));
         if size.is_some() {
             self.databases.note(database, |known| known.1 = size);
         }
@@ -232,6 +231,10 @@ impl Runtime for EdgeRuntime<'_> {
 
     fn learned(&self) -> &Learned {
         &self.learned
+    }
+
+    fn known(&self) -> &Known {
+        &self.known
     }
 
     fn batch<'a>(
@@ -265,10 +268,10 @@ impl Runtime for EdgeRuntime<'_> {
         Box::pin(async { asked.await.map_or(true, |within| within.is_truthy()) })
     }
 
-    fn tell(&self, news: Option<News>) {
+    fn tell(&self, database: i64, news: Option<News>) {
         let Some(News { project, runs, deliveries }) = news else { return };
         if deliveries > 0 {
-            self.deliver();
+            self.deliver(database);
         }
         let mut told = self.news.borrow_mut();
         // A bulk cancel changes many runs of one project: one message for its hub.
@@ -282,8 +285,11 @@ impl Runtime for EdgeRuntime<'_> {
         }
     }
 
-    fn deliver(&self) {
-        self.delivers.set(Some(self.asked.get()));
+    fn deliver(&self, database: i64) {
+        let mut delivers = self.delivers.borrow_mut();
+        if !delivers.contains(&database) {
+            delivers.push(database);
+        }
     }
 
     fn parse_url(&self, text: &str) -> Option<Url> {

@@ -162,7 +162,7 @@ async fn serve(operation: &Operation, mut incoming: Request, context: RouteConte
     if !news.is_empty() {
         context.data.context.wait_until(hub::tell(context.env.clone(), news));
     }
-    if let Some(database) = runtime.delivers().filter(|_| config.webhook_secret.is_some()) {
+    for database in runtime.delivers().into_iter().filter(|_| config.webhook_secret.is_some()) {
         let home = Home::Database(database);
         context.data.context.wait_until(webhooks::deliver(context.env.clone(), home, Which::Fresh, now()));
     }

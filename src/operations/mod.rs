@@ -8,6 +8,7 @@ pub mod bulk_cancel;
 pub mod cancel;
 pub mod cancels;
 pub mod claim;
+pub mod directory;
 pub mod environments;
 pub mod events;
 pub mod export;
@@ -118,6 +119,7 @@ async fn admit(call: &Call<'_>, key_id: &Cell<Option<i64>>) -> Outcome {
         Access::Lease(handle) => handle(call).await,
         Access::Admin(handle) => {
             call.check_admin()?;
+            directory::find(call).await?;
             handle(call).await
         }
         Access::LeaseOrKey(handle_lease, _, handle) => match call.request.lease {

@@ -164,7 +164,7 @@ async fn tell(database: &Database<'_>, swept: &Answer) {
     let statement = Statement::new(NEWS, vec![ids.as_str().into()]);
     let news = database.batch(vec![statement]).await;
     for news in news.and_then(|rows| rows.all(0)).unwrap_or_default() {
-        database.runtime.tell(Some(news));
+        database.tell(Some(news));
     }
 }
 

@@ -14,6 +14,7 @@ mod check_runs;
 #[path = "../support/contract.rs"]
 mod contract;
 mod costs;
+mod databases;
 mod day;
 mod faults;
 mod frozen;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{Read as _, Write as _};
 
 use estop::access::{Keyring, PublicKey};
-use estop::buckets::Learned;
+use estop::buckets::{Known, Learned};
 use estop::last_use::NotedToday;
 use estop::recent::Recent;
 use estop::runtime::{DbError, Limit, LocalFuture, News, Rows, Runtime, Statement, Stored, Url, Value};
@@ -40,6 +40,7 @@ pub struct SqliteRuntime {
     random: Cell<u64>,
     unchecked: RefCell<BTreeSet<i64>>,
     learned: Learned,
+    known: Known,
     /// What was to be read as of when.
     pub read_as_of: RefCell<Option<(i64, String)>>,
     blocked: Recent,
@@ -129,6 +130,7 @@ impl SqliteRuntime {
             // Known, so that a batch has only its own statements; tests/native/migrations.rs has it unknown.
             unchecked: RefCell::default(),
             learned: Learned::default(),
+            known: Known::default(),
             read_as_of: RefCell::default(),
             blocked: Recent::default(),
             accepted: Recent::default(),
@@ -173,6 +175,7 @@ impl SqliteRuntime {
     pub fn forget_all(&mut self) {
         self.unchecked.get_mut().extend(&self.numbers);
         self.learned = Learned::default();
+        self.known = Known::default();
     }
 
     fn commit(&self, database: i64, statements: &[Statement<'_>]) -> rusqlite::Result<Rows> {
@@ -243,6 +246,10 @@ impl Runtime for SqliteRuntime {
         &self.learned
     }
 
+    fn known(&self) -> &Known {
+        &self.known
+    }
+
     fn batch<'a>(
         &'a self,
         database: i64,
@@ -288,14 +295,14 @@ impl Runtime for SqliteRuntime {
         Box::pin(async move { within })
     }
 
-    fn tell(&self, news: Option<News>) {
+    fn tell(&self, database: i64, news: Option<News>) {
         if news.as_ref().is_some_and(|news| news.deliveries > 0) {
-            self.deliver();
+            self.deliver(database);
         }
         self.told.borrow_mut().extend(news);
     }
 
-    fn deliver(&self) {
+    fn deliver(&self, _database: i64) {
         self.delivers.set(true);
     }
 

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::backend::Fault;
 use crate::workerd::Rig;
 
 /// A project in this bucket, with an environment and a key: past the Worker, but for the key's creation.
@@ -60,4 +61,74 @@ fn a_bucket_on_its_way_is_503_wherever_the_worker_looks_for_it() {
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("2")), "{refused:?}");
     let runs: i64 = rig.database(1).value("SELECT count(*) FROM runs");
     assert_eq!(runs, 0);
+}
+
+/// What `admin` answers of this path.
+fn admin(rig: &Rig, method: &str, path: &str, body: serde_json::Value) -> serde_json::Value {
+    rig.server.admin(method, path, Some(&body)).ok()["data"].clone()
+}
+
+#[test]
+fn what_the_api_sets_up_works_in_the_database_of_its_bucket() {
+    let rig = Rig::start_with_databases(2, "01-zz=1");
+    let project = admin(&rig, "POST", "/api/projects", json!({"name": "Shop", "slug": "shop"}))["project"].clone();
+    let id = project["id"].as_i64().expect("an id");
+    let bucket = project["bucket"].as_str().expect("a bucket");
+    let there: i64 =
+        rig.database(1).value(&format!("SELECT count(*) FROM projects WHERE id = {id} AND bucket = '{bucket}'"));
+    let here: i64 = rig.backend.value("SELECT count(*) FROM projects");
+    assert_eq!((there, here), (1, 0), "{project}");
+    let staging = json!({"name": "Staging", "slug": "staging"});
+    let environment =
+        admin(&rig, "POST", &format!("/api/projects/{id}/environments"), staging)["environment"]["id"].clone();
+    let scopes =
+        json!({"project_id": id, "user": "ada@example.com", "name": "CI", "scopes": ["read", "cancel", "run"]});
+    let made = admin(&rig, "POST", "/api/keys", scopes);
+    let (key, key_id) = (made["token"].as_str().expect("a key").to_owned(), made["key"]["id"].clone());
+    let call = |method: &str, path: &str| rig.server.call(&key, method, path, Some(&json!({"environment": "staging"})));
+    let run = call("PUT", "/api/test-runs").ok()["data"]["test_run"]["id"].clone();
+    rig.server.call(&key, "POST", &format!("/api/test-runs/{run}/cancel"), None).ok();
+    admin(&rig, "PATCH", &format!("/api/projects/{id}"), json!({"badges": true}));
+    let badge = || rig.server.send("GET", "/api/badges/projects/shop/environments/staging.json", &[], b"");
+    assert_eq!(badge().json()["message"], "unknown", "cancelled runs say nothing");
+    let hook = admin(&rig, "POST", &format!("/api/projects/{id}/webhooks"), json!({"url": "https://example.com/"}));
+    let hook = &hook["webhook"]["id"];
+    for (method, path, body) in [
+        ("PATCH", format!("/api/environments/{environment}"), json!({"disabled": true})),
+        ("GET", format!("/api/webhooks/{hook}"), json!({})),
+        ("PATCH", format!("/api/webhooks/{hook}"), json!({"disabled": true})),
+        ("GET", format!("/api/webhooks/{hook}/deliveries"), json!({})),
+        ("DELETE", format!("/api/keys/{key_id}"), json!({})),
+    ] {
+        let answer = rig.server.admin(method, &path, Some(&body));
+        assert_eq!(answer.status, 200, "{method} {path}: {answer:?}");
+        let answer = rig.server.admin(method, &path.replace(|c: char| c.is_ascii_digit(), "9"), Some(&body));
+        assert_eq!(answer.status, 404, "{method} {path}: {answer:?}");
+    }
+    assert_eq!(call("GET", "/api/test-runs").status, 401, "the key is revoked");
+}
+
+#[test]
+fn a_database_that_is_dead_stops_its_own_projects_alone() {
+    let rig = Rig::start_with_databases(3, "0a-0f=1 k3=2");
+    let [(_, one), (two_id, two)] = [("0c", 1), ("k3", 2)].map(|(bucket, number)| project_in(&rig, bucket, number));
+    rig.database(2).sql("UPDATE projects SET badges = 1");
+    let list = |key: &str| rig.server.call(key, "GET", "/api/test-runs", None).status;
+    let badge = format!("/api/badges/projects/p{two_id}/environments/staging.json");
+    let badge = || rig.server.send("GET", &badge, &[], b"").status;
+    let lists =
+        || ["/api/projects", "/api/keys", "/api/admin-events"].map(|path| rig.server.admin("GET", path, None).status);
+    let named =
+        |name: &str| rig.server.admin("PATCH", &format!("/api/projects/{two_id}"), Some(&json!({"name": name}))).status;
+    assert_eq!((list(&one), list(&two), badge(), lists(), named("a")), (200, 200, 200, [200; 3], 200));
+    for (dead, expected) in [(1, (503, 200, 200, [503; 3], 200)), (0, (200, 200, 200, [503; 3], 200))] {
+        rig.database(dead).inject(Fault::ErrorBefore("D1 DB is overloaded. Requests queued for too long."), u32::MAX);
+        assert_eq!((list(&one), list(&two), badge(), lists(), named("b")), expected, "{dead} is dead");
+        let health = rig.server.send("GET", "/healthz", &[], b"");
+        let of = |number: usize| health.json()["databases"][number]["status"].clone();
+        assert_eq!((health.status, of(dead), of(2)), (503, json!("unavailable"), json!("ok")), "{health:?}");
+        rig.database(dead).heal();
+    }
+    let health = rig.server.send("GET", "/healthz", &[], b"").json();
+    assert_eq!(health["data"]["databases"].as_array().map(Vec::len), Some(3), "{health}");
 }

@@ -78,6 +78,20 @@ fn every_authenticated_route_asks_the_database_once() {
     }
 }
 
+/// A key's text says the project's bucket, which an isolate asks the directory for once.
+#[test]
+fn an_isolate_asks_once_for_the_bucket_that_a_key_is_made_for() {
+    let mut rig = Rig::start();
+    let project = rig.project();
+    rig.kill_and_start_again();
+    let key = json!({"project_id": project.id, "user": "u", "name": "n", "scopes": ["read"]});
+    rig.backend.count();
+    for trips in [2, 1, 1] {
+        rig.server.admin("POST", "/api/keys", Some(&key)).ok();
+        assert_eq!(rig.backend.count().0, trips);
+    }
+}
+
 #[test]
 fn a_request_that_shows_no_key_or_makes_no_sense_costs_no_round_trip() {
     let rig = Rig::start();

@@ -67,7 +67,7 @@ fn earlier_limit_note(runs: &[i64]) -> Option<String> {
 }
 
 fn print_projects(projects: &[Project]) {
-    let mut table = table::new(&["ID", "SLUG", "NAME", "REPOSITORY", "SCOPE", "BEHAVIOUR"]);
+    let mut table = table::new(&["ID", "SLUG", "NAME", "REPOSITORY", "SCOPE", "BEHAVIOUR", "BUCKET"]);
     for project in projects {
         let Concurrency { scope, behaviour } = project.concurrency;
         // Without a limit the behaviour means nothing.
@@ -79,6 +79,7 @@ fn print_projects(projects: &[Project]) {
             table::optional(project.repo_name.as_deref()),
             table::text(scope.name()),
             table::optional(behaviour),
+            table::optional(project.bucket.as_deref()),
         ]);
     }
     table::print(&table);

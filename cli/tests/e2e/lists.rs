@@ -32,11 +32,12 @@ fn projects_are_listed_newest_first_with_their_limits() {
         let arguments = [&["projects", "create", "--name", "Shop", "--slug", slug, "--json"], repo].concat();
         let created = with_admin_token(&project, &arguments).expect_code(0);
         let created: Value = serde_json::from_str(&created.stdout).expect("JSON");
-        created["data"]["project"]["id"].as_i64().expect("an id")
+        let project = &created["data"]["project"];
+        (project["id"].as_i64().expect("an id"), project["bucket"].as_str().expect("a bucket").to_owned())
     };
     let (older_slug, newer_slug) = (unique(), unique());
-    let older = create(&older_slug, &[]);
-    let newer = create(&newer_slug, &["--repo", "acme/shop"]);
+    let (older, older_bucket) = create(&older_slug, &[]);
+    let (newer, newer_bucket) = create(&newer_slug, &["--repo", "acme/shop"]);
     let (older_id, newer_id) = (older.to_string(), newer.to_string());
     let limit = ["projects", "limit", &newer_id, "--scope", "branch_environment", "--behaviour", "queue_new"];
     with_admin_token(&project, &limit).expect_code(0);
@@ -45,9 +46,12 @@ fn projects_are_listed_newest_first_with_their_limits() {
     let before = (newer + 1).to_string();
     let ended = with_admin_token(&project, &["projects", "list", "--before", &before]).expect_code(0);
     let rows = rows(&ended);
-    assert_eq!(rows[0], ["ID", "SLUG", "NAME", "REPOSITORY", "SCOPE", "BEHAVIOUR"]);
-    assert_eq!(rows[1], [&newer_id, &newer_slug, "Shop", "acme/shop", "branch_environment", "queue_new"]);
-    assert!(rows[2..].contains(&vec![&older_id, &older_slug, "Shop", "-", "none", "-"]), "{ended:?}");
+    assert_eq!(rows[0], ["ID", "SLUG", "NAME", "REPOSITORY", "SCOPE", "BEHAVIOUR", "BUCKET"]);
+    assert_eq!(
+        rows[1],
+        [&newer_id, &newer_slug, "Shop", "acme/shop", "branch_environment", "queue_new", &newer_bucket]
+    );
+    assert!(rows[2..].contains(&vec![&older_id, &older_slug, "Shop", "-", "none", "-", &older_bucket]), "{ended:?}");
     let ended = with_admin_token(&project, &["projects", "list", "--before", &newer_id, "--json"]).expect_code(0);
     let page: Value = serde_json::from_str(&ended.stdout).expect("JSON");
     let ids: Vec<i64> =

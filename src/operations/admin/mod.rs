@@ -3,7 +3,6 @@
 //! Each creation stores the id of its write, so that a repeat after a lost answer recognises its own work.
 
 pub mod buckets;
-pub mod directory;
 pub mod environments;
 pub mod events;
 pub mod keys;
@@ -12,9 +11,13 @@ pub mod projects;
 pub mod webhooks;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::http::error::ApiError;
+use crate::http::json;
+use crate::http::reply::Reply;
 use crate::http::write_id::Mine;
+use crate::operations::page::Page;
 
 /// What a creation found under its slug.
 #[derive(Deserialize)]
@@ -31,4 +34,11 @@ impl<T> Found<T> {
             _ => Err(ApiError::Conflict(format!("The slug is taken: there is such {what} already. Choose another."))),
         }
     }
+}
+
+/// A page of a list, of items that the database has written, with their ids.
+fn listed(name: &str, page: Page, items: &[(i64, Box<RawValue>)]) -> Reply {
+    let pagination = json(&page.pagination(items.iter().map(|(id, _)| *id)));
+    let items: Vec<&str> = items.iter().map(|(_, item)| item.get()).collect();
+    Reply::text(200, "listed", format!(r#"{{"data":{{"{name}":[{}]}},"pagination":{pagination}}}"#, items.join(",")))
 }

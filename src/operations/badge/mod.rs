@@ -12,6 +12,7 @@ use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::query::{Parameters, invalid};
 use crate::http::reply::Reply;
 use crate::http::request::Call;
+use crate::operations::directory;
 use crate::runtime::{Sql, Statement, sql};
 
 pub const OPERATION: Operation = Operation {
@@ -48,6 +49,7 @@ async fn answer(call: &Call<'_>) -> Outcome {
     call.count_against_address().await;
     let (project, environment) = call.request.slugs;
     let (slug, is_json) = environment.strip_suffix(".json").map_or((environment, false), |slug| (slug, true));
+    directory::go_to_slug(call, project).await?;
     let params = vec![project.into(), slug.into(), branch.as_deref().into()];
     call.may_lag();
     let found: Option<Option<String>> = call.batch(vec![Statement::new(BADGE, params)]).await?.first(0)?;

@@ -93,7 +93,7 @@ async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
         answer.next = next;
         match run {
             Some(mut run) if run.cancelled || (dry_run && !run.now.state.is_over()) => {
-                call.runtime.tell(run.news.take());
+                call.database().tell(run.news.take());
                 answer.cancelled.push(run.shown(call.request.now));
             }
             // The choice was not carried out.

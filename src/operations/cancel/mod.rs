@@ -89,7 +89,7 @@ async fn cancel(
     }
     let Found { run, mine, news } = found.ok_or(ApiError::NotFound("test run"))?;
     let mine = mine.check()?;
-    call.runtime.tell(news);
+    call.database().tell(news);
     Ok(match (mine, run.cancelled_at, &run.cancel_by) {
         (true, Some(at), Some(by)) => Cancel::Done { at, by: by.clone() },
         _ => Cancel::AlreadyOver(run),

@@ -150,7 +150,7 @@ async fn claim(
     let total = found.total_shards;
     Ok(match (found.shard, found.first) {
         (Some(Shard { lease: Some(Held { token, expires_at }), .. }), _) if mine => {
-            call.runtime.tell(found.news);
+            call.database().tell(found.news);
             Claim::Taken { state: run.state, token, expires_at }
         }
         (_, Some(first)) => Claim::Waits(first),

@@ -148,7 +148,7 @@ async fn finish(call: &Call<'_>, id: i64, write_id: &WriteId, request: &FinishRe
         ])
         .await?;
     let found: Diagnosis = rows.first(3)?.ok_or(ApiError::UnknownLease(id))?;
-    call.runtime.tell(Some(found.news));
+    call.database().tell(Some(found.news));
     let run = found.run;
     if found.mine.check()? {
         return Ok(Finish::Done(run, found.shard));

@@ -5,10 +5,12 @@
 use estop_protocol::github::StoppedRuns;
 use serde::Deserialize;
 
+use crate::database::Home;
 use crate::http::error::ApiError;
 use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::reply::Reply;
 use crate::http::request::Call;
+use crate::operations::directory;
 use crate::runtime::{News, Sql, Statement, sql};
 
 pub const OPERATION: Operation = Operation {
@@ -78,31 +80,34 @@ async fn answer(call: &Call<'_>) -> Outcome {
     let reason = format!("pull request #{number} was {}", if merged { "merged" } else { "closed" });
     let by = format!("github:{}", sender.login);
     let now = call.request.now.0;
-    let rows = call
-        .batch(vec![
-            Statement::new(
-                CHOOSE,
-                vec![
-                    delivery.into(),
-                    now.into(),
-                    into.full_name.as_str().into(),
-                    head.name.as_str().into(),
-                    by.as_str().into(),
-                ],
-            ),
-            Statement::new(CANCEL_CHOSEN, vec![delivery.into(), now.into(), reason.as_str().into()]),
-            Statement::new(REPORT, vec![delivery.into()]),
-        ])
-        .await?;
+    let (repository, branch) = (into.full_name.as_str(), head.name.as_str());
+    let choice = vec![delivery.into(), now.into(), repository.into(), branch.into(), by.as_str().into()];
+    let statements = [
+        Statement::new(CHOOSE, choice),
+        Statement::new(CANCEL_CHOSEN, vec![delivery.into(), now.into(), reason.as_str().into()]),
+        Statement::new(REPORT, vec![delivery.into()]),
+    ];
     #[derive(Deserialize)]
     struct Cancelled {
         id: i64,
         news: Option<News>,
     }
-    let mut stopped = Vec::new();
-    for Cancelled { id, news } in rows.all(2)? {
-        call.runtime.tell(news);
-        stopped.push(id);
+    let (mut stopped, mut failure) = (Vec::new(), None);
+    // Any database may have a project of this repository. What one has done stands, whatever becomes of the others: a delivery that is
+    // sent again is known there.
+    for (number, answer) in directory::everywhere(call, &statements).await {
+        match answer.and_then(|rows| rows.all(2)) {
+            Ok(cancelled) => {
+                for Cancelled { id, news } in cancelled {
+                    directory::at(call, Home::Database(number)).tell(news);
+                    stopped.push(id);
+                }
+            }
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    if let Some(error) = failure {
+        return Err(error.into());
     }
     Ok(told(if stopped.is_empty() { "ignored" } else { "cancelled" }, stopped))
 }

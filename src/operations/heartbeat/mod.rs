@@ -82,7 +82,7 @@ async fn answer(call: &Call<'_>) -> Outcome {
 fn tell(call: &Call<'_>, id: i64, run: &Run, request: &HeartbeatRequest) {
     let Some(step) = request.step.filter(|_| run.cancelled_at.is_some()) else { return };
     let message = hub::step(id, lease::shard(&request.lease), step, call.request.now);
-    call.runtime.tell(RawValue::from_string(message).ok().map(|runs| News {
+    call.database().tell(RawValue::from_string(message).ok().map(|runs| News {
         project: run.project,
         runs,
         deliveries: 0,
@@ -112,7 +112,7 @@ async fn heartbeat(call: &Call<'_>, id: i64, request: &HeartbeatRequest) -> Resu
     let diagnose = vec![id.into(), shard.into(), token.into()];
     let rows = call.batch(vec![Statement::new(RENEW, renew), Statement::new(DIAGNOSE, diagnose)]).await?;
     let mut run: Run = rows.first(1)?.ok_or(ApiError::UnknownLease(id))?;
-    call.runtime.tell(run.news.take());
+    call.database().tell(run.news.take());
     Ok(match (run.shard, run.stop_outcome) {
         // A runner that was given up learns it here, however late; one that has confirmed its stop has no more to ask.
         (ShardState::Started, _) | (_, Some(StopOutcome::Lost)) => Heartbeat::Held(run),

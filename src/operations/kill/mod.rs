@@ -60,7 +60,7 @@ async fn answer(call: &Call<'_>, caller: &Caller<'_>) -> Outcome {
         return Ok(Reply::refused("not_stopping", over::archived(id)).about(id));
     }
     let mut found = found.ok_or(ApiError::NotFound("test run"))?;
-    call.runtime.tell(found.news.take());
+    call.database().tell(found.news.take());
     Ok(found.reply(id).about(id))
 }
 

@@ -134,7 +134,7 @@ async fn register(
     caller.check(key, Scope::Run)?;
     if let Some(found) = found {
         return Ok(if found.mine.check()? {
-            call.runtime.tell(found.news);
+            call.database().tell(found.news);
             Register::Done(found.run)
         } else if found.environment != run.environment {
             Register::OtherRun { id: found.run.id, what: format!("the environment {}", found.environment) }

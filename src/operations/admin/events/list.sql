@@ -1,4 +1,5 @@
--- What was changed behind the admin token, newest first.
+-- What was changed behind the admin token, newest first. In a database other than DB, the first row is of no project: the ids of the
+-- others come after it.
 --
 -- ?1 smaller ids than this   ?2 how many at most
 -- Plan: INTEGER PRIMARY KEY
@@ -6,5 +7,5 @@
 SELECT json_object('id', v.id, 'at', strftime('%Y-%m-%dT%H:%M:%fZ', v.at / 1000.0, 'unixepoch'), 'what', v.what,
                    'project_id', v.project_id, 'subject', v.subject, 'detail', v.detail) AS row
   FROM admin_events v
- WHERE v.id < ?1
+ WHERE v.id < ?1 AND v.project_id > 0
  ORDER BY v.id DESC LIMIT coalesce(?2, 100);

@@ -1,10 +1,11 @@
 //! `GET /api/admin-events`: what was changed behind the admin token, and when. Triggers write it down.
+//!
+//! The database writes what is answered; tests hold it to [`estop_protocol::admin_events`].
 
-use estop_protocol::admin_events::{AdminEvent, AdminEventList, AdminEvents};
-
+use super::listed;
 use crate::http::operation::{Access, Method, Operation, Outcome};
-use crate::http::reply::Reply;
 use crate::http::request::Call;
+use crate::operations::directory;
 use crate::operations::page::Page;
 use crate::runtime::{Sql, Statement, sql};
 
@@ -17,7 +18,6 @@ const LIST_EVENTS: Sql = sql!("admin/events/list.sql");
 async fn list(call: &Call<'_>) -> Outcome {
     let page = Page::of(call.request.query)?;
     let params = vec![page.before.into(), page.per_page.into()];
-    let events: Vec<AdminEvent> = call.batch(vec![Statement::new(LIST_EVENTS, params)]).await?.all(0)?;
-    let pagination = page.pagination(events.iter().map(|event| event.id));
-    Ok(Reply::ok("listed", &AdminEventList { data: AdminEvents { events }, pagination }))
+    let events = directory::page(call, page, Statement::new(LIST_EVENTS, params)).await?;
+    Ok(listed("events", page, &events))
 }

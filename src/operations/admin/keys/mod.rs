@@ -4,8 +4,8 @@ use estop_protocol::keys::{CreateKeyRequest, Key, KeyList, Keys, NewKey, OneKey}
 use estop_protocol::limits::{MAX_ID, NAME_CHARS};
 use estop_protocol::time::Timestamp;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
-use super::directory;
 use crate::buckets::Bucket;
 use crate::database::Home;
 use crate::http::check::{self, invalid, text};
@@ -16,8 +16,9 @@ use crate::http::reply::Reply;
 use crate::http::request::Call;
 use crate::http::write_id::{Mine, WriteId};
 use crate::key::{PlainKey, Scope};
+use crate::operations::directory;
 use crate::operations::page::Page;
-use crate::runtime::{Sql, Statement, random_id, sql};
+use crate::runtime::{DbError, Sql, Statement, random_id, sql};
 
 /// Creates a key.
 pub const CREATE: Operation =
@@ -56,7 +57,8 @@ async fn create(call: &Call<'_>) -> Outcome {
     let request: CreateKeyRequest = call.body()?;
     let (project, user, expires_at) = check(&request, call.request.now)?;
     let salt = call.request.idempotency_key.map(|_| random_id(call.runtime));
-    let bucket = directory::bucket(call, project).await?;
+    // The key's text says which bucket it is for.
+    let bucket = directory::bucket(call, project).await?.ok_or(ApiError::NotFound("project"))?;
     call.home.set(Home::Bucket(bucket));
     let plain = plain_key(call, bucket, &write_id, salt.as_deref());
     let hash = plain.hash();
@@ -169,7 +171,13 @@ async fn list(call: &Call<'_>) -> Outcome {
             Statement::new(LIST_OF_PROJECT, params)
         }
     };
-    let rows: Vec<KeyRow> = call.batch(vec![statement]).await?.all(0)?;
+    let rows: Vec<KeyRow> = match project {
+        None => directory::page(call, page, statement).await?.iter().map(key).collect::<Result<_, _>>()?,
+        Some(project) => {
+            directory::go_to(call, project).await?;
+            call.batch(vec![statement]).await?.all(0)?
+        }
+    };
     let pagination = page.pagination(rows.iter().map(|key| key.id));
     let keys = rows.into_iter().map(Key::from).collect();
     Ok(Reply::ok("listed", &KeyList { data: Keys { keys }, pagination }))
@@ -185,6 +193,10 @@ async fn revoke(call: &Call<'_>) -> Outcome {
         .await?;
     let key = rows.first::<KeyRow>(1)?.ok_or(ApiError::NotFound("key"))?.into();
     Ok(Reply::data("revoked", OneKey { key }))
+}
+
+fn key((_, row): &(i64, Box<RawValue>)) -> Result<KeyRow, DbError> {
+    serde_json::from_str(row.get()).map_err(|_| DbError::Unreadable(LIST_KEYS.file))
 }
 
 /// A key as its row has it.

@@ -19,6 +19,7 @@ use crate::http::reply::Reply;
 use crate::http::request::Call;
 use crate::http::write_id::Mine;
 use crate::key::{KeyHash, Scope};
+use crate::operations::directory;
 use crate::runtime::{Sql, Statement, sql};
 
 /// Lets a person or a domain's people in.
@@ -63,6 +64,7 @@ async fn admit(call: &Call<'_>) -> Outcome {
         written.into(),
     ];
     let diagnosis = vec![hash.as_str().into(), id.into(), written.into()];
+    directory::go_to(call, project).await?;
     let rows = call
         .batch(vec![
             Statement::new(REPLACE, replace),

@@ -4,25 +4,25 @@
 //! The database writes the project that they answer, and it is passed on as it is: to read it and to write it again would be
 //! 5 KB of the upload. Tests hold it to [`estop_protocol::projects`].
 
+mod create;
+
+pub use create::CREATE;
+
 use estop_protocol::concurrency::SetConcurrencyRequest;
-use estop_protocol::envelope::CursorPagination;
 use estop_protocol::limits::{NAME_CHARS, RETENTION_DAYS};
-use estop_protocol::projects::{ChangeProjectRequest, CreateProjectRequest};
+use estop_protocol::projects::ChangeProjectRequest;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::Found;
-use crate::http::check::{invalid, slug, text, whole};
+use super::listed;
+use crate::http::check::{invalid, text, whole};
 use crate::http::error::ApiError;
 use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::reply::Reply;
 use crate::http::request::Call;
+use crate::operations::directory;
 use crate::operations::page::Page;
 use crate::runtime::{DbError, Sql, Statement, sql};
-
-/// Creates a project.
-pub const CREATE: Operation =
-    Operation { method: Method::Post, pattern: "/api/projects", access: Access::Admin(|call| Box::pin(create(call))) };
 
 /// Lists projects.
 pub const LIST: Operation =
@@ -42,8 +42,6 @@ pub const LIMIT: Operation = Operation {
     access: Access::Admin(|call| Box::pin(limit(call))),
 };
 
-const CREATE_PROJECT: Sql = sql!("admin/projects/create.sql");
-const DIAGNOSE_CREATE: Sql = sql!("admin/projects/diagnose_create.sql");
 const LIST_PROJECTS: Sql = sql!("admin/projects/list.sql");
 const CHANGE_PROJECT: Sql = sql!("admin/projects/change.sql");
 const SET_LIMIT: Sql = sql!("admin/projects/limit.sql");
@@ -55,7 +53,6 @@ const SHOW: Sql = sql!("admin/projects/show.sql");
 /// What has to be known here of a project.
 #[derive(Deserialize)]
 struct Known {
-    id: i64,
     check_runs: bool,
     cancel_ci: bool,
 }
@@ -77,43 +74,11 @@ fn one(project: &RawValue) -> OneProject<'_> {
     OneProject { project, under_earlier_limit: None }
 }
 
-#[derive(Serialize)]
-struct ProjectList {
-    data: Projects,
-    pagination: CursorPagination,
-}
-
-#[derive(Serialize)]
-struct Projects {
-    projects: Vec<Box<RawValue>>,
-}
-
-async fn create(call: &Call<'_>) -> Outcome {
-    let write_id = call.write_id()?;
-    let CreateProjectRequest { name, slug: wanted, repo_name } = call.body()?;
-    text("name", Some(&name), NAME_CHARS)?;
-    slug("slug", &wanted)?;
-    text("repo_name", repo_name.as_deref(), NAME_CHARS)?;
-    let (wanted, id, hash) = (wanted.as_str(), write_id.id.as_str(), write_id.hash.as_str());
-    let (name, repo_name, now) = (name.as_str(), repo_name.as_deref(), call.request.now.0);
-    let params = vec![wanted.into(), name.into(), repo_name.into(), id.into(), hash.into(), now.into()];
-    let rows = call
-        .batch(vec![
-            Statement::new(CREATE_PROJECT, params),
-            Statement::new(DIAGNOSE_CREATE, vec![wanted.into(), id.into(), hash.into()]),
-        ])
-        .await?;
-    let project = rows.only::<Found<Box<RawValue>>>(1)?.created("a project")?;
-    Ok(Reply::data("created", one(&project)))
-}
-
 async fn list(call: &Call<'_>) -> Outcome {
     let page = Page::of(call.request.query)?;
     let params = vec![page.before.into(), page.per_page.into()];
-    let projects: Vec<Box<RawValue>> = call.batch(vec![Statement::new(LIST_PROJECTS, params)]).await?.all(0)?;
-    let ids = projects.iter().map(|project| Known::of(project).map(|known| known.id)).collect::<Result<Vec<_>, _>>()?;
-    let pagination = page.pagination(ids.into_iter());
-    Ok(Reply::ok("listed", &ProjectList { data: Projects { projects }, pagination }))
+    let projects = directory::page(call, page, Statement::new(LIST_PROJECTS, params)).await?;
+    Ok(listed("projects", page, &projects))
 }
 
 async fn change(call: &Call<'_>) -> Outcome {

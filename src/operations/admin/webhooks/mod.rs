@@ -299,6 +299,6 @@ fn written(call: &Call<'_>, outcome: &'static str, row: &Row) -> Outcome {
         return Err(ApiError::Conflict(why.to_owned()));
     };
     mine.check()?;
-    call.runtime.deliver();
+    call.database().deliver();
     Ok(answer(outcome, "delivery", row.item.as_deref(), None))
 }
