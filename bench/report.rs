@@ -75,9 +75,9 @@ impl Results {
                 held: idle.iter().all(|read| *read <= 6),
             },
             Goal {
-                claim: "at most 445 KB gzipped",
+                claim: "at most 490 KB gzipped",
                 measured: format!("{:.1} KB", gzip as f64 / 1e3),
-                held: gzip <= 445_000,
+                held: gzip <= 490_000,
             },
         ]
     }
