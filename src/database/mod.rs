@@ -239,12 +239,20 @@ async fn at(
             let files = sent.iter().skip(before).map(|statement| statement.file).collect();
             Ok(Answer { rows: rows.into_iter().skip(before).collect(), files })
         }
-        Err(error @ (DbError::Missing(_) | DbError::Refused(_))) => {
+        Err(error @ (DbError::Missing(_) | DbError::Refused(_) | DbError::Moving)) => {
             let left = || (deadline - (runtime.elapsed() - begun)).max(1);
-            let error = diagnose(runtime, database, &sent, error, left()).await;
+            // As long as its old rows are there, the schema refuses a write before the check of the bucket is reached.
+            let error = match error {
+                DbError::Moving => error,
+                _ => diagnose(runtime, database, &sent, error, left()).await,
+            };
             let several = runtime.databases().len() > 1;
-            let is_refused = matches!(error, DbError::Refused(_));
-            Err(if several && is_refused { whereabouts(runtime, database, bucket, error, left()).await } else { error })
+            let may_be_elsewhere = matches!(error, DbError::Refused(_) | DbError::Moving);
+            Err(if several && may_be_elsewhere {
+                whereabouts(runtime, database, bucket, error, left()).await
+            } else {
+                error
+            })
         }
         Err(error) => Err(error),
     }

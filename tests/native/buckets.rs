@@ -99,6 +99,18 @@ fn a_bucket_that_has_moved_is_followed_once_and_then_known() {
 }
 
 #[test]
+fn a_bucket_whose_old_rows_are_still_there_is_followed_too() {
+    let world = world_of(&[1], "");
+    project(&world, 0);
+    assert_eq!(register(&world).status, 200);
+    project(&world, 1);
+    sql_in(&world, 0, "INSERT INTO buckets (bucket, state, moved_to, since, frozen) VALUES ('k3', 'moved', 1, 0, 1)");
+    state(&world, 1, "here", None);
+    assert_eq!(register(&world).status, 200);
+    assert_eq!((count(&world, 0), count(&world, 1)), (1, 1));
+}
+
+#[test]
 fn nothing_is_written_while_a_bucket_is_on_its_way() {
     let world = world_of(&[1], "");
     project(&world, 0);

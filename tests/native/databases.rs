@@ -613,6 +613,8 @@ fn nothing_behind_the_admin_token_writes_into_a_project_on_its_way() {
         for operation in OPERATIONS.iter().filter(|operation| matches!(operation.access, Access::Admin(_))) {
             let is = |other: &estop::http::operation::Operation| operation.name() == other.name();
             let (id, body) = match () {
+                // A move itself writes into what it moves.
+                () if operation.pattern.starts_with("/api/buckets/") => continue,
                 () if operation.method == Method::Get || is(&admin::projects::CREATE) => continue,
                 () if is(&admin::projects::CHANGE) => (project, json!({"name": "New"})),
                 () if is(&admin::projects::LIMIT) => (project, json!({"scope": "project", "behaviour": "queue_new"})),
