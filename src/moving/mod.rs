@@ -43,6 +43,7 @@ const FLIP: Sql = sql!("moving/flip.sql");
 const THAW: Sql = sql!("moving/thaw.sql");
 const POINT: Sql = sql!("moving/point.sql");
 const STAY: Sql = sql!("moving/stay.sql");
+const LEASES: Sql = sql!("moving/leases.sql");
 const CLOSE: Sql = sql!("moving/close.sql");
 const END: Sql = sql!("moving/end.sql");
 

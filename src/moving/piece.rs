@@ -7,8 +7,8 @@ use estop_protocol::buckets::MoveReport;
 use super::copy::{Compared, Tables};
 use super::progress::{Known, Phase, Progress, State, fence};
 use super::{
-    ANNOUNCE, CLOSE, END, FLIP, FREEZE, Goal, KNOWN, MOST_BATCHES, MOST_HOPS, MOST_MS, OPEN, OVERTAKEN, POINT, SAVE,
-    STAY, Stop, TABLES, THAW,
+    ANNOUNCE, CLOSE, END, FLIP, FREEZE, Goal, KNOWN, LEASES, MOST_BATCHES, MOST_HOPS, MOST_MS, OPEN, OVERTAKEN, POINT,
+    SAVE, STAY, Stop, TABLES, THAW,
 };
 use crate::buckets::Bucket;
 use crate::config::Config;
@@ -151,7 +151,18 @@ impl<'a> Piece<'a> {
         progress: Progress,
         text: &str,
     ) -> Result<(), Stop> {
-        let known = self.ask(self.from, vec![statement]).await?;
+        self.change_all(vec![statement], state, progress, text).await
+    }
+
+    /// The same with what follows from it.
+    async fn change_all(
+        &mut self,
+        statements: Vec<Statement<'_>>,
+        state: State,
+        progress: Progress,
+        text: &str,
+    ) -> Result<(), Stop> {
+        let known = self.ask(self.from, statements).await?;
         if known.progress.as_deref() != Some(text) || known.state != Some(state) {
             return Err(OVERTAKEN);
         }
@@ -269,7 +280,8 @@ impl<'a> Piece<'a> {
         former.drain(..former.len().saturating_sub(MOST_HOPS));
         let (sealed, text) = (fence(epoch, true), json(&Progress { epoch, former, ..Progress::default() }));
         let params = vec![bucket.as_str().into(), self.now.into(), text.as_str().into(), sealed.as_str().into()];
-        let known = self.ask(to, vec![Statement::new(THAW, params)]).await?;
+        let leases = self.leases(&bucket, &text);
+        let known = self.ask(to, vec![Statement::new(THAW, params), leases]).await?;
         if known.state != Some(State::Here) {
             return Err(OVERTAKEN);
         }
@@ -298,7 +310,14 @@ impl<'a> Piece<'a> {
         let progress = Progress { epoch: self.progress.epoch + 1, ..self.progress.next(Phase::Undo) };
         let text = json(&progress);
         let params = vec![bucket.as_str().into(), self.now.into(), text.as_str().into(), stored.as_deref().into()];
-        self.change(Statement::new(STAY, params), State::Here, progress, &text).await
+        let leases = self.leases(&bucket, &text);
+        self.change_all(vec![Statement::new(STAY, params), leases], State::Here, progress, &text).await
+    }
+
+    /// Whoever runs tests has a whole lease once the bucket is here with this progress.
+    fn leases<'b>(&self, bucket: &'b Bucket, progress: &'b str) -> Statement<'b> {
+        let until = self.now + self.config.lease;
+        Statement::new(LEASES, vec![bucket.as_str().into(), until.into(), progress.into()])
     }
 
     async fn undo(&mut self) -> Result<(), Stop> {

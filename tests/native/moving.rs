@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use estop::buckets::{Bucket, Map};
 use estop::database::error::DbError;
+use estop::database::{Database, Home};
 use estop::http::reply::Reply;
 use estop::key::{KeyHash, PlainKey};
 use estop::moving::{STAYING, TABLES};
 use estop::operations::{admin, bulk_cancel, cancel, claim, finish, heartbeat, register, show};
+use estop::sweeper;
+use pollster::block_on;
 use serde_json::{Value as Json, json};
 
 use crate::sqlite::{Fault, SqliteRuntime};
@@ -443,6 +446,30 @@ fn a_run_goes_on_in_the_other_database() {
         "{shown}"
     );
     assert_eq!(count_in(&world, 0, "SELECT count(*) FROM runs WHERE project_id = 3"), 0);
+}
+
+#[test]
+fn no_runner_is_taken_for_lost_because_of_a_move() {
+    for (aborts, number) in [(false, 1), (true, 0)] {
+        let world = bare();
+        let key = key("k3");
+        let ask =
+            |operation, id: i64, body: Json| world.send(&Ask::new(operation).with_key(&key).about(id).body(&body));
+        let (run, stopping) = (id_of(&register_in(&world, "k3")), id_of(&register_in(&world, "k3")));
+        for id in [run, stopping] {
+            assert_eq!(ask(&claim::OPERATION, id, json!({})).status, 200);
+        }
+        assert_eq!(ask(&cancel::OPERATION, stopping, json!({})).status, 200);
+        assert!(move_with(&world, 1, 10, Mishap::Dies).is_some());
+        world.pass(600_000);
+        if aborts { until_done(|| abort_once(&world)) } else { until_done(|| move_once(&world, 1)) }.expect("an end");
+        world.pass(30_000);
+        let home = Home::Database(number);
+        let database = Database { runtime: &world.runtime, config: &world.config, home };
+        block_on(sweeper::tick(&database, world.now.get())).expect("a tick");
+        let lost = "SELECT count(*) FROM runs WHERE cancel_cause = 'stale' OR stop_outcome = 'lost'";
+        assert_eq!(count_in(&world, number, lost), 0, "aborts: {aborts}");
+    }
 }
 
 #[test]
