@@ -75,7 +75,8 @@ async function page(before: string | null, most = WINDOWS) {
     const { data, pagination } = await take(api.GET('/api/cancels', { params: { query: query as never } }));
     at = pagination.next_before;
     const archived = data.archived_through;
-    if (data.cancels.length > 0 || at === null || ++windows === most) return { cancels: data.cancels, next: at, archived };
+    if (data.cancels.length > 0 || at === null || ++windows === most)
+      return { cancels: data.cancels, next: at, archived };
   }
 }
 

@@ -77,7 +77,13 @@ export function Cancels() {
     }
     return (
       <div class="card empty">
-        <h3>{filtered ? 'No stop matches' : archivedThrough.value ? 'No stop is listed' : 'Nobody has stopped anything yet'}</h3>
+        <h3>
+          {filtered
+            ? 'No stop matches'
+            : archivedThrough.value
+              ? 'No stop is listed'
+              : 'Nobody has stopped anything yet'}
+        </h3>
         <p class="soft">
           {filtered
             ? 'Take a filter away to see more.'
