@@ -75,7 +75,7 @@ impl Results {
                 held: idle.iter().all(|read| *read <= 6),
             },
             Goal {
-                claim: "at most 490 KB gzipped",
+                claim: "at most 520 KB gzipped",
                 measured: format!("{:.1} KB", gzip as f64 / 1e3),
                 held: gzip <= 520_000,
             },

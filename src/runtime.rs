@@ -216,11 +216,12 @@ pub trait Runtime {
     /// The size of a database in bytes, as D1 told it last; `None` if it has not yet.
     fn database_bytes(&self, database: i64) -> Option<i64>;
 
-    /// Whether a database's schema is known to be recent enough. It need only be checked once per isolate.
-    fn schema_is_checked(&self, database: i64) -> bool;
+    /// `None` until a database's schema is known to be recent enough, which need only be checked once per isolate; then whether buckets
+    /// have moved away from it.
+    fn checked(&self, database: i64) -> Option<bool>;
 
-    /// From now on a database's schema is known to be recent enough.
-    fn set_schema_checked(&self, database: i64);
+    /// From now on a database's schema is known to be recent enough, and whether buckets have moved away.
+    fn set_checked(&self, database: i64, moves: bool);
 }
 
 /// 128 random bits as a text, for request ids and lease tokens.

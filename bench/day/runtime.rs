@@ -234,11 +234,11 @@ impl Runtime for Writer {
         None
     }
 
-    fn schema_is_checked(&self, _database: i64) -> bool {
-        self.schema_is_checked.get()
+    fn checked(&self, _database: i64) -> Option<bool> {
+        self.schema_is_checked.get().then_some(false)
     }
 
-    fn set_schema_checked(&self, _database: i64) {
+    fn set_checked(&self, _database: i64, _moves: bool) {
         self.schema_is_checked.set(true);
     }
 }

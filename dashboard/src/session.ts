@@ -73,7 +73,9 @@ export async function signOut() {
 /** Asks whether people can sign in with the company's account. */
 export async function askForCompanyAccounts() {
   const answer = await api.GET('/healthz').catch(() => null);
-  if (answer?.data) companyAccounts.value = answer.data.data.access;
+  // Of several databases, one that is down says nothing of who can sign in.
+  const access = answer?.data?.data.access ?? answer?.error?.access;
+  if (access !== undefined) companyAccounts.value = access;
 }
 
 /** Where somebody signs in with it, to a project or to the first that lets them in. Access stands before this path. */

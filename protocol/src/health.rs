@@ -40,6 +40,8 @@ pub struct Unhealthy {
     pub data: (),
     /// What is wrong with the first that does not work.
     pub error: ErrorDetail,
+    /// Whether people can sign in with Cloudflare Access.
+    pub access: bool,
     /// Each database.
     pub databases: Vec<DatabaseHealth>,
 }

@@ -24,7 +24,7 @@ pub const MAX_DATABASE: i64 = 511;
 pub struct Bucket([u8; 2]);
 
 impl Bucket {
-    /// The one that everything of before 0.3.0 is in.
+    /// The one that everything of before 0.2.0 is in.
     pub const FIRST: Self = Self(*b"00");
 
     /// The bucket of this name.

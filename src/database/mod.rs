@@ -125,6 +125,13 @@ const ATTEMPTS: u32 = 4;
 /// The longest pause before the first retry, in milliseconds; it doubles each time.
 const FIRST_PAUSE: i64 = 50;
 
+/// What the check of the schema's version says beside that.
+#[derive(Deserialize)]
+struct Checked {
+    /// Whether buckets have moved.
+    moves: bool,
+}
+
 /// Where a batch goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Home {
@@ -214,14 +221,16 @@ async fn at(
     statements: &[Statement<'_>],
     deadline: i64,
 ) -> Result<Answer, DbError> {
+    let checked = runtime.checked(database);
+    // Where there is one database, and always was, every bucket is there. Before that is known, nobody can say.
+    let several = runtime.databases().len() > 1 || checked != Some(false);
     let bucket = match home {
-        Home::Bucket(bucket) if runtime.databases().len() > 1 => Some(bucket),
+        Home::Bucket(bucket) if several => Some(bucket),
         _ => None,
     };
-    let is_checked = runtime.schema_is_checked(database);
     let mut sent = Vec::new();
     // First, as the ids of what comes after it follow from it.
-    if !is_checked && database > 0 {
+    if checked.is_none() && database > 0 {
         sent.push(Statement::new(CLAIM_NUMBER, vec![database.into(), ((database << 44) - 1).into()]));
     }
     let before = sent.len();
@@ -229,13 +238,18 @@ async fn at(
     if let Some(bucket) = &bucket {
         sent.push(Statement::new(CHECK_BUCKET, vec![bucket.as_str().into(), database.into()]));
     }
-    if !is_checked {
+    if checked.is_none() {
         sent.push(Statement::new(CHECK_VERSION, vec![SCHEMA_VERSION.into(), database.into()]));
     }
     let begun = runtime.elapsed();
     match retried(runtime, database, &sent, deadline).await {
-        Ok(rows) => {
-            runtime.set_schema_checked(database);
+        Ok(mut rows) => {
+            if checked.is_none() {
+                let Checked { moves } =
+                    Answer { rows: rows.split_off(rows.len().saturating_sub(1)), files: vec![CHECK_VERSION.file] }
+                        .only(0)?;
+                runtime.set_checked(database, moves);
+            }
             let files = sent.iter().skip(before).map(|statement| statement.file).collect();
             Ok(Answer { rows: rows.into_iter().skip(before).collect(), files })
         }
@@ -246,7 +260,6 @@ async fn at(
                 DbError::Moving => error,
                 _ => diagnose(runtime, database, &sent, error, left()).await,
             };
-            let several = runtime.databases().len() > 1;
             let may_be_elsewhere = matches!(error, DbError::Refused(_) | DbError::Moving);
             Err(if several && may_be_elsewhere {
                 whereabouts(runtime, database, bucket, error, left()).await
@@ -339,8 +352,8 @@ async fn whereabouts(
     match (known.state, known.moved_to) {
         (Some(State::Moved), Some(to)) => DbError::Moved(to),
         (Some(State::Leaving | State::Arriving), _) => DbError::Moving,
-        // The Worker's map has it where it never was.
-        (None, _) if bucket.is_some() && database > 0 => DbError::Moved(database),
+        // The Worker's map has it where it never was. DB knows of every bucket.
+        (None, _) if bucket.is_some() && database > 0 => DbError::Moved(0),
         _ => error,
     }
 }

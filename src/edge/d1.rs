@@ -75,28 +75,28 @@ thread_local! {
     static TEAM_KEYS: Rc<Keyring> = Rc::default();
 }
 
-/// The databases by their numbers. Of each, whether this isolate has seen that its schema is recent enough, and its size as D1 told
+/// The databases by their numbers. Of each, what [`Runtime::checked`] says, and its size as D1 told
 /// it last.
 #[derive(Debug)]
 struct Databases {
     numbers: Vec<i64>,
-    known: RefCell<Vec<(bool, Option<i64>)>>,
+    known: RefCell<Vec<(Option<bool>, Option<i64>)>>,
 }
 
 impl Databases {
     fn of(env: &Env) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "numbers up to 511")]
         let numbers: Vec<i64> = databases(env).into_iter().map(|number| number as i64).collect();
-        let known = RefCell::new(vec![(false, None); numbers.len()]);
+        let known = RefCell::new(vec![(None, None); numbers.len()]);
         Self { numbers, known }
     }
 
-    fn known(&self, database: i64) -> (bool, Option<i64>) {
+    fn known(&self, database: i64) -> (Option<bool>, Option<i64>) {
         let index = self.numbers.iter().position(|number| *number == database);
         index.and_then(|index| self.known.borrow().get(index).copied()).unwrap_or_default()
     }
 
-    fn note(&self, database: i64, note: impl FnOnce(&mut (bool, Option<i64>))) {
+    fn note(&self, database: i64, note: impl FnOnce(&mut (Option<bool>, Option<i64>))) {
         let index = self.numbers.iter().position(|number| *number == database);
         if let Some(index) = index
             && let Some(known) = self.known.borrow_mut().get_mut(index)
@@ -344,12 +344,12 @@ impl Runtime for EdgeRuntime<'_> {
         self.databases.known(database).1
     }
 
-    fn schema_is_checked(&self, database: i64) -> bool {
+    fn checked(&self, database: i64) -> Option<bool> {
         self.databases.known(database).0
     }
 
-    fn set_schema_checked(&self, database: i64) {
-        self.databases.note(database, |known| known.0 = true);
+    fn set_checked(&self, database: i64, moves: bool) {
+        self.databases.note(database, |known| known.0 = Some(moves));
     }
 }
 

@@ -216,6 +216,8 @@ impl<'a> Piece<'a> {
         if self.state == State::Leaving {
             return self.save(progress).await;
         }
+        // What makes a move impossible is better known before anything stands still.
+        self.tables().await?;
         let (text, stored) = (json(&progress), self.stored.clone());
         let params = vec![
             bucket.as_str().into(),

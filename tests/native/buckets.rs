@@ -127,17 +127,39 @@ fn nothing_is_written_while_a_bucket_is_on_its_way() {
 }
 
 #[test]
-fn a_worker_that_lacks_the_database_or_whose_map_is_wrong_is_503_and_the_log_says_why() {
+fn a_worker_that_lacks_the_database_is_503_and_one_whose_map_is_wrong_finds_the_bucket() {
     let world = world_of(&[1], "");
     project(&world, 0);
     state(&world, 0, "moved", Some(7));
     let reply = register(&world);
     assert_eq!((reply.status, reply.outcome, count(&world, 0)), (503, "d1_moved", 0), "{reply:?}");
+    assert!(reply.detail.expect("a detail").contains("BUCKETS"));
     let wrong = world_of(&[1], "k3=1");
     project(&wrong, 0);
-    let reply = register(&wrong);
-    assert_eq!((reply.status, reply.outcome), (503, "d1_moved"), "{reply:?}");
-    assert!(reply.detail.expect("a detail").contains("BUCKETS"));
+    assert_eq!(register(&wrong).status, 200, "DB has what is nowhere else");
+    assert_eq!((count(&wrong, 0), count(&wrong, 1)), (1, 0));
+}
+
+#[test]
+fn a_worker_with_one_database_knows_that_buckets_have_moved_away() {
+    let mut world = world_of(&[], "");
+    project(&world, 0);
+    assert_eq!(register(&world).status, 200);
+    let last = (1_i64 << 44) - 1;
+    state(&world, 0, "moved", Some(1));
+    sql_in(
+        &world,
+        0,
+        &format!(
+            "INSERT OR IGNORE INTO this_database VALUES (1, 0, {last}, {last}, {last}); DELETE FROM keys WHERE false"
+        ),
+    );
+    world.runtime.forget_all();
+    for _ in 0..2 {
+        let reply = register(&world);
+        assert_eq!((reply.status, reply.outcome), (503, "d1_moved"), "{reply:?}");
+    }
+    assert_eq!(count(&world, 0), 1);
 }
 
 #[test]

@@ -424,7 +424,8 @@ fn what_moves_is_listed_once_as_it_is_where_it_goes() {
     sql(
         &world,
         1,
-        "INSERT INTO projects (id, slug, name, request_id, created_at, bucket) VALUES (9, 'nine', 'Old', 'n', 1, 'k3')",
+        "INSERT INTO buckets (bucket, state, moved_to, since, frozen) VALUES ('k3', 'moved', 2, 0, 1); \
+         INSERT INTO projects (id, slug, name, request_id, created_at, bucket) VALUES (9, 'nine', 'Old', 'n', 1, 'k3')",
     );
     let projects = ok(&world.send(&admin(&admin::projects::LIST)))["projects"].clone();
     let names: Vec<&str> =

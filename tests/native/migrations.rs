@@ -191,7 +191,7 @@ fn the_version_is_asked_for_once_an_isolate_and_in_the_same_round_trip() {
     let before = world.runtime.batches.get();
     assert_eq!(world.ask(&cancel::OPERATION, run.id, &json!({})).status, 200);
     assert_eq!(world.runtime.batches.get() - before, 1);
-    assert!(estop::runtime::Runtime::schema_is_checked(&world.runtime, 0));
+    assert!(estop::runtime::Runtime::checked(&world.runtime, 0).is_some());
 }
 
 #[test]

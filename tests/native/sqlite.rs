@@ -39,6 +39,7 @@ pub struct SqliteRuntime {
     elapsed: Cell<i64>,
     random: Cell<u64>,
     unchecked: RefCell<BTreeSet<i64>>,
+    moves: RefCell<BTreeSet<i64>>,
     learned: Learned,
     known: Known,
     /// What was to be read as of when.
@@ -129,6 +130,7 @@ impl SqliteRuntime {
             random: Cell::new(0x9e37_79b9_7f4a_7c15),
             // Known, so that a batch has only its own statements; tests/native/migrations.rs has it unknown.
             unchecked: RefCell::default(),
+            moves: RefCell::default(),
             learned: Learned::default(),
             known: Known::default(),
             read_as_of: RefCell::default(),
@@ -381,16 +383,22 @@ impl Runtime for SqliteRuntime {
     }
 
     fn database_bytes(&self, database: i64) -> Option<i64> {
+        if !self.numbers.contains(&database) {
+            return None;
+        }
         let db = self.numbered(database).borrow();
         db.query_row("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size", [], |row| row.get(0))
             .ok()
     }
 
-    fn schema_is_checked(&self, database: i64) -> bool {
-        !self.unchecked.borrow().contains(&database)
+    fn checked(&self, database: i64) -> Option<bool> {
+        (!self.unchecked.borrow().contains(&database)).then(|| self.moves.borrow().contains(&database))
     }
 
-    fn set_schema_checked(&self, database: i64) {
+    fn set_checked(&self, database: i64, moves: bool) {
         self.unchecked.borrow_mut().remove(&database);
+        if moves {
+            self.moves.borrow_mut().insert(database);
+        }
     }
 }

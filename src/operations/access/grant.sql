@@ -5,12 +5,13 @@
 -- too once it was revoked by hand; if it was revoked with the domain's, it says nothing.
 --
 -- ?1 address   ?2 now (ms)   ?3 its domain, with @   ?4 project, or NULL for any   ?5 SHA-256 for the row
--- Plan: keys_by_access
+-- Plan: keys_by_access, buckets_frozen
 INSERT INTO keys (id, project_id, user, name, hash, can_read, can_cancel, can_run, created_at, expires_at, access, granted_by)
 SELECT max(coalesce((SELECT max(id) FROM keys), 0), coalesce((SELECT last_key FROM this_database), 0)) + 1,
        d.project_id, ?1, d.name, ?5, d.can_read, d.can_cancel, d.can_run, ?2, d.expires_at, ?1, d.id
   FROM keys d
  WHERE d.access = ?3 AND d.valid_until > ?2
+   AND NOT EXISTS (SELECT 1 FROM frozen_projects WHERE project_id = d.project_id)
    AND d.project_id BETWEEN coalesce(?4, 1) AND coalesce(?4, 9007199254740991)
    AND d.project_id < coalesce((SELECT k.project_id FROM keys k
                                  WHERE k.access = ?1 AND k.valid_until > ?2

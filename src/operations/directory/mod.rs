@@ -31,8 +31,8 @@ pub async fn find(call: &Call<'_>) -> Result<(), DbError> {
     let (Ok(id @ 1..), true) = (call.id(), several(call)) else { return Ok(()) };
     match call.operation.pattern.split('/').nth(2) {
         Some("projects") => go_to(call, id).await,
-        Some(table) => seek(call, table, id).await,
-        None => Ok(()),
+        Some(table @ ("environments" | "keys" | "webhooks" | "deliveries")) => seek(call, table, id).await,
+        _ => Ok(()),
     }
 }
 
@@ -156,8 +156,8 @@ async fn together<T>(mut running: Vec<LocalFuture<'_, T>>) -> Vec<T> {
 pub async fn page(call: &Call<'_>, page: Page, statement: Statement<'_>) -> Result<Vec<(i64, Box<RawValue>)>, DbError> {
     let file = statement.file;
     let mut items: Vec<(i64, Box<RawValue>)> = Vec::new();
-    // While a bucket moves, two databases have what is in it. What the one that it moves to has is newer.
-    for (_, answer) in everywhere(call, &[statement]).await.into_iter().rev() {
+    // While a bucket moves, two databases have what is in it. The one that it leaves counts, and lists nothing of it once it has moved.
+    for (_, answer) in everywhere(call, &[statement]).await {
         for row in answer?.rows(0) {
             let id = row.get().strip_prefix(r#"{"id":"#).and_then(|rest| rest.split_once(','));
             let id = id.and_then(|(id, _)| id.parse().ok()).ok_or(DbError::Unreadable(file))?;

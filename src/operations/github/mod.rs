@@ -11,7 +11,7 @@ use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::reply::Reply;
 use crate::http::request::Call;
 use crate::operations::directory;
-use crate::runtime::{News, Sql, Statement, sql};
+use crate::runtime::{DbError, News, Sql, Statement, sql};
 
 pub const OPERATION: Operation = Operation {
     method: Method::Post,
@@ -22,6 +22,7 @@ pub const OPERATION: Operation = Operation {
 const CHOOSE: Sql = sql!("github/choose.sql");
 const CANCEL_CHOSEN: Sql = sql!("github/cancel_chosen.sql");
 const REPORT: Sql = sql!("github/report.sql");
+const LEFT_OUT: Sql = sql!("github/left_out.sql");
 
 /// The longest id of a delivery, in characters. GitHub's are UUIDs.
 const DELIVERY_CHARS: usize = 100;
@@ -86,6 +87,7 @@ async fn answer(call: &Call<'_>) -> Outcome {
         Statement::new(CHOOSE, choice),
         Statement::new(CANCEL_CHOSEN, vec![delivery.into(), now.into(), reason.as_str().into()]),
         Statement::new(REPORT, vec![delivery.into()]),
+        Statement::new(LEFT_OUT, vec![repository.into()]),
     ];
     #[derive(Deserialize)]
     struct Cancelled {
@@ -96,8 +98,9 @@ async fn answer(call: &Call<'_>) -> Outcome {
     // Any database may have a project of this repository. What one has done stands, whatever becomes of the others: a delivery that is
     // sent again is known there.
     for (number, answer) in directory::everywhere(call, &statements).await {
-        match answer.and_then(|rows| rows.all(2)) {
-            Ok(cancelled) => {
+        match answer.and_then(|rows| Ok((rows.all(2)?, rows.first::<u8>(3)?))) {
+            Ok((cancelled, left_out)) => {
+                failure = failure.or(left_out.map(|_| DbError::Moving));
                 for Cancelled { id, news } in cancelled {
                     directory::at(call, Home::Database(number)).tell(news);
                     stopped.push(id);

@@ -48,7 +48,11 @@ async fn answer(call: &Call<'_>) -> Outcome {
             let reply = Reply::error(&error, call.request.request_id);
             let error = ErrorDetail { message: error.message(call.request.request_id) };
             let detail = format!("the database of number {number}. {}", reply.detail.unwrap_or_default());
-            Ok(Reply { body: json(&Unhealthy { data: (), error, databases }), detail: Some(detail), ..reply })
+            Ok(Reply {
+                body: json(&Unhealthy { data: (), error, access: call.config.access.is_some(), databases }),
+                detail: Some(detail),
+                ..reply
+            })
         }
         Some((_, error)) => Err(error.into()),
     }

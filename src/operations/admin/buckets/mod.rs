@@ -8,13 +8,13 @@ use estop_protocol::buckets::{Buckets, DatabaseOfBuckets, Move, MoveRequest, One
 use serde::Deserialize;
 
 use crate::buckets::{BUCKETS, Bucket, MAX_DATABASE, ranges};
-use crate::database::{Database, Home};
 use crate::http::check::whole;
 use crate::http::error::ApiError;
 use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::reply::Reply;
 use crate::http::request::Call;
 use crate::moving::{self, Phase, State, Stop};
+use crate::operations::directory::everywhere;
 use crate::runtime::{Sql, Statement, sql};
 
 /// Says which database has what.
@@ -73,9 +73,10 @@ fn refused(bucket: Bucket, stop: Stop) -> ApiError {
             "Bucket {bucket} has projects and is in database {from}. It only moves to a database with a greater number: new ids \
              come after all that there are, wherever it was before."
         )),
-        Stop::TooManyProjects => {
-            conflict(format!("Bucket {bucket} has more than 10,000 projects, which is more than can be moved."))
-        }
+        Stop::TooManyProjects => conflict(format!(
+            "Bucket {bucket} has more than 10,000 projects, which is more than can be moved. If it stands still, call the move off: `estop admin move \
+             {bucket} --abort`."
+        )),
         Stop::OnItsWay(to) => conflict(format!(
             "Bucket {bucket} is on its way to database {to}. Let it arrive (`estop admin move {bucket} --to {to}`), or call that \
              off first (`estop admin move {bucket} --abort`)."
@@ -103,11 +104,8 @@ struct Said {
 struct Row(String, State, Option<i64>, u8, Option<i64>, Option<Phase>);
 
 async fn list(call: &Call<'_>) -> Outcome {
-    let numbers = call.runtime.databases();
     let (mut said, mut failure): (Vec<(i64, Option<Said>)>, _) = (Vec::new(), None);
-    for number in numbers {
-        let database = Database { home: Home::Database(*number), ..call.database() };
-        let answer = database.batch(vec![Statement::new(LIST_BUCKETS, Vec::new())]).await;
+    for (number, answer) in everywhere(call, &[Statement::new(LIST_BUCKETS, Vec::new())]).await {
         let one = match answer.and_then(|answer| answer.only(0)) {
             Ok(one) => Some(one),
             // A database that is down is no reason not to tell of the others.
@@ -117,7 +115,7 @@ async fn list(call: &Call<'_>) -> Outcome {
             }
             Err(error) => return Err(error.into()),
         };
-        said.push((*number, one));
+        said.push((number, one));
     }
     if let Some(error) = failure.filter(|_| said.iter().all(|(_, one)| one.is_none())) {
         return Err(error.into());

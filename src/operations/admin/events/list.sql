@@ -1,11 +1,14 @@
--- What was changed behind the admin token, newest first. In a database other than DB, the first row is of no project: the ids of the
--- others come after it.
+-- What was changed behind the admin token, newest first, but for what is of projects that have moved to another database and are not
+-- removed here yet. In a database other than DB, the first row only makes the ids of the others come after it.
 --
 -- ?1 smaller ids than this   ?2 how many at most
--- Plan: INTEGER PRIMARY KEY
+-- Plan: INTEGER PRIMARY KEY, buckets_frozen
 -- Row, for each: the event
 SELECT json_object('id', v.id, 'at', strftime('%Y-%m-%dT%H:%M:%fZ', v.at / 1000.0, 'unixepoch'), 'what', v.what,
                    'project_id', v.project_id, 'subject', v.subject, 'detail', v.detail) AS row
   FROM admin_events v
- WHERE v.id < ?1 AND v.project_id > 0
+ WHERE v.id < ?1 AND (v.project_id > 0 OR v.what = 'bucket_moved')
+   AND NOT EXISTS (SELECT 1 FROM buckets b INDEXED BY buckets_frozen
+                    CROSS JOIN projects m ON m.bucket = b.bucket AND m.id = v.project_id
+                    WHERE b.frozen = 1 AND b.state = 'moved')
  ORDER BY v.id DESC LIMIT coalesce(?2, 100);
