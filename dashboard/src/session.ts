@@ -74,8 +74,8 @@ export async function signOut() {
 export async function askForCompanyAccounts() {
   const answer = await api.GET('/healthz').catch(() => null);
   // Of several databases, one that is down says nothing of who can sign in.
-  const access = answer?.data?.data.access ?? answer?.error?.access;
-  if (access !== undefined) companyAccounts.value = access;
+  const down = answer?.error && 'access' in answer.error ? answer.error.access : undefined;
+  companyAccounts.value = answer?.data?.data.access ?? down ?? companyAccounts.value;
 }
 
 /** Where somebody signs in with it, to a project or to the first that lets them in. Access stands before this path. */
