@@ -174,7 +174,11 @@ impl Rig {
         self.server = Server::at(format!("http://{}", self.address));
         self.driver = Server::at(format!("http://{}", workerd.address("driver")));
         self.workerd = workerd;
-        assert_eq!(self.server.send("GET", "/healthz", &[], b"").status, 200, "{}", self.log());
+        // What was killed may have left a database something to do.
+        let begun = now();
+        while self.server.send("GET", "/healthz", &[], b"").status != 200 {
+            assert!(begun.elapsed() < Duration::from_secs(30), "{}", self.log());
+        }
     }
 
     /// A project, two environments and a key on this rig.

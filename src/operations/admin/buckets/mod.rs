@@ -38,8 +38,8 @@ pub const CALL_OFF: Operation = Operation {
 const LIST_BUCKETS: Sql = sql!("admin/buckets/list.sql");
 
 async fn go_on(call: &Call<'_>) -> Outcome {
-    let bucket = bucket(call)?;
     let MoveRequest { to } = call.body()?;
+    let bucket = bucket(call)?;
     let to = whole("to", Some(to), 0, MAX_DATABASE)?.unwrap_or(0);
     let report = moving::go_on(call.runtime, call.config, bucket, call.request.now.0, to).await;
     let report = report.map_err(|stop| refused(bucket, stop))?;
