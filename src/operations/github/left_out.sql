@@ -1,7 +1,7 @@
 -- Whether the repository has a project that is just being moved, and so was left out.
 --
 -- ?1 repository
--- Plan: buckets_frozen, projects_by_bucket
+-- Plan: buckets_frozen, projects_by_repo
 -- Row, if so: 1
 SELECT '1' AS row
   FROM buckets b INDEXED BY buckets_frozen
