@@ -68,7 +68,6 @@ fn a_worker_that_is_killed_while_a_bucket_moves_loses_nothing() {
             (trips > well).then_some(())
         });
         rig.kill_and_heal();
-        rig.more[0].heal();
         first.kill().expect("a process");
         first.wait().expect("a process");
         let (stdout, stderr) = done(&rig, "move k3 --to 1");
