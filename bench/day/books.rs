@@ -87,19 +87,7 @@ fn account(db: &Connection) -> Account {
         count(*) FILTER (WHERE cancel_cause = 'stale') FROM runs";
     const SHARDS: &str = "SELECT count(ended_at), count(*) FILTER (WHERE stop_outcome = 'graceful'), count(*) FILTER (WHERE stop_outcome = 'terminated'),
         count(*) FILTER (WHERE stop_outcome = 'killed'), count(*) FILTER (WHERE stop_outcome = 'lost'), count(late_result) FROM run_shards";
-    let account = db.query_row(RUNS, [], |row| {
-        Ok(Account {
-            runs: row.get(0)?,
-            passed: row.get(1)?,
-            failed: row.get(2)?,
-            errors: row.get(3)?,
-            user: row.get(4)?,
-            superseded: row.get(5)?,
-            stale: row.get(6)?,
-            ..Account::default()
-        })
-    });
-    let account = account.expect("SQL");
+    let runs = runs(db, RUNS);
     let account = db.query_row(SHARDS, [], |row| {
         Ok(Account {
             finished: row.get(0)?,
@@ -108,7 +96,7 @@ fn account(db: &Connection) -> Account {
             killed: row.get(3)?,
             lost: row.get(4)?,
             late: row.get(5)?,
-            ..account
+            ..runs
         })
     });
     account.expect("SQL")
@@ -118,7 +106,12 @@ fn account(db: &Connection) -> Account {
 fn daily(db: &Connection) -> Account {
     const DAILY: &str = "SELECT sum(passed + failed + errors + by_user + by_stale + by_superseded + by_fail_fast), sum(passed), sum(failed), sum(errors),
         sum(by_user), sum(by_superseded), sum(by_stale) FROM daily_runs WHERE environment_id = 0";
-    let counted = db.query_row(DAILY, [], |row| {
+    runs(db, DAILY)
+}
+
+/// How many runs a query counts, and what became of them.
+fn runs(db: &Connection, query: &str) -> Account {
+    let runs = db.query_row(query, [], |row| {
         Ok(Account {
             runs: row.get(0)?,
             passed: row.get(1)?,
@@ -130,7 +123,7 @@ fn daily(db: &Connection) -> Account {
             ..Account::default()
         })
     });
-    counted.expect("SQL")
+    runs.expect("SQL")
 }
 
 /// Runs that are not over, and stops that are not closed.
