@@ -44,7 +44,7 @@ CREATE INDEX buckets_frozen ON buckets (frozen) WHERE frozen = 1;
 
 -- The projects that nobody may touch here. Few: buckets move one at a time.
 CREATE VIEW frozen_projects AS
-SELECT p.id AS project_id FROM buckets b INDEXED BY buckets_frozen CROSS JOIN projects p ON p.bucket = b.bucket WHERE b.frozen = 1;
+SELECT p.id AS project_id, b.state FROM buckets b INDEXED BY buckets_frozen CROSS JOIN projects p ON p.bucket = b.bucket WHERE b.frozen = 1;
 
 -- What waits to be counted, of the first 1,000 what is of no project that is being moved.
 CREATE VIEW countable_runs AS

@@ -8,7 +8,5 @@ SELECT json_object('id', v.id, 'at', strftime('%Y-%m-%dT%H:%M:%fZ', v.at / 1000.
                    'project_id', v.project_id, 'subject', v.subject, 'detail', v.detail) AS row
   FROM admin_events v
  WHERE v.id < ?1 AND (v.project_id > 0 OR v.what = 'bucket_moved')
-   AND NOT EXISTS (SELECT 1 FROM buckets b INDEXED BY buckets_frozen
-                    CROSS JOIN projects m ON m.bucket = b.bucket AND m.id = v.project_id
-                    WHERE b.frozen = 1 AND b.state = 'moved')
+   AND NOT EXISTS (SELECT 1 FROM frozen_projects f WHERE f.project_id = v.project_id AND f.state = 'moved')
  ORDER BY v.id DESC LIMIT coalesce(?2, 100);

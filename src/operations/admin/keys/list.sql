@@ -9,7 +9,5 @@ SELECT json_object('id', k.id, 'project_id', k.project_id, 'user', k.user, 'name
                    'last_used_on', date(k.last_used_on * 86400, 'unixepoch'), 'access', k.access, 'granted_by', k.granted_by) AS row
   FROM keys k
  WHERE k.id < ?1
-   AND NOT EXISTS (SELECT 1 FROM buckets b INDEXED BY buckets_frozen
-                    CROSS JOIN projects m ON m.bucket = b.bucket AND m.id = k.project_id
-                    WHERE b.frozen = 1 AND b.state = 'moved')
+   AND NOT EXISTS (SELECT 1 FROM frozen_projects f WHERE f.project_id = k.project_id AND f.state = 'moved')
  ORDER BY k.id DESC LIMIT coalesce(?2, 100);

@@ -6,7 +6,5 @@
 SELECT json(p.project) AS row
   FROM shown_projects p
  WHERE p.id < ?1
-   AND NOT EXISTS (SELECT 1 FROM buckets b INDEXED BY buckets_frozen
-                    CROSS JOIN projects m ON m.bucket = b.bucket AND m.id = p.id
-                    WHERE b.frozen = 1 AND b.state = 'moved')
+   AND NOT EXISTS (SELECT 1 FROM frozen_projects f WHERE f.project_id = p.id AND f.state = 'moved')
  ORDER BY p.id DESC LIMIT coalesce(?2, 100);
