@@ -6,9 +6,11 @@
 
 mod known;
 mod map;
+mod state;
 
 pub use known::Known;
 pub use map::{Learned, Map, ranges};
+pub use state::State;
 
 /// The digits of a bucket's name.
 const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use crate::buckets::Bucket;
+use crate::buckets::{Bucket, State};
 use crate::config::Config;
 use crate::key::KeyHash;
 use crate::last_use::day;
@@ -144,14 +144,6 @@ pub enum Home {
 impl Home {
     /// The first database, `DB`.
     pub const FIRST: Self = Self::Database(0);
-
-    /// The number of its database, as far as this isolate knows.
-    pub fn database(self, runtime: &dyn Runtime, config: &Config) -> i64 {
-        match self {
-            Self::Database(number) => number,
-            Self::Bucket(bucket) => runtime.learned().get(bucket).unwrap_or_else(|| config.buckets.database(bucket)),
-        }
-    }
 }
 
 /// A database as one reaches it.
@@ -171,7 +163,12 @@ const MOST_MOVES: u32 = 4;
 impl Database<'_> {
     /// Its number, as far as this isolate knows.
     pub fn number(&self) -> i64 {
-        self.home.database(self.runtime, self.config)
+        match self.home {
+            Home::Database(number) => number,
+            Home::Bucket(bucket) => {
+                self.runtime.learned().get(bucket).unwrap_or_else(|| self.config.buckets.database(bucket))
+            }
+        }
     }
 
     /// Tells the hub what has changed here: [`Runtime::tell`].
@@ -185,8 +182,8 @@ impl Database<'_> {
     }
 
     /// Runs a batch that is safe to repeat, and repeats it when the failure is one that passes: at most four times, with full
-    /// jitter, and within the configured deadline in all. It follows a bucket that has moved, which takes two round trips more, once an
-    /// isolate.
+    /// jitter, and within the configured deadline in all. It follows a bucket that has moved, which takes two or three round trips more,
+    /// once an isolate.
     ///
     /// # Errors
     /// The last failure; [`DbError::SchemaTooOld`] and [`DbError::Upgrading`] if the schema has another version than ours,
@@ -197,7 +194,7 @@ impl Database<'_> {
         let begun = runtime.elapsed();
         let mut moves = 0;
         loop {
-            let number = home.database(runtime, config);
+            let number = self.number();
             if !runtime.databases().contains(&number) {
                 return Err(DbError::Moved(number));
             }
@@ -243,15 +240,15 @@ async fn at(
     }
     let begun = runtime.elapsed();
     match retried(runtime, database, &sent, deadline).await {
-        Ok(mut rows) => {
+        Ok(rows) => {
+            let mut answer = Answer { rows, files: sent.iter().map(|statement| statement.file).collect() };
             if checked.is_none() {
-                let Checked { moves } =
-                    Answer { rows: rows.split_off(rows.len().saturating_sub(1)), files: vec![CHECK_VERSION.file] }
-                        .only(0)?;
+                let Checked { moves } = answer.only(sent.len() - 1)?;
                 runtime.set_checked(database, moves);
             }
-            let files = sent.iter().skip(before).map(|statement| statement.file).collect();
-            Ok(Answer { rows: rows.into_iter().skip(before).collect(), files })
+            answer.rows.drain(..before);
+            answer.files.drain(..before);
+            Ok(answer)
         }
         Err(error @ (DbError::Missing(_) | DbError::Refused(_) | DbError::Moving)) => {
             let left = || (deadline - (runtime.elapsed() - begun)).max(1);
@@ -331,14 +328,6 @@ async fn whereabouts(
         number: Option<i64>,
         state: Option<State>,
         moved_to: Option<i64>,
-    }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "snake_case")]
-    enum State {
-        Here,
-        Leaving,
-        Arriving,
-        Moved,
     }
     let question = Statement::new(WHEREABOUTS, vec![bucket.as_ref().map(Bucket::as_str).into()]);
     let known: Whereabouts = match ask(runtime, database, question, deadline).await {

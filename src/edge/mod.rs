@@ -185,8 +185,8 @@ async fn scheduled(event: ScheduledEvent, env: Env, _context: ScheduleContext) {
 
 /// How much of a database is in use, as far as D1 has told it.
 fn fullness(database: &Database<'_>) -> DatabaseSize {
-    let Database { runtime, config, home } = *database;
-    DatabaseSize { bytes: runtime.database_bytes(home.database(runtime, config)), most_bytes: config.database_bytes }
+    let bytes = database.runtime.database_bytes(database.number());
+    DatabaseSize { bytes, most_bytes: database.config.database_bytes }
 }
 
 /// The runtime's clock: it stands still while the Worker computes and moves on at I/O.

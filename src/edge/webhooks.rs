@@ -42,5 +42,5 @@ pub async fn deliver(env: Env, home: Home, which: Which, at: Timestamp) {
     let config = config(&env);
     let database = Database { runtime: &runtime, config: &config, home };
     let outcome = webhooks::deliver(&database, &Fetch(env.clone()), which, at).await;
-    log::deliveries(home.database(&runtime, &config), &outcome, runtime.usage());
+    log::deliveries(database.number(), &outcome, runtime.usage());
 }

@@ -160,7 +160,7 @@ impl<'a> Call<'a> {
     /// What is read from now on may be a moment old, but no older than what the caller has seen. Whoever has seen another database, or
     /// asks for the latest, reads the latest.
     pub fn may_lag(&self) {
-        let database = self.home.get().database(self.runtime, self.config);
+        let database = self.database().number();
         let of_database = |bookmark: &'a str| {
             let (number, seen) = bookmark.split_once(':')?;
             let plain =
@@ -173,7 +173,7 @@ impl<'a> Call<'a> {
 
     /// The size in bytes of the database that this is about, as D1 told it last; `None` if it has not yet.
     pub fn database_bytes(&self) -> Option<i64> {
-        self.runtime.database_bytes(self.home.get().database(self.runtime, self.config))
+        self.runtime.database_bytes(self.database().number())
     }
 
     /// The caller's key, if the request could show one and it is within its rate, and the end of the session that stands

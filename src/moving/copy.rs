@@ -4,9 +4,10 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::piece::Piece;
-use super::progress::{Cursor, State};
+use super::progress::Cursor;
 use super::table::{Chunk, Fired, Of, Shape, Table, Trigger, sent};
 use super::{HOLDS, OVERTAKEN, PROJECTS_OF, REMOVALS, SAME_TRIGGERS, SHAPE, Stop, TABLES};
+use crate::buckets::State;
 use crate::http::json;
 use crate::runtime::{DbError, Statement};
 

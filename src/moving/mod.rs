@@ -27,7 +27,7 @@ use crate::buckets::Bucket;
 use crate::config::Config;
 use crate::runtime::{DbError, Runtime, Sql, sql};
 use piece::Piece;
-pub use progress::{Phase, State};
+pub use progress::Phase;
 use table::{Of, Table};
 
 const SHAPE: Sql = sql!("moving/shape.sql");

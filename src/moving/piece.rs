@@ -5,12 +5,12 @@ use std::rc::Rc;
 use estop_protocol::buckets::MoveReport;
 
 use super::copy::{Compared, Tables};
-use super::progress::{Known, Phase, Progress, State, fence};
+use super::progress::{Known, Phase, Progress, fence};
 use super::{
     ANNOUNCE, CLOSE, END, FLIP, FREEZE, Goal, KNOWN, LEASES, MOST_BATCHES, MOST_HOPS, MOST_MS, OPEN, OVERTAKEN, POINT,
     SAVE, STAY, Stop, TABLES, THAW,
 };
-use crate::buckets::Bucket;
+use crate::buckets::{Bucket, State};
 use crate::config::Config;
 use crate::database::{Answer, Database, Home};
 use crate::http::json;

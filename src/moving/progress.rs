@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::buckets::State;
+
 /// What is done next.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -106,32 +108,6 @@ impl Progress {
 /// What the row of the database that a bucket goes to says: of which attempt it takes rows, and whether it still does.
 pub fn fence(epoch: i64, sealed: bool) -> String {
     format!(r#"{{"epoch":{epoch},"sealed":{sealed}}}"#)
-}
-
-/// What a bucket is to a database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    /// It lives there.
-    Here,
-    /// It lives there, but is being copied.
-    Leaving,
-    /// It is being copied to there.
-    Arriving,
-    /// It lives elsewhere.
-    Moved,
-}
-
-impl State {
-    /// Its name in the database.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Here => "here",
-            Self::Leaving => "leaving",
-            Self::Arriving => "arriving",
-            Self::Moved => "moved",
-        }
-    }
 }
 
 /// What a database knows of a bucket.

@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use estop_protocol::buckets::{Buckets, DatabaseOfBuckets, Move, MoveRequest, OneMove};
 use serde::Deserialize;
 
-use crate::buckets::{BUCKETS, Bucket, MAX_DATABASE, ranges};
+use crate::buckets::{BUCKETS, Bucket, MAX_DATABASE, State, ranges};
 use crate::http::check::whole;
 use crate::http::error::ApiError;
 use crate::http::operation::{Access, Method, Operation, Outcome};
 use crate::http::reply::Reply;
 use crate::http::request::Call;
-use crate::moving::{self, Phase, State, Stop};
+use crate::moving::{self, Phase, Stop};
 use crate::operations::directory::everywhere;
 use crate::runtime::{Sql, Statement, sql};
 
